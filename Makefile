@@ -1,0 +1,91 @@
+# efrit-mcp: `make` builds, `make demo` shows, `make check` tests.  `make help` lists the rest.
+
+VERSION := $(shell sed -n 's/^;; Version: *//p' lisp/efrit-mcp.el)
+CC ?= gcc
+EMACS ?= emacs
+B := build
+
+# SAN=address,undefined or SAN=thread builds beside, in build/san-...
+ifdef SAN
+B := build/san-$(subst $(comma),-,$(SAN))
+SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer
+endif
+comma := ,
+
+# os.h: linux, or portable (what runs where there is no inotify or /proc; tested on Linux too)
+OS ?= $(if $(filter Linux,$(shell uname -s)),linux,portable)
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(CI),-Werror)
+CFLAGS ?= -O2 -g
+ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule -Ibridge -MMD -MP $(WARN) $(CFLAGS) $(SANFLAGS)
+
+WIRE := buf runtime wire
+MODULE := child efrit-mcp-module frames interrupt json lisp listen peer queue server status
+BRIDGE := $(filter-out bridge/main_% bridge/os_%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/main_bridge.c bridge/os_$(OS).c
+LISP := $(wildcard lisp/efrit-mcp*.el)
+
+WIRE_O := $(WIRE:%=$(B)/o/module/wire/%.o)
+MODULE_O := $(MODULE:%=$(B)/o/module/%.o) $(WIRE_O)
+BRIDGE_O := $(BRIDGE:%.c=$(B)/o/%.o) $(B)/o/catalogue_text.o $(WIRE_O)
+ELC := $(LISP:.el=.elc)
+
+.PHONY: all module bridge lisp deps demo check clean help
+.DELETE_ON_ERROR:
+
+all: module bridge lisp
+module: $(B)/efrit-mcp-module.so
+bridge: $(B)/efrit-bridge
+lisp: $(ELC)
+
+$(B)/efrit-mcp-module.so: $(MODULE_O)
+	$(CC) -shared $(SANFLAGS) $(LDFLAGS) -o $@ $^ -ljansson -lev -lpthread
+
+$(B)/efrit-bridge: $(BRIDGE_O)
+	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ -Wl,--as-needed -lev -ljansson -lpcre2-8
+
+$(B)/o/module/%.o: module/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALLFLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
+
+$(B)/o/bridge/%.o: bridge/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALLFLAGS) -c -o $@ $<
+
+# The tools as the Lisp defines them, for a bridge that has not met an Emacs yet.
+$(B)/catalogue_text.c: $(ELC)
+	@mkdir -p $(@D)
+	$(EMACS) -Q --batch -L lisp -l efrit-mcp-catalogue -f efrit-mcp-catalogue-write-c $@
+
+$(B)/o/catalogue_text.o: $(B)/catalogue_text.c
+	@mkdir -p $(@D)
+	$(CC) $(ALLFLAGS) -c -o $@ $<
+
+# One Emacs for all files: the macros of one are used by the next.
+$(ELC) &: $(LISP)
+	$(EMACS) -Q --batch -L lisp --eval '(setq byte-compile-error-on-warn $(if $(CI),t,nil) load-prefer-newer t)' -f batch-byte-compile $(LISP)
+
+deps:
+	@tests/deps.sh build
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@tests/demo.sh
+
+check: deps
+	@tests/deps.sh test
+	@$(MAKE) --no-print-directory CI=1 all check-programs
+	@tests/run
+
+include tests/Makefile.local
+
+clean:
+	rm -rf build lisp/*.elc
+
+help:
+	@echo 'make            build the module, the bridge, and the Lisp'
+	@echo 'make deps       install what the build misses'
+	@echo 'make demo       a real session, explained'
+	@echo 'make check      all tests; TEST=pattern for some, SAN=address,undefined with sanitizers'
+	@echo 'make clean      remove what was built'
+
+-include $(shell find $(B)/o -name '*.d' 2>/dev/null)

@@ -1,0 +1,154 @@
+/* finder.c - see finder.h */
+#include "back/finder.h"
+#include "back/emacs.h"
+#include "log.h"
+#include "os.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct finder {
+	struct ev_loop *loop;         /* borrowed */
+	const struct config *config;  /* borrowed */
+	struct service *service;      /* borrowed */
+	int count;
+	char folders[RUNTIME_FOLDERS][RUNTIME_PATH_MAX];
+	char trouble[RUNTIME_FOLDERS][RUNTIME_ERROR]; /* why a folder is not trusted */
+	struct os_watch *watches[RUNTIME_FOLDERS];    /* owned */
+	bool full; /* said already */
+};
+
+struct sighting {
+	char name[RUNTIME_NAME_MAX + 1];
+	unsigned folders;
+};
+
+struct sightings {
+	struct sighting *list; /* owned */
+	size_t count, room;
+};
+
+static void note(struct sightings *all, const char *name, int folder)
+{
+	size_t i = 0;
+	while (i < all->count && strcmp(all->list[i].name, name) != 0)
+		i++;
+	if (i == all->room) {
+		all->room = all->room ? all->room * 2 : 8;
+		all->list = realloc(all->list, all->room * sizeof *all->list);
+		if (!all->list)
+			log_no_memory();
+	}
+	if (i == all->count) {
+		all->list[all->count].folders = 0;
+		snprintf(all->list[all->count++].name, sizeof all->list[i].name, "%s", name);
+	}
+	all->list[i].folders |= 1u << folder;
+}
+
+/* A folder that others can write to may hold anything: it is not even read. */
+static bool trusted(struct finder *f, int i)
+{
+	char error[RUNTIME_ERROR];
+	bool good = runtime_verify_folder(f->folders[i], error);
+	if (*error && strcmp(error, f->trouble[i]) != 0)
+		log_warning("%s", error);
+	memcpy(f->trouble[i], error, sizeof error);
+	return good;
+}
+
+static void look_in(struct finder *f, int i, struct sightings *all)
+{
+	DIR *folder = trusted(f, i) ? opendir(f->folders[i]) : NULL;
+	struct dirent *entry;
+	char name[RUNTIME_NAME_MAX + 1];
+	while (folder && (entry = readdir(folder)))
+		if (runtime_name_of(entry->d_name, name))
+			note(all, name, i);
+	if (folder)
+		closedir(folder);
+}
+
+/* Room for one more: somebody who is gone for good makes it. */
+static bool make_room(struct finder *f)
+{
+	long count = 0;
+	struct worker *w, *gone = NULL;
+	for (w = service_first(f->service); w; w = service_next(w)) {
+		count++;
+		if (emacs_evictable(w))
+			gone = w;
+	}
+	if (count < f->config->instances_max)
+		return true;
+	if (gone)
+		service_remove(gone);
+	else if (!f->full)
+		log_warning("more than %ld Emacs instances: the others are not looked at", f->config->instances_max);
+	f->full = !gone;
+	return gone != NULL;
+}
+
+static void tell_places(struct finder *f)
+{
+	char places[RUNTIME_FOLDERS * (RUNTIME_PATH_MAX + 2)] = "", trouble[RUNTIME_FOLDERS * (RUNTIME_ERROR + 2)] = "";
+	for (int i = 0; i < f->count; i++) {
+		size_t p = strlen(places), t = strlen(trouble);
+		snprintf(places + p, sizeof places - p, "%s%s", p ? ", " : "", f->folders[i]);
+		if (f->trouble[i][0])
+			snprintf(trouble + t, sizeof trouble - t, "%s%s", t ? "; " : "", f->trouble[i]);
+	}
+	service_set_places(f->service, places, trouble);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct sighting *)a)->name, ((const struct sighting *)b)->name);
+}
+
+static void look(void *data)
+{
+	struct finder *f = data;
+	struct sightings all = {0};
+	for (int i = 0; i < f->count; i++)
+		look_in(f, i, &all);
+	tell_places(f);
+	for (struct worker *w = service_first(f->service); w; w = service_next(w)) {
+		size_t i = 0;
+		while (i < all.count && strcmp(all.list[i].name, w->name) != 0)
+			i++;
+		emacs_seen(w, i < all.count ? all.list[i].folders : 0);
+	}
+	if (all.count)
+		qsort(all.list, all.count, sizeof *all.list, by_name);
+	for (size_t i = 0; i < all.count; i++)
+		if (!service_find(f->service, all.list[i].name) && make_room(f))
+			emacs_seen(emacs_create(f->loop, f->config, f->service, all.list[i].name, f->folders), all.list[i].folders);
+	free(all.list);
+}
+
+struct finder *finder_create(struct ev_loop *loop, const struct config *config, struct service *service)
+{
+	struct finder *f = calloc(1, sizeof *f);
+	if (!f)
+		log_no_memory();
+	f->loop = loop;
+	f->config = config;
+	f->service = service;
+	f->count = runtime_folders(f->folders);
+	for (int i = 0; i < f->count; i++) /* watched before the first look: nothing falls between */
+		f->watches[i] = os_watch_create(loop, f->folders[i], look, f);
+	look(f);
+	return f;
+}
+
+void finder_destroy(struct finder *f)
+{
+	if (!f)
+		return;
+	for (int i = 0; i < f->count; i++)
+		os_watch_destroy(f->watches[i]);
+	free(f);
+}

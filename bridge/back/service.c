@@ -1,0 +1,362 @@
+/* service.c - see service.h */
+#include "back/service.h"
+#include "log.h"
+#include "mcp/closer.h"
+#include "mcp/result.h"
+#include "os.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WINDOW = 256 * 1024, PIECE = 64 * 1024 }; /* bytes a worker may send ahead; worth a grant */
+
+struct service {
+	const struct config *config; /* borrowed */
+	TAILQ_HEAD(, worker) workers; /* worker::of_service; owned */
+	void (*on_hash)(void *data, struct worker *);
+	void *data;
+	char *places, *trouble; /* owned */
+};
+
+static char *copy(const char *text)
+{
+	char *made = strdup(text);
+	if (!made)
+		log_no_memory();
+	return made;
+}
+
+struct service *service_create(const struct config *config)
+{
+	struct service *s = calloc(1, sizeof *s);
+	if (!s)
+		log_no_memory();
+	s->config = config;
+	s->places = copy("");
+	s->trouble = copy("");
+	TAILQ_INIT(&s->workers);
+	return s;
+}
+
+void service_destroy(struct service *s)
+{
+	struct worker *w;
+	if (!s)
+		return;
+	while ((w = TAILQ_FIRST(&s->workers)))
+		service_remove(w);
+	free(s->places);
+	free(s->trouble);
+	free(s);
+}
+
+void service_on_hash(struct service *s, void (*on_hash)(void *data, struct worker *), void *data)
+{
+	s->on_hash = on_hash;
+	s->data = data;
+}
+
+static json_t *about(const struct worker *w, bool may_have_run)
+{
+	return json_pack("{s:s,s:b}", "instance_id", w->name, "may_have_run", may_have_run);
+}
+
+static void set_flying(struct worker *w, struct request *r, bool flying)
+{
+	r->flying = flying;
+	r->worker = flying ? w : NULL;
+	if (flying)
+		TAILQ_INSERT_TAIL(&w->flying, r, of_worker);
+	else
+		TAILQ_REMOVE(&w->flying, r, of_worker);
+	w->flying_count += flying ? 1 : -1;
+}
+
+static void set_waiting(struct worker *w, struct request *r, bool waiting)
+{
+	long bytes = (long)buf_len(&r->arguments);
+	r->worker = waiting ? w : NULL;
+	if (waiting)
+		TAILQ_INSERT_TAIL(&w->waiting[r->priority], r, of_worker);
+	else
+		TAILQ_REMOVE(&w->waiting[r->priority], r, of_worker);
+	w->waiting_count += waiting ? 1 : -1;
+	w->waiting_bytes += waiting ? bytes : -bytes;
+}
+
+static struct request *next_waiting(struct worker *w)
+{
+	for (int p = 0; p < PRIORITIES; p++)
+		if (!TAILQ_EMPTY(&w->waiting[p]))
+			return TAILQ_FIRST(&w->waiting[p]);
+	return NULL;
+}
+
+static void pump(struct worker *w)
+{
+	struct request *r;
+	while (w->linked && !w->clogged && w->flying_count < w->service->config->flight_max && (r = next_waiting(w))) {
+		set_waiting(w, r, false);
+		set_flying(w, r, true);
+		w->ops->call(w, r);
+		buf_finish(&r->arguments);
+	}
+}
+
+/* Grants what keeps the sender busy: the first MiB is collected, after that only what
+ * the client has taken is replaced. */
+static void grant(struct worker *w, struct request *r)
+{
+	size_t collect = (size_t)w->service->config->collect_max;
+	size_t want = r->settled || r->parent ? r->received + WINDOW : r->consumed + WINDOW;
+	size_t early = r->received + WINDOW < collect ? r->received + WINDOW : collect;
+	if (want < early)
+		want = early;
+	if (want <= r->allowed || (want - r->allowed < PIECE && r->received < r->allowed))
+		return;
+	w->ops->credit(w, r, want - r->allowed);
+	r->allowed = want;
+}
+
+static void on_drained(struct request *r)
+{
+	if (r->worker && r->flying)
+		grant(r->worker, r);
+}
+
+/* The reply is there or will never be: hands it outward.  Flying no more. */
+static void hand_over(struct request *r)
+{
+	r->ended = true;
+	if (r->settled)
+		r->release(r);
+	else if (r->streaming)
+		r->outlet->more(r->outlet, r);
+	else
+		r->resume(r);
+}
+
+/* It is passed on undecoded, but one bad line would spoil the client's whole conversation. */
+static bool is_json(const struct request *r)
+{
+	struct closer closer;
+	size_t len = buf_len(&r->reply) - 1;
+	closer_init(&closer);
+	return closer_feed(&closer, buf_data(&r->reply) + 1, len) == len && closer_done(&closer);
+}
+
+static void disown(struct worker *w, struct request *r)
+{
+	static const char why[] = "a result that is no JSON";
+	w->ops->distrust(w, why);
+	result_error(r, "bad_answer", about(w, true), "the Emacs \"%s\" sent %s; the call has run", w->name, why);
+}
+
+static void on_reply(struct worker *w, struct request *r, bool last)
+{
+	if (r->settled)
+		buf_eat(&r->reply, buf_len(&r->reply));
+	if (last) {
+		set_flying(w, r, false);
+		if (!r->settled && !r->streaming && !is_json(r))
+			disown(w, r);
+		hand_over(r);
+		pump(w);
+		return;
+	}
+	if (!r->settled && r->streaming) {
+		r->outlet->more(r->outlet, r);
+	} else if (!r->settled && !r->parent && r->received >= (size_t)w->service->config->collect_max) {
+		r->streaming = true;
+		r->resume(r);
+	}
+	if (r->flying) /* what was called may have cut it short, but it still flies */
+		grant(w, r);
+}
+
+static void on_refused(struct worker *w, struct request *r)
+{
+	set_flying(w, r, false);
+	hand_over(r);
+	pump(w);
+}
+
+static void fail(struct request *r, const struct worker *w, const char *code, bool may_have_run, const char *why)
+{
+	if (r->streaming && !r->settled && !r->broken)
+		r->broken = copy(why);
+	else if (!r->settled)
+		result_error(r, code, about(w, may_have_run), "%s; %s", why,
+			     may_have_run ? "the call was already sent and may have run: look before you try again"
+					  : "the call was not sent and did not run");
+}
+
+static void fail_waiting(struct worker *w, const char *code, const char *why)
+{
+	struct request *r;
+	while ((r = next_waiting(w))) {
+		set_waiting(w, r, false);
+		fail(r, w, code, false, why);
+		hand_over(r);
+	}
+}
+
+static void on_lost(struct worker *w, const char *why)
+{
+	struct request *r;
+	while ((r = TAILQ_FIRST(&w->flying))) {
+		set_flying(w, r, false);
+		fail(r, w, "emacs_gone", true, why);
+		hand_over(r);
+	}
+	fail_waiting(w, "emacs_gone", why);
+}
+
+static void on_hash(struct worker *w)
+{
+	if (w->service->on_hash)
+		w->service->on_hash(w->service->data, w);
+}
+
+void service_add(struct service *s, struct worker *w)
+{
+	w->service = s;
+	for (int p = 0; p < PRIORITIES; p++)
+		TAILQ_INIT(&w->waiting[p]);
+	TAILQ_INIT(&w->flying);
+	w->on_reply = on_reply;
+	w->on_refused = on_refused;
+	w->on_lost = on_lost;
+	w->on_hash = on_hash;
+	w->on_room = pump;
+	TAILQ_INSERT_TAIL(&s->workers, w, of_service);
+}
+
+void service_remove(struct worker *w)
+{
+	TAILQ_REMOVE(&w->service->workers, w, of_service);
+	w->ops->destroy(w);
+}
+
+struct worker *service_find(const struct service *s, const char *name)
+{
+	struct worker *w;
+	TAILQ_FOREACH(w, &s->workers, of_service)
+		if (strcmp(w->name, name) == 0)
+			return w;
+	return NULL;
+}
+
+struct worker *service_first(const struct service *s)
+{
+	return TAILQ_FIRST(&s->workers);
+}
+
+struct worker *service_next(const struct worker *w)
+{
+	return TAILQ_NEXT(w, of_service);
+}
+
+bool service_submit(struct worker *w, struct request *r)
+{
+	const struct config *c = w->service->config;
+	char why[WORKER_WHY_MAX + WORKER_NAME_MAX + 64];
+	snprintf(why, sizeof why, "the Emacs \"%s\" %s: %s", w->name, w->state == WORKER_GONE ? "is gone" : "does not answer",
+		 w->why);
+	if (w->state == WORKER_GONE) {
+		fail(r, w, "emacs_gone", false, why);
+		return false;
+	}
+	if (!w->linked && w->state == WORKER_BLOCKED) {
+		fail(r, w, "not_responding", false, why);
+		return false;
+	}
+	if (w->waiting_count >= c->queue_max || w->waiting_bytes + (long)buf_len(&r->arguments) > c->queue_bytes) {
+		result_error(r, "queue_full", json_pack("{s:s,s:b,s:i}", "instance_id", w->name, "may_have_run", 0, "retry_after", 1),
+			     "%ld calls wait for the Emacs \"%s\" already; wait for some of them and try again", w->waiting_count,
+			     w->name);
+		return false;
+	}
+	r->drained = on_drained;
+	r->allowed = WINDOW;
+	set_waiting(w, r, true);
+	pump(w);
+	return true;
+}
+
+void service_cancel(struct request *r, const char *reason)
+{
+	struct worker *w = r->worker;
+	if (w && r->flying) {
+		w->ops->cancel(w, r, reason);
+		buf_eat(&r->reply, buf_len(&r->reply));
+		grant(w, r);
+	} else if (w) {
+		set_waiting(w, r, false);
+	}
+}
+
+void service_give_up(struct worker *w, struct request *r, const char *code, const char *why)
+{
+	if (r->settled || r->streaming)
+		return;
+	fail(r, w, code, true, why); /* settling it cancels what may still wait in Emacs */
+	r->resume(r);
+}
+
+const char *service_state_word(enum worker_state state)
+{
+	static const char *const words[] = {"starting", "ready", "blocked", "gone"};
+	return words[state];
+}
+
+void service_explain(const struct worker *w, char why[WORKER_WHY_MAX])
+{
+	switch (os_process_state(w->pid)) {
+	case OS_PROCESS_STOPPED:
+		snprintf(why, WORKER_WHY_MAX, "the process is stopped (SIGSTOP): kill -CONT %ld", (long)w->pid);
+		break;
+	case OS_PROCESS_ZOMBIE:
+	case OS_PROCESS_GONE:
+		snprintf(why, WORKER_WHY_MAX, "the process %ld has ended", (long)w->pid);
+		break;
+	case OS_PROCESS_UNKNOWN:
+		snprintf(why, WORKER_WHY_MAX, "nothing more is known");
+		break;
+	case OS_PROCESS_ALIVE:
+		snprintf(why, WORKER_WHY_MAX, "the process %ld runs but its module does not answer; the machine may be overloaded",
+			 (long)w->pid);
+	}
+}
+
+void service_set_state(struct worker *w, enum worker_state state, const char *why)
+{
+	if (w->state != state || strcmp(w->why, why) != 0)
+		log_info("%s: %s%s%s", w->name, service_state_word(state), *why ? ": " : "", why);
+	w->state = state;
+	snprintf(w->why, sizeof w->why, "%s", why);
+	if (state == WORKER_BLOCKED && !w->linked) {
+		char sentence[WORKER_WHY_MAX + WORKER_NAME_MAX + 64];
+		snprintf(sentence, sizeof sentence, "the Emacs \"%s\" does not answer: %s", w->name, why);
+		fail_waiting(w, "not_responding", sentence);
+	}
+}
+
+void service_set_places(struct service *s, const char *places, const char *trouble)
+{
+	free(s->places);
+	free(s->trouble);
+	s->places = copy(places);
+	s->trouble = copy(trouble);
+}
+
+const char *service_places(const struct service *s)
+{
+	return s->places;
+}
+
+const char *service_trouble(const struct service *s)
+{
+	return s->trouble;
+}

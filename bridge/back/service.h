@@ -1,0 +1,41 @@
+/* service.h - a set of workers and one policy: how many calls fly to each, who waits,
+ * who is refused, and what is said when a worker is lost.  core and the kinds of worker
+ * call.  Bridge loop only.  It owns its workers. */
+#ifndef SERVICE_H
+#define SERVICE_H
+
+#include "back/worker.h"
+#include "config.h"
+
+struct service;
+
+struct service *service_create(const struct config *config); /* config: borrowed, outlives us */
+void service_destroy(struct service *); /* its requests must be settled before */
+
+/* Called whenever a worker tells the hash of its catalogue. */
+void service_on_hash(struct service *, void (*on_hash)(void *data, struct worker *), void *data);
+
+void service_add(struct service *, struct worker *); /* takes it over; its ops->destroy ends it */
+void service_remove(struct worker *);                /* destroys it; it must have no calls */
+struct worker *service_find(const struct service *, const char *name);
+struct worker *service_first(const struct service *);
+struct worker *service_next(const struct worker *);
+
+/* True: it waits or flies and will be resumed.  False: its reply says why not. */
+bool service_submit(struct worker *, struct request *) __attribute__((warn_unused_result));
+void service_cancel(struct request *, const char *reason); /* it is settled by the caller */
+
+/* The one writer of a worker's state. */
+void service_set_state(struct worker *, enum worker_state state, const char *why);
+const char *service_state_word(enum worker_state state);
+void service_explain(const struct worker *, char why[WORKER_WHY_MAX]); /* why it may be silent */
+
+/* Answers a call that flies as failed, it may have run; the worker still owes its answer. */
+void service_give_up(struct worker *, struct request *, const char *code, const char *why);
+
+/* Where instances are looked for, and what is wrong there; for people.  Never NULL. */
+void service_set_places(struct service *, const char *places, const char *trouble);
+const char *service_places(const struct service *);
+const char *service_trouble(const struct service *);
+
+#endif

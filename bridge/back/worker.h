@@ -1,0 +1,72 @@
+/* worker.h - somebody who answers calls: today an Emacs instance.  What core and the
+ * service see of it; its kind (back/emacs.c) embeds it and fills ops.  Bridge loop only. */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include "request.h"
+
+#include <sys/types.h>
+
+enum worker_state {
+	WORKER_STARTING, /* found, greeted, has not answered yet */
+	WORKER_READY,
+	WORKER_BLOCKED,  /* does not answer; why says what is known */
+	WORKER_GONE,
+};
+
+enum { WORKER_NAME_MAX = 48, WORKER_WHY_MAX = 512, WORKER_HASH_MAX = 128 };
+
+enum ask_kind { ASK_STATUS, ASK_INTERRUPT, ASK_CATALOGUE };
+
+/* A short question besides the calls; it never waits behind them. */
+struct ask {
+	TAILQ_ENTRY(ask) of_worker;
+	struct worker *worker; /* borrowed; NULL while it is not under way */
+	uint64_t number;
+	enum ask_kind kind;
+	ev_timer timer;
+	struct buf question;   /* kept until the worker is linked */
+	struct buf answer;     /* pieces of a long answer */
+	/* Once.  JSON is borrowed and NULL when none came in time or the worker was lost. */
+	void (*on_answer)(struct ask *, const char *json, size_t len);
+	void *owner;
+};
+
+struct worker;
+
+struct worker_ops {
+	void (*call)(struct worker *, struct request *);
+	void (*cancel)(struct worker *, struct request *, const char *reason);
+	void (*credit)(struct worker *, struct request *, size_t bytes);
+	void (*ask)(struct worker *, struct ask *, const char *payload, double timeout); /* on_answer comes later */
+	void (*drop)(struct worker *, struct ask *);  /* on_answer does not come */
+	void (*distrust)(struct worker *, const char *why); /* it broke the contract: ends the connection */
+	void (*destroy)(struct worker *);
+};
+
+struct worker {
+	TAILQ_ENTRY(worker) of_service;
+	const struct worker_ops *ops;
+	struct service *service; /* borrowed */
+	char name[WORKER_NAME_MAX + 1];
+	pid_t pid;               /* 0 when unknown */
+	enum worker_state state; /* written by service_set_state alone */
+	char why[WORKER_WHY_MAX];
+	char hash[WORKER_HASH_MAX + 1]; /* of its catalogue; kept while it is gone */
+	bool listed;  /* it exists, be it gone for a moment */
+	bool linked;  /* calls can be sent */
+	bool clogged; /* it reads too slowly to be sent more */
+
+	/* the service's */
+	struct request_list waiting[PRIORITIES];
+	struct request_list flying;
+	long waiting_count, waiting_bytes, flying_count;
+
+	void (*on_reply)(struct worker *, struct request *, bool last); /* reply has grown or is complete */
+	void (*on_refused)(struct worker *, struct request *);          /* it will not run; the reply says why */
+	void (*on_lost)(struct worker *, const char *why);              /* nothing sent will be answered */
+	void (*on_hash)(struct worker *);                               /* hash is another one */
+	void (*on_room)(struct worker *);                               /* linked, or no longer clogged */
+};
+
+#endif

@@ -1,0 +1,234 @@
+/* config.c - see config.h */
+#include "config.h"
+#include "log.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern char **environ;
+
+static const char prefix[] = "EFRIT_MCP_";
+
+struct setting {
+	const char *name;
+	size_t offset;
+	bool is_text;
+	long fallback, least, most;
+	const char *text, *unit, *doc;
+};
+
+static const struct setting table[] = {
+#define NUMBER(name, fallback, least, most, unit, doc) \
+	{#name, offsetof(struct config, name), false, fallback, least, most, NULL, unit, doc},
+#define TEXT(name, fallback, doc) {#name, offsetof(struct config, name), true, 0, 0, 0, fallback, "", doc},
+#include "config.def"
+#undef NUMBER
+#undef TEXT
+};
+enum { SETTINGS = sizeof table / sizeof table[0] };
+
+static long *number_at(struct config *c, const struct setting *s)
+{
+	return (long *)(void *)((char *)c + s->offset);
+}
+
+static char **text_at(struct config *c, const struct setting *s)
+{
+	return (char **)(void *)((char *)c + s->offset);
+}
+
+static char *copy(const char *text)
+{
+	char *made = strdup(text);
+	if (!made)
+		log_no_memory();
+	return made;
+}
+
+void config_init(struct config *c)
+{
+	for (const struct setting *s = table; s < table + SETTINGS; s++)
+		if (s->is_text)
+			*text_at(c, s) = copy(s->text);
+		else
+			*number_at(c, s) = s->fallback;
+}
+
+void config_finish(struct config *c)
+{
+	if (!c)
+		return;
+	for (const struct setting *s = table; s < table + SETTINGS; s++)
+		if (s->is_text) {
+			free(*text_at(c, s));
+			*text_at(c, s) = NULL;
+		}
+}
+
+enum { WORD_MAX = 64 };
+
+/* Edits that turn A into B, counting a swap of neighbours as one. */
+static unsigned distance(const char *a, size_t la, const char *b, size_t lb)
+{
+	unsigned row[3][WORD_MAX + 1];
+	for (size_t j = 0; j <= lb; j++)
+		row[0][j] = (unsigned)j;
+	for (size_t i = 1; i <= la; i++) {
+		unsigned *now = row[i % 3], *last = row[(i - 1) % 3], *before = row[(i + 1) % 3];
+		now[0] = (unsigned)i;
+		for (size_t j = 1; j <= lb; j++) {
+			unsigned best = last[j - 1] + (a[i - 1] != b[j - 1]);
+			best = last[j] + 1 < best ? last[j] + 1 : best;
+			best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
+				best = before[j - 2] + 1;
+			now[j] = best;
+		}
+	}
+	return row[la % 3][lb];
+}
+
+const char *config_nearest(const char *word, const char *const *words, size_t count)
+{
+	const char *best = NULL;
+	size_t len = strlen(word);
+	unsigned least = (unsigned)(len / 3 + 1);
+	for (size_t i = 0; i < count && len <= WORD_MAX; i++) {
+		size_t other = strlen(words[i]);
+		if (other > WORD_MAX)
+			continue;
+		unsigned d = distance(word, len, words[i], other);
+		if (d <= least) {
+			least = d - (d > 0);
+			best = words[i];
+			if (d == 0)
+				break;
+		}
+	}
+	return best;
+}
+
+static const struct setting *find(const char *name, const char **near)
+{
+	const char *names[SETTINGS];
+	for (int i = 0; i < SETTINGS; i++) {
+		if (strcmp(table[i].name, name) == 0)
+			return &table[i];
+		names[i] = table[i].name;
+	}
+	*near = config_nearest(name, names, SETTINGS);
+	return NULL;
+}
+
+static bool __attribute__((format(printf, 2, 3))) say(char **error, const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	if (vasprintf(error, format, ap) < 0)
+		log_no_memory();
+	va_end(ap);
+	return false;
+}
+
+static bool assign(struct config *c, const struct setting *s, const char *shown, const char *value, char **error)
+{
+	if (s->is_text) {
+		char **at = text_at(c, s);
+		if (strcmp(s->name, "log_level") == 0 && !log_set_level(value))
+			return say(error, "%s is \"%s\"; it must be error, warning, info or debug", shown, value);
+		free(*at);
+		*at = copy(value);
+		return true;
+	}
+	char *end;
+	errno = 0;
+	long n = strtol(value, &end, 10);
+	if (end == value || *end || errno)
+		return say(error, "%s is \"%s\"; it must be a number of %s", shown, value, s->unit);
+	if (n < s->least || n > s->most)
+		return say(error, "%s is %ld; it must be from %ld to %ld %s", shown, n, s->least, s->most, s->unit);
+	*number_at(c, s) = n;
+	return true;
+}
+
+/* "EFRIT_MCP_QUEUE_MAX=3" -> "queue_max" and the value; false for another variable. */
+static bool of_environment(const char *entry, char name[WORD_MAX], const char **value)
+{
+	size_t skip = sizeof prefix - 1;
+	if (strncmp(entry, prefix, skip) != 0)
+		return false;
+	const char *equals = strchr(entry, '=');
+	if (!equals || (size_t)(equals - entry) - skip >= WORD_MAX)
+		return false;
+	size_t len = (size_t)(equals - entry) - skip;
+	for (size_t i = 0; i < len; i++)
+		name[i] = (char)tolower((unsigned char)entry[skip + i]);
+	name[len] = 0;
+	*value = equals + 1;
+	return true;
+}
+
+static void warn_unknown(const char *shown, const char *near)
+{
+	char upper[WORD_MAX] = "";
+	for (size_t i = 0; near && near[i] && i < sizeof upper - 1; i++)
+		upper[i] = (char)toupper((unsigned char)near[i]);
+	log_warning("%s in the environment is no setting%s%s%s", shown, near ? "; did you mean " : "", near ? prefix : "", upper);
+}
+
+bool config_environment(struct config *c, char **error)
+{
+	for (char **entry = environ; *entry; entry++) {
+		char name[WORD_MAX];
+		const char *value, *near = NULL;
+		if (!of_environment(*entry, name, &value))
+			continue;
+		const struct setting *s = find(name, &near);
+		char shown[WORD_MAX + sizeof prefix];
+		snprintf(shown, sizeof shown, "%.*s", (int)(strlen(*entry) - strlen(value) - 1), *entry);
+		if (!s)
+			warn_unknown(shown, near);
+		else if (!assign(c, s, shown, value, error))
+			return false;
+	}
+	return true;
+}
+
+bool config_set(struct config *c, const char *assignment, char **error)
+{
+	const char *equals = strchr(assignment, '=');
+	if (!equals)
+		return say(error, "\"%s\" is no NAME=VALUE", assignment);
+	char name[WORD_MAX];
+	snprintf(name, sizeof name, "%.*s", (int)(equals - assignment), assignment);
+	const char *near = NULL;
+	const struct setting *s = find(name, &near);
+	if (s)
+		return assign(c, s, name, equals + 1, error);
+	if (near)
+		return say(error, "there is no setting \"%s\"; did you mean %s?", name, near);
+	return say(error, "there is no setting \"%s\"; --help lists them", name);
+}
+
+char *config_describe(void)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	if (!out)
+		log_no_memory();
+	fputs("Settings, also taken from the environment as EFRIT_MCP_<NAME>:\n", out);
+	for (const struct setting *s = table; s < table + SETTINGS; s++)
+		if (s->is_text)
+			fprintf(out, "  %-18s %s\n%20s (\"%s\")\n", s->name, s->doc, "", s->text);
+		else
+			fprintf(out, "  %-18s %s\n%20s (%ld %s; %ld to %ld)\n", s->name, s->doc, "", s->fallback, s->unit,
+				s->least, s->most);
+	if (fclose(out) != 0)
+		log_no_memory();
+	return text;
+}

@@ -1,0 +1,350 @@
+/* catalogue.c - see catalogue.h */
+#include "core/catalogue.h"
+#include "log.h"
+#include "mcp/schema.h"
+#include "mcp/text.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LEVELS = 3, TOOLS_MAX = 1000, NAME_MAX_HOSTS = 64 }; /* hosts refuse longer names */
+static const double patience = 10; /* seconds for an instance to list its tools */
+
+/* What one version of the Lisp side offers; instances with the same hash share it. */
+struct toolset {
+	TAILQ_ENTRY(toolset) link;
+	struct catalogue *catalogue; /* borrowed */
+	char hash[WORKER_HASH_MAX + 1];
+	json_t *tools;               /* owned; NULL until it is known */
+	struct ask ask;
+};
+
+struct catalogue {
+	struct ev_loop *loop;        /* borrowed */
+	const struct config *config; /* borrowed */
+	struct service *service;     /* borrowed */
+	TAILQ_HEAD(, toolset) sets;  /* owned */
+	struct tool *tools;          /* owned; in the order of the list */
+	size_t count, builtin;
+	struct buf lists[LEVELS];    /* for 2024-11-05, 2025-03-26, later ones */
+	uint64_t hash, told;         /* of the list now, and of what clients were told */
+	ev_timer changed;
+	void (*on_changed)(void *data);
+	void *data;
+};
+
+static bool name_valid(const char *name)
+{
+	size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+	return n > 0 && n <= NAME_MAX_HOSTS && !name[n];
+}
+
+static bool takes(const struct tool *t, const char *argument)
+{
+	return json_object_get(json_object_get(json_object_get(t->definition, "inputSchema"), "properties"), argument) != NULL;
+}
+
+static void add_tool(struct catalogue *c, const json_t *definition, bool builtin)
+{
+	struct tool *t = &c->tools[c->count++];
+	*t = (struct tool){.definition = json_copy((json_t *)(void *)(size_t)definition), .builtin = builtin};
+	if (!t->definition)
+		log_no_memory();
+	json_object_del(t->definition, "answeredBy"); /* for people who read the table; self.c knows */
+	t->name = json_string_value(json_object_get(t->definition, "name"));
+	t->takes_timeout = takes(t, "timeout");
+	t->takes_priority = takes(t, "priority");
+	t->takes_instance = takes(t, "instance_id");
+}
+
+static void forget_tool(struct tool *t)
+{
+	json_decref(t->definition);
+	schema_destroy(t->schema);
+	free(t->broken);
+}
+
+struct tool *catalogue_find(struct catalogue *c, const char *name)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (strcmp(c->tools[i].name, name) == 0)
+			return &c->tools[i];
+	return NULL;
+}
+
+const char *catalogue_nearest(const struct catalogue *c, const char *name)
+{
+	const char *names[TOOLS_MAX];
+	for (size_t i = 0; i < c->count; i++)
+		names[i] = c->tools[i].name;
+	return config_nearest(name, names, c->count);
+}
+
+bool catalogue_check(struct tool *t, const json_t *arguments, char **pointer, char **reason)
+{
+	if (!t->schema && !t->broken) {
+		t->schema = schema_compile(json_object_get(t->definition, "inputSchema"), &t->broken);
+		if (t->broken)
+			log_warning("the schema of %s cannot be used: %s", t->name, t->broken);
+	}
+	*pointer = *reason = NULL;
+	return !t->schema || schema_check(t->schema, arguments, pointer, reason);
+}
+
+/* --- the list as clients see it --- */
+
+static int level_of(enum version version)
+{
+	return version < VERSION_2025_03_26 ? 0 : version < VERSION_2025_06_18 ? 1 : 2;
+}
+
+const struct buf *catalogue_list(const struct catalogue *c, enum version version)
+{
+	return &c->lists[level_of(version)];
+}
+
+static void write_tool(struct buf *out, const struct tool *t, int level)
+{
+	static const struct { const char *key; int level; } keys[] = {
+		{"name", 0}, {"title", 2}, {"description", 0}, {"inputSchema", 0}, {"annotations", 1}, {"_meta", 2}};
+	const char *separator = "{";
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		json_t *value = json_object_get(t->definition, keys[i].key);
+		if (!value || level < keys[i].level)
+			continue;
+		text_format(out, "%s\"%s\":", separator, keys[i].key);
+		text_json(out, value);
+		separator = ",";
+	}
+	text_put(out, "}");
+}
+
+static void write_lists(struct catalogue *c)
+{
+	for (int level = 0; level < LEVELS; level++) {
+		struct buf *out = &c->lists[level];
+		buf_finish(out);
+		text_put(out, "{\"tools\":[");
+		for (size_t i = 0; i < c->count; i++) {
+			if (i)
+				text_put(out, ",");
+			write_tool(out, &c->tools[i], level);
+		}
+		text_put(out, "]}");
+	}
+	const struct buf *full = &c->lists[LEVELS - 1];
+	c->hash = 14695981039346656037u; /* FNV-1a */
+	for (size_t i = 0; i < buf_len(full); i++)
+		c->hash = (c->hash ^ (unsigned char)buf_data(full)[i]) * 1099511628211u;
+	if (c->hash != c->told && !ev_is_active(&c->changed)) {
+		ev_timer_set(&c->changed, (double)c->config->list_changed_delay / 1000, 0.);
+		ev_timer_start(c->loop, &c->changed);
+	}
+}
+
+static void on_changed_timer(EV_P_ ev_timer *timer, int revents)
+{
+	struct catalogue *c = timer->data;
+	(void)loop;
+	(void)revents;
+	if (c->hash == c->told)
+		return;
+	c->told = c->hash;
+	c->on_changed(c->data);
+}
+
+/* --- merging --- */
+
+static bool in_use(const struct catalogue *c, const struct toolset *set)
+{
+	for (struct worker *w = service_first(c->service); w; w = service_next(w))
+		if (strcmp(w->hash, set->hash) == 0)
+			return true;
+	return false;
+}
+
+static void forget_set(struct catalogue *c, struct toolset *set)
+{
+	if (set->ask.worker)
+		set->ask.worker->ops->drop(set->ask.worker, &set->ask);
+	TAILQ_REMOVE(&c->sets, set, link);
+	buf_finish(&set->ask.question);
+	buf_finish(&set->ask.answer);
+	json_decref(set->tools);
+	free(set);
+}
+
+static void forget_unused(struct catalogue *c)
+{
+	struct toolset *set, *next;
+	for (set = TAILQ_FIRST(&c->sets); set; set = next) {
+		next = TAILQ_NEXT(set, link);
+		if (!in_use(c, set))
+			forget_set(c, set);
+	}
+}
+
+struct found {
+	const char *name, *hash;
+	const json_t *definition;
+};
+
+/* By name; of two tools of one name always the same one is taken, whoever came first. */
+static int by_name(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+	return order ? order : strcmp(x->hash, y->hash);
+}
+
+static size_t gather(struct catalogue *c, struct found *found, size_t most)
+{
+	struct toolset *set;
+	size_t i, n = 0;
+	json_t *definition;
+	TAILQ_FOREACH(set, &c->sets, link)
+		json_array_foreach(set->tools, i, definition) {
+			const char *name = json_string_value(json_object_get(definition, "name"));
+			if (!name || !name_valid(name) || !json_is_object(json_object_get(definition, "inputSchema")))
+				log_debug("a tool without a proper name or schema was left out");
+			else if (n < most)
+				found[n++] = (struct found){name, set->hash, definition};
+		}
+	return n;
+}
+
+static void merge(struct catalogue *c)
+{
+	struct found *found = calloc(TOOLS_MAX, sizeof *found);
+	if (!found)
+		log_no_memory();
+	while (c->count > c->builtin)
+		forget_tool(&c->tools[--c->count]);
+	size_t n = gather(c, found, TOOLS_MAX);
+	qsort(found, n, sizeof *found, by_name);
+	for (size_t i = 0; i < n && c->count < TOOLS_MAX; i++)
+		if (!catalogue_find(c, found[i].name))
+			add_tool(c, found[i].definition, false);
+	free(found);
+	write_lists(c);
+}
+
+static struct toolset *set_of(const struct catalogue *c, const char *hash)
+{
+	struct toolset *set;
+	TAILQ_FOREACH(set, &c->sets, link)
+		if (strcmp(set->hash, hash) == 0)
+			return set;
+	return NULL;
+}
+
+bool catalogue_has(const struct catalogue *c, const struct worker *w, const struct tool *t)
+{
+	const struct toolset *set = set_of(c, w->hash);
+	size_t i;
+	json_t *definition;
+	if (t->builtin)
+		return true;
+	if (set)
+		json_array_foreach(set->tools, i, definition) {
+			const char *name = json_string_value(json_object_get(definition, "name"));
+			if (name && strcmp(name, t->name) == 0)
+				return true;
+		}
+	return false;
+}
+
+static void on_tools(struct ask *ask, const char *json, size_t len)
+{
+	struct toolset *set = ask->owner;
+	json_error_t error;
+	json_t *tools = json ? json_loadb(json, len, JSON_REJECT_DUPLICATES, &error) : NULL;
+	if (json && !json_is_array(tools)) {
+		log_warning("the tools that an Emacs lists cannot be read: %s", tools ? "no array" : error.text);
+		json_decref(tools);
+		tools = NULL;
+	}
+	set->tools = tools; /* without one it is asked again at the next greeting */
+	buf_finish(&ask->answer);
+	forget_unused(set->catalogue);
+	merge(set->catalogue);
+}
+
+static void on_hash(void *data, struct worker *w)
+{
+	struct catalogue *c = data;
+	struct toolset *set = set_of(c, w->hash);
+	if (set && (set->tools || set->ask.worker)) {
+		forget_unused(c);
+		merge(c);
+		return;
+	}
+	if (!set) {
+		set = calloc(1, sizeof *set);
+		if (!set)
+			log_no_memory();
+		set->catalogue = c;
+		snprintf(set->hash, sizeof set->hash, "%s", w->hash);
+		TAILQ_INSERT_TAIL(&c->sets, set, link);
+	}
+	set->ask.kind = ASK_CATALOGUE;
+	set->ask.on_answer = on_tools;
+	set->ask.owner = set;
+	w->ops->ask(w, &set->ask, NULL, patience);
+}
+
+static void load_builtin(struct catalogue *c)
+{
+	json_error_t error;
+	size_t i;
+	json_t *definition, *all = json_loads(catalogue_text, JSON_REJECT_DUPLICATES, &error);
+	if (!json_is_array(all))
+		log_error("the built-in list of tools cannot be read: %s", error.text);
+	assert(json_is_array(all));
+	json_array_foreach(all, i, definition) {
+		assert(json_is_string(json_object_get(definition, "name")) && c->count < TOOLS_MAX);
+		add_tool(c, definition, true);
+	}
+	c->builtin = c->count;
+	json_decref(all);
+	write_lists(c);
+	ev_timer_stop(c->loop, &c->changed);
+	c->told = c->hash;
+}
+
+struct catalogue *catalogue_create(struct ev_loop *loop, const struct config *config, struct service *service,
+				   void (*on_changed)(void *), void *data)
+{
+	struct catalogue *c = calloc(1, sizeof *c);
+	if (!c || !(c->tools = calloc(TOOLS_MAX, sizeof *c->tools)))
+		log_no_memory();
+	c->loop = loop;
+	c->config = config;
+	c->service = service;
+	c->on_changed = on_changed;
+	c->data = data;
+	TAILQ_INIT(&c->sets);
+	ev_timer_init(&c->changed, on_changed_timer, 0., 0.);
+	c->changed.data = c;
+	load_builtin(c);
+	service_on_hash(service, on_hash, c);
+	return c;
+}
+
+void catalogue_destroy(struct catalogue *c)
+{
+	struct toolset *set;
+	if (!c)
+		return;
+	ev_timer_stop(c->loop, &c->changed);
+	while ((set = TAILQ_FIRST(&c->sets)))
+		forget_set(c, set);
+	while (c->count)
+		forget_tool(&c->tools[--c->count]);
+	free(c->tools);
+	for (int level = 0; level < LEVELS; level++)
+		buf_finish(&c->lists[level]);
+	free(c);
+}

@@ -1,0 +1,37 @@
+/* catalogue.h - which tools there are: those built in, known before any Emacs is up,
+ * and those that instances have besides, kept while an instance is away so that a
+ * restart is no change.  core alone calls; bridge loop only. */
+#ifndef CATALOGUE_H
+#define CATALOGUE_H
+
+#include "back/service.h"
+
+extern const char catalogue_text[]; /* made from the Lisp when the bridge is built */
+
+struct tool {
+	const char *name;      /* borrowed from definition */
+	json_t *definition;    /* owned; without answeredBy */
+	struct schema *schema; /* owned; compiled at the first call */
+	char *broken;          /* owned; why the schema cannot be used, or NULL */
+	bool builtin;          /* every instance has it */
+	bool takes_timeout, takes_priority, takes_instance; /* its schema names these */
+};
+
+struct catalogue;
+
+/* ON_CHANGED: the list that clients saw is another one now; a few changes are one call. */
+struct catalogue *catalogue_create(struct ev_loop *, const struct config *, struct service *, void (*on_changed)(void *), void *data);
+void catalogue_destroy(struct catalogue *);
+
+struct tool *catalogue_find(struct catalogue *, const char *name); /* borrowed until the loop turns */
+const char *catalogue_nearest(const struct catalogue *, const char *name);
+
+/* {"tools":[...]} as clients of VERSION may see it. */
+const struct buf *catalogue_list(const struct catalogue *, enum version version);
+
+bool catalogue_has(const struct catalogue *, const struct worker *, const struct tool *);
+
+/* False: *pointer and *reason as schema_check has them. */
+bool catalogue_check(struct tool *, const json_t *arguments, char **pointer, char **reason) __attribute__((warn_unused_result));
+
+#endif

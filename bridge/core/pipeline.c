@@ -1,0 +1,316 @@
+/* pipeline.c - the road.  Inward from top to bottom, outward from bottom to top:
+ *
+ *   front/stdio.c        pipeline_take                    outlet->deliver, more
+ *     parse              parse_enter    mcp/jsonrpc.c     parse_leave: result or fault -> text
+ *     era                session_enter  mcp/era*.c        session_leave
+ *     route              router_enter                     on_resume: the answer is there
+ *   back/service.c       service_submit                   request->resume
+ *   back/emacs.c         CALL                             RESULT, REFUSED, or it is lost
+ *
+ * A stage answers early by DONE.  No stage calls another. */
+#include "core/pipeline.h"
+#include "back/service.h"
+#include "core/catalogue.h"
+#include "core/self.h"
+#include "core/session.h"
+#include "log.h"
+#include "mcp/closer.h"
+#include "mcp/era.h"
+#include "mcp/jsonrpc.h"
+#include "mcp/text.h"
+#include "os.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct stage {
+	const char *name;
+	enum verdict (*enter)(struct request *);
+	void (*leave)(struct request *); /* NULL: nothing to do on the way back */
+};
+
+static enum verdict parse_enter(struct request *r);
+static void parse_leave(struct request *r);
+
+static const struct stage road[] = {
+	{"parse", parse_enter, parse_leave},
+	{"era", session_enter, session_leave},
+	{"route", router_enter, NULL},
+};
+enum { STAGES = sizeof road / sizeof road[0] };
+
+static enum verdict parse_enter(struct request *r)
+{
+	if (r->text && !jsonrpc_parse(r))
+		return DONE;
+	r->text = NULL;
+	if (json_is_array(r->message) && !r->parent)
+		return batch_enter(r);
+	switch (jsonrpc_read(r)) {
+	case JSONRPC_RESPONSE:
+		log_debug("a client answered what nobody asked");
+		r->silent = true;
+		return DONE;
+	case JSONRPC_NOTIFICATION:
+		r->silent = r->fault != FAULT_NONE;
+		return r->silent ? DONE : NEXT;
+	case JSONRPC_REQUEST:
+		return NEXT;
+	default:
+		return DONE;
+	}
+}
+
+static void parse_leave(struct request *r)
+{
+	struct buf members = {0};
+	if (r->silent)
+		return;
+	if (!r->fault && json_is_array(r->message)) { /* a batch: its elements are whole already */
+		text_put(&r->head, "[");
+		r->tail = "]";
+		return;
+	}
+	if (!r->fault)
+		era_members(r, r->pipeline->config->list_ttl, &members);
+	jsonrpc_wrap(r, &members);
+	buf_finish(&members);
+}
+
+/* Back along the stages that it has entered, and out. */
+static void unwind(struct request *r)
+{
+	while (r->stage) {
+		const struct stage *stage = &road[--r->stage];
+		if (stage->leave)
+			stage->leave(r);
+	}
+	if (r->silent)
+		pipeline_settle(r);
+	else
+		r->outlet->deliver(r->outlet, r);
+}
+
+void pipeline_run(struct request *r)
+{
+	while (r->stage < STAGES) {
+		enum verdict verdict = road[r->stage++].enter(r);
+		if (verdict == WAIT) {
+			progress_start(r);
+			return;
+		}
+		if (verdict == DONE)
+			break;
+	}
+	unwind(r);
+}
+
+static void bury(struct request *r)
+{
+	if (!r->settled || r->flying || r->dead)
+		return;
+	r->dead = true;
+	TAILQ_INSERT_TAIL(&r->pipeline->dead, r, of_session);
+	ev_prepare_start(r->pipeline->loop, &r->pipeline->reaper);
+}
+
+static void reap(struct pipeline *p)
+{
+	struct request *r;
+	while ((r = TAILQ_FIRST(&p->dead))) {
+		TAILQ_REMOVE(&p->dead, r, of_session);
+		self_destroy(r->task);
+		request_destroy(r);
+	}
+}
+
+static void on_reaper(EV_P_ ev_prepare *reaper, int revents)
+{
+	(void)revents;
+	ev_prepare_stop(loop, reaper);
+	reap(reaper->data);
+}
+
+static void settle(struct request *r, const char *reason)
+{
+	if (r->settled)
+		return;
+	r->settled = true;
+	progress_stop(r);
+	session_forget(r);
+	self_drop(r);
+	service_cancel(r, reason);
+	if (r->parent)
+		batch_forget(r);
+	bury(r);
+}
+
+void pipeline_settle(struct request *r)
+{
+	settle(r, "nobody waits for the answer any more");
+}
+
+void pipeline_cancel(struct request *r, const char *reason)
+{
+	if (r->streaming && !r->parent) { /* the front has it: an open line must still become whole */
+		r->silent = true;
+		if (!r->broken && !(r->broken = strdup("the request was cancelled")))
+			log_no_memory();
+		r->outlet->more(r->outlet, r);
+		return;
+	}
+	settle(r, reason);
+}
+
+struct request *pipeline_new(struct session *s)
+{
+	struct request *r = request_create();
+	r->pipeline = s->pipeline;
+	r->session = s;
+	r->outlet = s->outlet;
+	r->number = ++s->pipeline->numbers;
+	r->null_id = s->legacy;
+	r->priority = PRIORITY_NORMAL;
+	r->born = os_now();
+	r->resume = unwind;
+	r->release = bury;
+	return r;
+}
+
+void pipeline_take(struct session *s, const char *text, size_t len)
+{
+	struct request *r = pipeline_new(s);
+	r->text = text;
+	r->text_len = len;
+	pipeline_run(r);
+}
+
+void pipeline_take_long(struct session *s, const char *beginning, size_t len)
+{
+	struct request *r = pipeline_new(s);
+	r->id = jsonrpc_peek_id(beginning, len);
+	request_fail(r, FAULT_INVALID, NULL, "the message is over the limit of %ld bytes and was not read; send less at a time",
+		     s->pipeline->config->request_max);
+	r->stage = 1;
+	unwind(r);
+}
+
+static enum pipeline_passed finish(struct request *r, const char *why, struct buf *out)
+{
+	struct buf note = {0};
+	text_format(&note, "[cut off: %s]", why);
+	closer_finish(r->closer, text_string(&note), out);
+	buf_finish(&note);
+	text_put(out, r->tail);
+	return PIPELINE_END;
+}
+
+static void follow(struct request *r)
+{
+	if (r->closer)
+		return;
+	r->closer = malloc(sizeof *r->closer);
+	if (!r->closer)
+		log_no_memory();
+	closer_init(r->closer);
+}
+
+enum pipeline_passed pipeline_pass(struct request *r, struct buf *out, size_t most)
+{
+	size_t n = buf_len(&r->reply) < most ? buf_len(&r->reply) : most;
+	follow(r);
+	if (n) {
+		size_t good = closer_feed(r->closer, buf_data(&r->reply), n);
+		text_add(out, buf_data(&r->reply), good);
+		buf_eat(&r->reply, n);
+		r->consumed += n;
+		if (good < n) {
+			if (r->worker)
+				r->worker->ops->distrust(r->worker, "a result that is no JSON");
+			return finish(r, "what Emacs sent is no JSON", out);
+		}
+		r->drained(r);
+	}
+	if (buf_len(&r->reply))
+		return PIPELINE_SOME;
+	if (r->broken)
+		return finish(r, r->broken, out);
+	if (!r->ended)
+		return PIPELINE_WAIT;
+	return finish(r, "what Emacs sent is not complete", out); /* adds nothing to a whole result */
+}
+
+void pipeline_cut(struct request *r, const char *why, struct buf *out)
+{
+	follow(r);
+	finish(r, why, out);
+}
+
+static void on_tools_changed(void *p)
+{
+	session_tools_changed(p);
+}
+
+struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *config, struct service *service)
+{
+	struct pipeline *p = calloc(1, sizeof *p);
+	if (!p)
+		log_no_memory();
+	p->loop = loop;
+	p->config = config;
+	p->service = service;
+	TAILQ_INIT(&p->sessions);
+	TAILQ_INIT(&p->dead);
+	ev_prepare_init(&p->reaper, on_reaper);
+	p->reaper.data = p;
+	p->catalogue = catalogue_create(loop, config, service, on_tools_changed, p);
+	return p;
+}
+
+void pipeline_destroy(struct pipeline *p)
+{
+	if (!p)
+		return;
+	reap(p);
+	ev_prepare_stop(p->loop, &p->reaper);
+	catalogue_destroy(p->catalogue);
+	free(p);
+}
+
+struct session *pipeline_open(struct pipeline *p, struct outlet *outlet)
+{
+	return session_create(p, outlet);
+}
+
+void pipeline_close(struct session *s)
+{
+	struct request *r;
+	if (!s)
+		return;
+	s->closing = true;
+	while ((r = TAILQ_FIRST(&s->unanswered)))
+		pipeline_settle(r);
+	session_destroy(s);
+}
+
+bool pipeline_busy(const struct session *s)
+{
+	struct request *r;
+	TAILQ_FOREACH(r, &s->unanswered, of_session)
+		if (!r->listens)
+			return true;
+	return false;
+}
+
+void pipeline_end_listens(struct session *s)
+{
+	struct request *r, *next;
+	for (r = TAILQ_FIRST(&s->unanswered); r; r = next) {
+		next = TAILQ_NEXT(r, of_session);
+		if (!r->listens)
+			continue;
+		text_put(&r->reply, "{}");
+		r->ended = true;
+		r->resume(r);
+	}
+}

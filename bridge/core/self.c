@@ -1,0 +1,292 @@
+/* self.c - see self.h */
+#include "core/self.h"
+#include "log.h"
+#include "mcp/result.h"
+#include "mcp/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One request that asks one or all workers. */
+struct task {
+	struct request *request; /* borrowed */
+	void (*finish)(struct task *);
+	size_t count, pending;
+	struct item {
+		struct ask ask;
+		struct task *task;     /* borrowed */
+		struct worker *worker; /* borrowed; it may leave the service once it was answered */
+		char name[WORKER_NAME_MAX + 1];
+		struct buf answer;
+		bool told;             /* the worker said it; else it is what we know */
+	} items[];
+};
+
+static struct task *create(struct request *r, size_t count, void (*finish)(struct task *))
+{
+	struct task *t = calloc(1, sizeof *t + count * sizeof t->items[0]);
+	if (!t)
+		log_no_memory();
+	t->request = r;
+	t->finish = finish;
+	t->count = count;
+	r->task = t;
+	return t;
+}
+
+void self_drop(struct request *r)
+{
+	for (size_t i = 0; r->task && i < r->task->count; i++) {
+		struct ask *ask = &r->task->items[i].ask;
+		if (ask->worker)
+			ask->worker->ops->drop(ask->worker, ask);
+	}
+}
+
+void self_destroy(struct task *t)
+{
+	for (size_t i = 0; t && i < t->count; i++) {
+		buf_finish(&t->items[i].ask.question);
+		buf_finish(&t->items[i].ask.answer);
+		buf_finish(&t->items[i].answer);
+	}
+	free(t);
+}
+
+/* What is known of an instance that did not tell it itself: members of its state. */
+static void describe(const struct worker *w, struct buf *out)
+{
+	char why[WORKER_WHY_MAX];
+	enum worker_state state = w->listed ? w->state : WORKER_GONE;
+	snprintf(why, sizeof why, "%s", w->why);
+	if (state == WORKER_READY) { /* connected, and yet silent */
+		state = WORKER_BLOCKED;
+		service_explain(w, why);
+	}
+	text_format(out, "{\"instance\":\"%s\",\"state\":\"%s\",\"pid\":", w->name, service_state_word(state));
+	if (w->pid)
+		text_format(out, "%ld", (long)w->pid);
+	else
+		text_put(out, "null");
+	text_put(out, ",\"why\":");
+	text_quote(out, why);
+	text_put(out, "}");
+}
+
+static void on_answer(struct ask *ask, const char *json, size_t len)
+{
+	struct item *item = ask->owner;
+	struct task *t = item->task;
+	if (len > 2 && json[0] == '{' && json[1] == '"' && json[len - 1] == '}')
+		item->told = true;
+	if (item->told)
+		text_add(&item->answer, json, len);
+	else
+		describe(item->worker, &item->answer);
+	if (--t->pending == 0) {
+		t->finish(t);
+		t->request->ended = true;
+		t->request->resume(t->request);
+	}
+}
+
+/* A worker that cannot answer now is not asked: what is known of it stands. */
+static void ask(struct task *t, size_t i, struct worker *w, enum ask_kind kind, const char *question, double timeout)
+{
+	struct item *item = &t->items[i];
+	item->task = t;
+	item->worker = w;
+	snprintf(item->name, sizeof item->name, "%s", w->name);
+	if (!w->linked && w->state != WORKER_STARTING) {
+		describe(w, &item->answer);
+		return;
+	}
+	item->ask.kind = kind;
+	item->ask.owner = item;
+	item->ask.on_answer = on_answer;
+	t->pending++;
+	w->ops->ask(w, &item->ask, question, timeout);
+}
+
+static enum verdict begin(struct task *t)
+{
+	if (t->pending)
+		return WAIT;
+	t->finish(t);
+	t->request->ended = true;
+	return DONE;
+}
+
+/* --- efrit_list_instances --- */
+
+static void finish_list(struct task *t)
+{
+	struct buf text = {0}, absence = {0};
+	const struct service *s = t->request->pipeline->service;
+	text_put(&text, "{\"instances\":[");
+	for (size_t i = 0; i < t->count; i++) {
+		struct item *item = &t->items[i];
+		if (i)
+			text_put(&text, ",");
+		text_format(&text, "{\"id\":\"%s\",", item->name);
+		text_add(&text, buf_data(&item->answer) + 1, buf_len(&item->answer) - 1);
+	}
+	text_put(&text, "]");
+	if (!t->count) {
+		registry_absence(s, &absence);
+		text_put(&text, ",\"why\":");
+		text_quote(&text, text_string(&absence));
+	} else if (*service_trouble(s)) {
+		text_put(&text, ",\"why\":");
+		text_quote(&text, service_trouble(s));
+	}
+	text_put(&text, "}");
+	result_text(t->request, buf_data(&text), buf_len(&text), false);
+	buf_finish(&text);
+	buf_finish(&absence);
+}
+
+static enum verdict list(struct request *r, const json_t *arguments, const char *instance)
+{
+	const struct service *s = r->pipeline->service;
+	size_t count = 0, i = 0;
+	(void)arguments;
+	(void)instance;
+	for (struct worker *w = service_first(s); w; w = service_next(w))
+		count += w->listed;
+	struct task *t = create(r, count, finish_list);
+	for (struct worker *w = service_first(s); w; w = service_next(w))
+		if (w->listed)
+			ask(t, i++, w, ASK_STATUS, NULL, (double)r->pipeline->config->status_timeout / 1000);
+	return begin(t);
+}
+
+/* --- efrit_status --- */
+
+static void finish_status(struct task *t)
+{
+	const struct buf *answer = &t->items[0].answer;
+	result_text(t->request, buf_data(answer), buf_len(answer), false);
+}
+
+static enum verdict status_of_none(struct request *r)
+{
+	struct buf text = {0}, absence = {0};
+	registry_absence(r->pipeline->service, &absence);
+	text_put(&text, "{\"state\":\"gone\",\"why\":");
+	text_quote(&text, text_string(&absence));
+	text_put(&text, ",\"instances\":[]}");
+	result_text(r, buf_data(&text), buf_len(&text), false);
+	buf_finish(&text);
+	buf_finish(&absence);
+	return DONE;
+}
+
+static enum verdict status(struct request *r, const json_t *arguments, const char *instance)
+{
+	(void)arguments;
+	if (!instance && !*r->pipeline->config->instance && registry_empty(r->pipeline->service))
+		return status_of_none(r);
+	struct worker *w = registry_choose(r, instance, NULL);
+	if (!w)
+		return DONE;
+	struct task *t = create(r, 1, finish_status);
+	ask(t, 0, w, ASK_STATUS, NULL, (double)r->pipeline->config->status_timeout / 1000);
+	return begin(t);
+}
+
+/* --- efrit_interrupt, efrit_wait for idle --- */
+
+static void no_answer(struct task *t, const char *what)
+{
+	struct worker *w = t->items[0].worker;
+	char why[WORKER_WHY_MAX];
+	bool gone = w->state == WORKER_GONE;
+	snprintf(why, sizeof why, "%s", w->why);
+	if (w->state == WORKER_READY)
+		service_explain(w, why);
+	result_error(t->request, gone ? "emacs_gone" : "not_responding", json_pack("{s:s}", "instance_id", w->name),
+		     "the Emacs \"%s\" did not say %s: %s", w->name, what, why);
+}
+
+static void finish_interrupt(struct task *t)
+{
+	struct buf *answer = &t->items[0].answer;
+	if (!t->items[0].told) {
+		no_answer(t, "what became of the interrupt");
+		return;
+	}
+	json_t *outcome = json_loadb(buf_data(answer), buf_len(answer), 0, NULL);
+	const char *word = json_string_value(json_object_get(outcome, "outcome"));
+	result_text(t->request, buf_data(answer), buf_len(answer), !word || strcmp(word, "not_stopped") == 0);
+	json_decref(outcome);
+}
+
+static enum verdict interrupt(struct request *r, const json_t *arguments, const char *instance)
+{
+	json_t *number = json_object_get(arguments, "request");
+	struct worker *w = registry_choose(r, instance, NULL);
+	struct buf question = {0};
+	if (!w)
+		return DONE;
+	text_put(&question, "{");
+	if (json_is_integer(number))
+		text_format(&question, "\"request\":%" JSON_INTEGER_FORMAT ",", json_integer_value(number));
+	else if (json_is_string(number))
+		text_format(&question, "\"request\":%lld,", strtoll(json_string_value(number), NULL, 10));
+	text_put(&question, "\"client\":");
+	text_quote(&question, r->client);
+	text_put(&question, "}");
+	struct task *t = create(r, 1, finish_interrupt);
+	ask(t, 0, w, ASK_INTERRUPT, text_string(&question), (double)r->pipeline->config->interrupt_timeout / 1000);
+	buf_finish(&question);
+	return begin(t);
+}
+
+static void finish_wait(struct task *t)
+{
+	struct buf *answer = &t->items[0].answer;
+	if (t->items[0].told)
+		result_text(t->request, buf_data(answer), buf_len(answer), false);
+	else
+		no_answer(t, "whether it is idle");
+}
+
+static enum verdict wait_idle(struct request *r, const json_t *arguments, const char *instance)
+{
+	uint32_t timeout = r->timeout_ms ? r->timeout_ms : 30000;
+	struct worker *w = registry_choose(r, instance, NULL);
+	char question[80];
+	(void)arguments;
+	if (!w)
+		return DONE;
+	snprintf(question, sizeof question, "{\"until\":\"idle\",\"timeout_ms\":%lu}", (unsigned long)timeout);
+	struct task *t = create(r, 1, finish_wait);
+	ask(t, 0, w, ASK_STATUS, question, (double)(timeout + r->pipeline->config->call_margin) / 1000);
+	return begin(t);
+}
+
+bool self_call(struct request *r, const struct tool *tool, const json_t *arguments, const char *instance, enum verdict *verdict)
+{
+	static const struct {
+		const char *name;
+		const char *only_for; /* with this value of "for" */
+		enum verdict (*work)(struct request *, const json_t *, const char *);
+	} tools[] = {
+		{"efrit_list_instances", NULL, list},
+		{"efrit_status", NULL, status},
+		{"efrit_interrupt", NULL, interrupt},
+		{"efrit_wait", "idle", wait_idle},
+	};
+	const char *wanted = json_string_value(json_object_get(arguments, "for"));
+	for (size_t i = 0; tool->builtin && i < sizeof tools / sizeof tools[0]; i++) {
+		if (strcmp(tools[i].name, tool->name) != 0)
+			continue;
+		if (tools[i].only_for && (!wanted || strcmp(wanted, tools[i].only_for) != 0))
+			continue;
+		*verdict = tools[i].work(r, arguments, instance);
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,181 @@
+/* session.c - see session.h */
+#include "core/session.h"
+#include "log.h"
+#include "mcp/era.h"
+#include "mcp/jsonrpc.h"
+#include "mcp/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct session *session_create(struct pipeline *p, struct outlet *outlet)
+{
+	struct session *s = calloc(1, sizeof *s);
+	if (!s)
+		log_no_memory();
+	s->pipeline = p;
+	s->outlet = outlet;
+	s->version = VERSION_2025_11_25; /* for clients that skip initialize */
+	snprintf(s->client, sizeof s->client, "unknown");
+	TAILQ_INIT(&s->unanswered);
+	TAILQ_INSERT_TAIL(&p->sessions, s, of_pipeline);
+	return s;
+}
+
+void session_destroy(struct session *s)
+{
+	TAILQ_REMOVE(&s->pipeline->sessions, s, of_pipeline);
+	free(s);
+}
+
+bool session_takes_batches(const struct session *s)
+{
+	return s->legacy && s->version == VERSION_2025_03_26;
+}
+
+static struct request *find(const struct session *s, const char *id)
+{
+	struct request *r;
+	TAILQ_FOREACH(r, &s->unanswered, of_session)
+		if (strcmp(r->id, id) == 0)
+			return r;
+	return NULL;
+}
+
+static void remember(struct session *s, struct request *r)
+{
+	TAILQ_INSERT_TAIL(&s->unanswered, r, of_session);
+	s->unanswered_count++;
+	r->unanswered = true;
+}
+
+void session_forget(struct request *r)
+{
+	if (!r->unanswered)
+		return;
+	TAILQ_REMOVE(&r->session->unanswered, r, of_session);
+	r->session->unanswered_count--;
+	r->unanswered = false;
+}
+
+static void on_cancelled(struct session *s, const json_t *params)
+{
+	json_t *id = json_object_get(params, "requestId");
+	const char *reason = json_string_value(json_object_get(params, "reason"));
+	if (!json_is_string(id) && !json_is_integer(id))
+		return;
+	char *text = text_dump(id);
+	struct request *r = find(s, text);
+	free(text);
+	if (r && r->method->id != METHOD_INITIALIZE)
+		pipeline_cancel(r, reason && strlen(reason) < 1000 ? reason : "the client cancelled it");
+}
+
+/* Notifications are never answered, not even wrong ones. */
+static enum verdict notification(struct request *r)
+{
+	struct session *s = r->session;
+	const struct method *method = era_method(r->name);
+	r->silent = true;
+	if (!method || !method->notification)
+		log_debug("the notification %.100s means nothing here", r->name);
+	else if (method->id == METHOD_INITIALIZED)
+		s->initialized = s->legacy;
+	else
+		on_cancelled(s, r->params);
+	return DONE;
+}
+
+enum verdict session_enter(struct request *r)
+{
+	struct session *s = r->session;
+	r->version = s->version;
+	memcpy(r->client, s->client, sizeof r->client);
+	if (!r->id)
+		return notification(r);
+	if (find(s, r->id))
+		request_fail(r, FAULT_INVALID, NULL, "the id %.100s belongs to a request that is not answered yet", r->id);
+	else if (s->unanswered_count >= s->pipeline->config->requests_max)
+		request_fail(r, FAULT_INTERNAL, NULL, "%ld requests are unanswered already; wait for some of them",
+			     s->unanswered_count);
+	else if (era_enter(r))
+		remember(s, r);
+	return r->fault ? DONE : NEXT;
+}
+
+void session_leave(struct request *r)
+{
+	progress_stop(r);
+}
+
+enum verdict session_initialize(struct request *r)
+{
+	struct session *s = r->session;
+	if (r->parent) {
+		request_fail(r, FAULT_INVALID, NULL, "initialize cannot be part of a batch");
+		return DONE;
+	}
+	s->legacy = true;
+	s->initialized = false;
+	s->version = era_legacy_negotiate(r->params);
+	era_keep_name(s->client, json_object_get(r->params, "clientInfo"));
+	era_legacy_initialize(s->version, &r->reply);
+	r->ended = true;
+	return DONE;
+}
+
+static void notify(struct session *s, const char *method, const char *params)
+{
+	struct buf line = {0};
+	jsonrpc_notification(&line, method, params);
+	s->outlet->notify(s->outlet, buf_data(&line), buf_len(&line));
+	buf_finish(&line);
+}
+
+static void notify_listener(struct request *r, const char *method, const char *more)
+{
+	struct buf params = {0};
+	text_format(&params, "{%s\"_meta\":{\"%s\":%s}}", more, era_key_subscription, r->id);
+	notify(r->session, method, text_string(&params));
+	buf_finish(&params);
+}
+
+/* It stays unanswered: its answer is the end of the subscription. */
+enum verdict session_listen(struct request *r)
+{
+	json_t *wanted = json_object_get(r->params, "notifications");
+	struct request *other;
+	long open = 0;
+	TAILQ_FOREACH(other, &r->session->unanswered, of_session)
+		open += other->listens;
+	if (!json_is_object(wanted)) {
+		request_fail(r, FAULT_PARAMS, NULL,
+			     "params.notifications must be an object, for example {\"toolsListChanged\":true}");
+		return DONE;
+	}
+	if (open >= r->pipeline->config->listens_max) {
+		request_fail(r, FAULT_INTERNAL, NULL, "%ld subscriptions are open already; cancel one of them", open);
+		return DONE;
+	}
+	r->listens = true;
+	r->listens_tools = json_is_true(json_object_get(wanted, "toolsListChanged"));
+	request_forget_message(r);
+	notify_listener(r, "notifications/subscriptions/acknowledged",
+			r->listens_tools ? "\"notifications\":{\"toolsListChanged\":true}," : "\"notifications\":{},");
+	return WAIT;
+}
+
+void session_tools_changed(struct pipeline *p)
+{
+	static const char method[] = "notifications/tools/list_changed";
+	struct session *s;
+	struct request *r;
+	TAILQ_FOREACH(s, &p->sessions, of_pipeline) {
+		if (s->initialized)
+			notify(s, method, NULL);
+		TAILQ_FOREACH(r, &s->unanswered, of_session)
+			if (r->listens_tools)
+				notify_listener(r, method, "");
+	}
+}

@@ -1,0 +1,45 @@
+/* stage.h - what the stages of the road and their helpers share.  core alone includes
+ * it; fronts see pipeline.h. */
+#ifndef STAGE_H
+#define STAGE_H
+
+#include "config.h"
+#include "request.h"
+
+struct catalogue;
+struct service;
+TAILQ_HEAD(session_list, session);
+
+struct pipeline {
+	struct ev_loop *loop;         /* borrowed */
+	const struct config *config;  /* borrowed */
+	struct service *service;      /* borrowed */
+	struct catalogue *catalogue;  /* owned */
+	struct session_list sessions; /* session::of_pipeline; owned */
+	struct request_list dead;     /* request::of_session; freed when nobody is in a callback */
+	ev_prepare reaper;            /* active while dead holds something */
+	uint64_t numbers;
+};
+
+enum verdict {
+	NEXT, /* on to the next stage */
+	DONE, /* the answer is there: back */
+	WAIT, /* somebody else will resume it */
+};
+
+struct request *pipeline_new(struct session *); /* a request on which nothing was said yet */
+void pipeline_run(struct request *);            /* lets it enter the road */
+void pipeline_cancel(struct request *, const char *reason); /* nothing more is sent for it */
+
+/* core/batch.c */
+enum verdict batch_enter(struct request *);
+void batch_forget(struct request *child); /* it has been answered, or never will be */
+
+/* core/progress.c */
+void progress_start(struct request *);
+void progress_stop(struct request *);
+
+/* core/router.c */
+enum verdict router_enter(struct request *);
+
+#endif

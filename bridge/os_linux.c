@@ -1,0 +1,190 @@
+/* os_linux.c - see os.h */
+#include "os.h"
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	LOST = IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED,
+	ENTRIES = IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,
+};
+
+/* The folder's parent is watched too, not only while the folder is missing: a removed
+ * folder is not reported by itself as long as a process holds a socket bound in it. */
+struct os_watch {
+	ev_io io;
+	int fd;        /* inotify */
+	int wd, up;    /* watches of the folder and of its nearest parent; -1 for none */
+	char *folder;  /* owned; what is asked for */
+	char *next;    /* owned; the entry of that parent on the way to the folder */
+	void (*on_change)(void *data);
+	void *data;
+	struct ev_loop *loop; /* borrowed */
+};
+
+static char *copy(const char *text)
+{
+	char *made = strdup(text);
+	if (!made)
+		log_no_memory();
+	return made;
+}
+
+static int watch_parent(struct os_watch *w)
+{
+	char path[PATH_MAX], *slash;
+	int up = -1;
+	snprintf(path, sizeof path, "%s", w->folder);
+	while (up < 0 && path[1] && (slash = strrchr(path, '/'))) {
+		free(w->next);
+		w->next = copy(slash + 1);
+		slash[slash == path] = 0;
+		up = inotify_add_watch(w->fd, path, ENTRIES);
+	}
+	return up;
+}
+
+static bool keep(struct os_watch *w, int *kept, int now)
+{
+	bool same = *kept == now;
+	if (!same && *kept >= 0)
+		inotify_rm_watch(w->fd, *kept);
+	*kept = now;
+	return same;
+}
+
+/* A folder may come between the failed try and the watch of its parent: tried again
+ * until twice the same is found.  Bounded, as somebody may make and remove it all day. */
+static void aim(struct os_watch *w)
+{
+	for (int tries = 0; tries < 8; tries++) {
+		bool same = keep(w, &w->wd, inotify_add_watch(w->fd, w->folder, ENTRIES));
+		same &= keep(w, &w->up, watch_parent(w));
+		if (w->up < 0)
+			log_warning("the parents of %s cannot be watched: %s", w->folder, strerror(errno));
+		if (same || w->up < 0)
+			return;
+	}
+}
+
+/* Notes one event: was the folder changed, must something else be watched now? */
+static void judge(struct os_watch *w, const struct inotify_event *e, bool *changed, bool *moved)
+{
+	int *which = e->wd == w->wd ? &w->wd : e->wd == w->up ? &w->up : NULL;
+	if (e->mask & IN_Q_OVERFLOW)
+		*changed = *moved = true;
+	if (!which || *which < 0)
+		return;
+	if (e->mask & LOST) {
+		if (e->mask & IN_MOVE_SELF)
+			inotify_rm_watch(w->fd, *which);
+		*which = -1;
+		*moved = *changed = true;
+	} else if (which == &w->wd) {
+		*changed = true;
+	} else if (e->len && strcmp(e->name, w->next) == 0) {
+		*moved = *changed = true;
+	}
+}
+
+static void on_event(EV_P_ ev_io *io, int revents)
+{
+	struct os_watch *w = io->data;
+	char block[4096] __attribute__((aligned(8)));
+	bool changed = false, moved = false;
+	ssize_t n;
+	(void)loop;
+	(void)revents;
+	while ((n = read(w->fd, block, sizeof block)) > 0)
+		for (char *at = block; at < block + n;) {
+			const struct inotify_event *e = (const struct inotify_event *)(const void *)at;
+			at += sizeof *e + e->len;
+			judge(w, e, &changed, &moved);
+		}
+	if (moved)
+		aim(w);
+	if (changed)
+		w->on_change(w->data);
+}
+
+struct os_watch *os_watch_create(struct ev_loop *loop, const char *folder, void (*on_change)(void *data), void *data)
+{
+	struct os_watch *w = calloc(1, sizeof *w);
+	if (!w)
+		log_no_memory();
+	w->loop = loop;
+	w->wd = w->up = -1;
+	w->folder = copy(folder);
+	w->on_change = on_change;
+	w->data = data;
+	w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (w->fd < 0) {
+		log_warning("%s cannot be watched (%s): instances that start later are not seen", folder, strerror(errno));
+		return w;
+	}
+	ev_io_init(&w->io, on_event, w->fd, EV_READ);
+	w->io.data = w;
+	ev_io_start(loop, &w->io);
+	aim(w);
+	return w;
+}
+
+void os_watch_destroy(struct os_watch *w)
+{
+	if (!w)
+		return;
+	if (w->fd >= 0) {
+		ev_io_stop(w->loop, &w->io);
+		close(w->fd);
+	}
+	free(w->folder);
+	free(w->next);
+	free(w);
+}
+
+enum os_process os_process_state(pid_t pid)
+{
+	char path[64], text[512];
+	if (pid <= 0)
+		return OS_PROCESS_UNKNOWN;
+	snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return kill(pid, 0) == 0 || errno == EPERM ? OS_PROCESS_ALIVE : OS_PROCESS_GONE;
+	ssize_t n = read(fd, text, sizeof text - 1);
+	close(fd);
+	if (n <= 0)
+		return OS_PROCESS_UNKNOWN;
+	text[n] = 0;
+	/* The name stands in brackets and may itself hold brackets; the letter follows the last one. */
+	const char *letter = strrchr(text, ')');
+	switch (letter && letter[1] ? letter[2] : 0) {
+	case 'T':
+	case 't':
+		return OS_PROCESS_STOPPED;
+	case 'Z':
+	case 'X':
+		return OS_PROCESS_ZOMBIE;
+	case 0:
+		return OS_PROCESS_UNKNOWN;
+	default:
+		return OS_PROCESS_ALIVE;
+	}
+}
+
+double os_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}

@@ -1,0 +1,57 @@
+/* request.c - see request.h */
+#include "request.h"
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct request *request_create(void)
+{
+	struct request *r = calloc(1, sizeof *r);
+	if (!r)
+		log_no_memory();
+	r->tail = "";
+	return r;
+}
+
+void request_forget_message(struct request *r)
+{
+	r->name = NULL;
+	r->params = NULL;
+	json_decref(r->message);
+	r->message = NULL;
+}
+
+void request_destroy(struct request *r)
+{
+	if (!r)
+		return;
+	request_forget_message(r);
+	json_decref(r->data);
+	buf_finish(&r->arguments);
+	buf_finish(&r->head);
+	buf_finish(&r->reply);
+	free(r->id);
+	free(r->token);
+	free(r->reason);
+	free(r->broken);
+	free(r->closer);
+	free(r);
+}
+
+bool request_fail(struct request *r, enum fault fault, json_t *data, const char *format, ...)
+{
+	if (r->fault) {
+		json_decref(data);
+		return false;
+	}
+	va_list ap;
+	va_start(ap, format);
+	if (vasprintf(&r->reason, format, ap) < 0)
+		log_no_memory();
+	va_end(ap);
+	r->fault = fault;
+	r->data = data;
+	return false;
+}

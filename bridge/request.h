@@ -1,0 +1,127 @@
+/* request.h - the one traveller: a message of a client from the moment it is read
+ * until its answer is on its way.  Bridge loop only.  It is owned by the pipeline,
+ * which frees it when the front has settled it and no worker holds it any more;
+ * everybody else borrows.  Calls outward go through resume, deliver and more, calls
+ * inward through drained and the worker. */
+#ifndef REQUEST_H
+#define REQUEST_H
+
+#include "wire/buf.h"
+
+#include <ev.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+enum {
+	REQUEST_TOOL_MAX = 128,   /* bytes of a tool's name */
+	REQUEST_CLIENT_MAX = 128, /* bytes of a client's name */
+};
+
+enum era { ERA_LEGACY, ERA_MODERN };
+enum version { VERSION_2024_11_05, VERSION_2025_03_26, VERSION_2025_06_18, VERSION_2025_11_25, VERSION_2026_07_28 };
+
+enum fault {
+	FAULT_NONE,
+	FAULT_PARSE,    /* no JSON */
+	FAULT_INVALID,  /* no JSON-RPC request */
+	FAULT_METHOD,   /* a method that does not exist in this era */
+	FAULT_PARAMS,   /* a method's params */
+	FAULT_INTERNAL, /* a limit */
+	FAULT_VERSION,  /* a protocol version that is not spoken */
+};
+
+enum priority { PRIORITY_INTERACTIVE, PRIORITY_NORMAL, PRIORITY_BATCH, PRIORITIES };
+
+struct closer;
+struct method;
+struct outlet;
+struct pipeline;
+struct session;
+struct task;
+struct worker;
+
+struct request {
+	TAILQ_ENTRY(request) of_session; /* session::unanswered, then pipeline::dead */
+	TAILQ_ENTRY(request) of_worker;  /* worker::waiting[] or worker::flying */
+	TAILQ_ENTRY(request) of_front;   /* the front's list of results that come in pieces */
+	uint64_t number;                 /* ours; nothing is ever found by the client's id alone */
+	struct pipeline *pipeline;       /* borrowed */
+	struct session *session;         /* borrowed */
+	struct outlet *outlet;           /* borrowed; where the answer goes */
+	struct request *parent;          /* borrowed; the batch it belongs to, or NULL */
+	unsigned children;               /* of a batch: elements without answer */
+	unsigned stage;                  /* of the road that it has entered */
+
+	/* what was said */
+	const char *text;   /* borrowed, during the parse stage only */
+	size_t text_len;
+	json_t *message;    /* owned, until the route is chosen */
+	char *id;           /* owned; the JSON text; NULL for a notification and where it is unknown */
+	const char *name;   /* borrowed from message: the method */
+	json_t *params;     /* borrowed from message, or NULL */
+	bool null_id;       /* an error without id says "id":null */
+
+	/* in which language */
+	const struct method *method; /* static */
+	enum era era;
+	enum version version;
+	char client[REQUEST_CLIENT_MAX + 1];
+	char *token;        /* owned; JSON text of the progress token, or NULL */
+	bool listens;       /* an open subscription: its answer is its end */
+	bool listens_tools; /* it asked for changes of the list of tools */
+
+	/* the call of a tool */
+	char tool[REQUEST_TOOL_MAX + 1];
+	struct buf arguments;    /* JSON text of an object */
+	uint32_t timeout_ms;     /* 0: the worker's default */
+	enum priority priority;
+
+	/* the answer: head, reply, tail make one line */
+	enum fault fault;
+	char *reason;       /* owned */
+	json_t *data;       /* owned; of a fault, or NULL */
+	struct buf head, reply;
+	const char *tail;   /* static */
+	bool silent;        /* nothing is sent */
+	bool streaming;     /* the reply goes out while it comes in */
+	bool ended;         /* the reply is complete, or will never be */
+	char *broken;       /* owned; why a reply that is going out will never be complete */
+	struct closer *closer; /* owned; follows a streaming reply */
+	size_t received, consumed, allowed; /* bytes of a worker's reply */
+
+	/* where it is */
+	struct worker *worker; /* borrowed; whose line it waits in or flies with; NULL otherwise */
+	struct task *task;     /* owned by core/self.c, which works on it; NULL otherwise */
+	bool flying;           /* sent to the worker, which will answer or be lost */
+	bool unanswered;       /* in its session's list */
+	bool settled;          /* nobody waits for it any more */
+	bool dead;             /* in pipeline::dead */
+	double born, sent;     /* os_now */
+	ev_timer progress;     /* its heartbeat */
+
+	void (*resume)(struct request *);  /* its answer is there, or begins: set by the pipeline */
+	void (*drained)(struct request *); /* consumed has grown: set by the service */
+	void (*release)(struct request *); /* the worker holds it no more: set by the pipeline */
+};
+
+TAILQ_HEAD(request_list, request);
+
+/* Where answers and notifications of one client go; the head of the front's own object. */
+struct outlet {
+	void (*deliver)(struct outlet *, struct request *); /* once; the front then owes pipeline_settle */
+	void (*more)(struct outlet *, struct request *);    /* a streaming reply has grown or ended */
+	void (*notify)(struct outlet *, const char *line, size_t len); /* without the newline */
+};
+
+struct request *request_create(void); /* all zero; ends the program when there is no memory */
+void request_destroy(struct request *); /* only what it owns; it must be in no list */
+
+/* Refuses it; the first reason stays.  DATA is taken and may be NULL.  Returns false. */
+bool request_fail(struct request *, enum fault, json_t *data, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+void request_forget_message(struct request *); /* frees the tree; name and params with it */
+
+#endif

@@ -1,0 +1,406 @@
+;;; efrit-mcp-server.el --- Take jobs from the module's thread and run them  -*- lexical-binding: t -*-
+
+;; Copyright (C) 2026 the efrit-mcp authors
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;;; Commentary:
+
+;; The thread rings a doorbell, the output of a pipe process; its filter takes jobs
+;; and runs them, one at a time, for at most 10 ms in a row.
+;;
+;; A job can be stopped, by its deadline or by a client, wherever it is.  Two ways:
+;;
+;; - It waits (`sleep-for' and the like): the doorbell's filter runs inside it and
+;;   throws to `efrit-mcp-server--tag'.
+;; - It computes: the thread sends the signal that `debug-on-event' names.  Emacs
+;;   then quits at the next chance and asks for the debugger, which is ours.
+;;
+;; Neither cuts a timer, a filter or a command in half that is not the job's own:
+;; both look at the backtrace first.  Signals are sent only between the begin-mark
+;; and the end-mark of a job, and everything between these two stands inside a
+;; `catch' and a `condition-case' for `quit'; outside, a quit would end a daemon.
+;; This file must be byte-compiled: interpreted, the clean-up itself enters the debugger.
+
+;;; Code:
+
+(require 'efrit-mcp-native)
+(require 'efrit-mcp-tool)
+(require 'efrit-mcp-prompt)
+
+(declare-function efrit-mcp--mod-start "efrit-mcp-module")
+(declare-function efrit-mcp--mod-stop "efrit-mcp-module")
+(declare-function efrit-mcp--mod-heard "efrit-mcp-module")
+(declare-function efrit-mcp--mod-ring "efrit-mcp-module")
+(declare-function efrit-mcp--mod-take "efrit-mcp-module")
+(declare-function efrit-mcp--mod-begin "efrit-mcp-module")
+(declare-function efrit-mcp--mod-end "efrit-mcp-module")
+(declare-function efrit-mcp--mod-why "efrit-mcp-module")
+(declare-function efrit-mcp--mod-stop-wanted "efrit-mcp-module")
+(declare-function efrit-mcp--mod-stop-seen "efrit-mcp-module")
+(declare-function efrit-mcp--mod-defer "efrit-mcp-module")
+(declare-function efrit-mcp--mod-reply "efrit-mcp-module")
+(declare-function efrit-mcp--mod-events "efrit-mcp-module")
+(declare-function efrit-mcp--mod-signal-number "efrit-mcp-module")
+(declare-function efrit-mcp--mod-set-doorbell "efrit-mcp-module")
+(declare-function efrit-mcp--mod-set-catalogue "efrit-mcp-module")
+
+(defvar efrit-mcp-queue-max)
+(defvar efrit-mcp-client-queue-max)
+(defvar efrit-mcp-heartbeat)
+(defvar internal-when-entered-debugger)
+
+(defconst efrit-mcp-server--slice 0.010
+  "Seconds one wake-up runs jobs before Emacs looks at the person's keys again.")
+
+(defvar efrit-mcp-server-instance nil
+  "The name under which this Emacs serves; nil when it does not.")
+
+(defvar efrit-mcp-server--doorbell nil
+  "The pipe process whose output wakes us.")
+
+(defvar efrit-mcp-server--busy nil
+  "Non-nil while jobs are taken and run.")
+
+(defvar efrit-mcp-server--tag nil
+  "Where to throw to end the job that runs.")
+
+(defvar efrit-mcp-server--depth 0
+  "Recursion depth at which the job that runs began.")
+
+(defvar efrit-mcp-server--signal 'sigusr2
+  "The signal that stops a form, as `debug-on-event' names it.")
+
+(defvar efrit-mcp-server-log-function #'ignore
+  "Function called with a line of text for each thing that happened.")
+
+(defvar efrit-mcp-server-observe-function #'ignore
+  "Function called after each job with its value, still under the deadline.
+It returns an alist that is added to the answer.")
+
+(defvar efrit-mcp-server-after-job-hook nil
+  "Hook run after each wake-up, outside any job.")
+
+;;; Stopping
+
+(defun efrit-mcp-server--foreign-frame (function arguments looped)
+  "Return what FUNCTION called with ARGUMENTS is, if it is not the job's own.
+LOOPED: a command loop runs inside the job."
+  (cond ((eq function 'timer-event-handler)
+         (format "a timer runs inside it (%s)"
+                 (let ((f (ignore-errors (timer--function (car arguments)))))
+                   (if (symbolp f) f "a lambda"))))
+        ((and (processp (car arguments)) (stringp (cadr arguments)) (null (cddr arguments))
+              (not (eq (car arguments) efrit-mcp-server--doorbell))
+              (or (eq function (process-filter (car arguments)))
+                  (eq function (process-sentinel (car arguments)))))
+         (format "a filter or sentinel of the process %s runs inside it" (process-name (car arguments))))
+        ((and looped (eq function 'command-execute))
+         "a command of the person runs inside it")))
+
+(defun efrit-mcp-server--foreign ()
+  "Return what runs inside the job and is not its own, a string; or nil."
+  (let ((looped (> (recursion-depth) efrit-mcp-server--depth)))
+    (catch 'efrit-mcp-server--foreign
+      (mapbacktrace
+       (lambda (_evald function arguments _flags)
+         (when (eq function 'efrit-mcp-server--call)
+           (throw 'efrit-mcp-server--foreign nil))
+         (let ((what (efrit-mcp-server--foreign-frame function arguments looped)))
+           (when what (throw 'efrit-mcp-server--foreign what)))))
+      nil)))
+
+(defun efrit-mcp-server--leave (number)
+  "Leave the job NUMBER, which is to stop, unless something foreign runs inside it."
+  (efrit-mcp--mod-stop-seen number) ; no further signal meanwhile
+  (let ((obstacle (efrit-mcp-server--foreign)))
+    (if obstacle
+        (efrit-mcp--mod-stop-seen number obstacle)
+      (throw efrit-mcp-server--tag nil))))
+
+(defun efrit-mcp-server--debugger (&rest arguments)
+  "Stand in for the debugger while a job runs: end the job if it is to stop.
+Called with ARGUMENTS (exit VALUE) its value is that of the function
+that exits."
+  (setq debug-on-next-call nil
+        internal-when-entered-debugger -1)
+  (let ((number (efrit-mcp--mod-stop-wanted)))
+    (when number
+      (efrit-mcp-server--leave number)
+      ;; Something foreign runs, with quitting inhibited as before the signal.
+      (setq inhibit-quit t)))
+  (when (eq (car arguments) 'exit) (cadr arguments)))
+
+(defun efrit-mcp-server--signalled (symbol data)
+  "See an error of SYMBOL with DATA at the point it is signalled.
+When a signal of the thread arrives during a garbage collection, Emacs
+enters the debugger before it looks at the quit flag, and quits on the
+way into it, where a quit would not come by the debugger."
+  (if (not (eq symbol 'quit))
+      (efrit-mcp-tool-note-signal symbol data)
+    (when (efrit-mcp--mod-stop-wanted)
+      (setq inhibit-debugger nil
+            internal-when-entered-debugger -1))))
+
+;;; Running a job
+
+(defun efrit-mcp-server--call (tool arguments)
+  "Call TOOL with ARGUMENTS; throws to the command loop end here.
+The frame that `efrit-mcp-server--foreign' looks for."
+  (let* ((thrown t)
+         (result (catch 'exit
+                   (catch 'top-level
+                     (prog1 (efrit-mcp-tool-call tool arguments)
+                       (setq thrown nil))))))
+    (if thrown
+        '(failed . ((status . "error") (error_code . "no-catch")
+                    (error . "The form left by a throw to the command loop (top-level, exit); it ends here, the person's command loop goes on")))
+      result)))
+
+(defun efrit-mcp-server--marked (number nested thunk observe)
+  "Run THUNK as job NUMBER between its marks, then OBSERVE with its value.
+NESTED: inside another job.  Return (STATE RESULT OBSERVATION); STATE is
+`dropped' when the job was stopped before it began, `ended', or `quit'.
+No quit and no throw of ours leaves this function."
+  (let ((phase 0) (ended nil) (state 'quit) (result nil) (seen nil))
+    (while (not ended)
+      (catch efrit-mcp-server--tag
+        (condition-case nil
+            (while (not ended)
+              (catch efrit-mcp-server--tag
+                (condition-case nil
+                    (progn
+                      (when (eq phase 0)
+                        (setq phase 1)
+                        (if (efrit-mcp--mod-begin number nested)
+                            (progn (setq result (funcall thunk))
+                                   (setq state 'ended))
+                          (setq state 'dropped phase 2)))
+                      (when (eq phase 1)
+                        (setq phase 2)
+                        (setq seen (funcall observe result)))
+                      (efrit-mcp--mod-end number)
+                      (setq ended t))
+                  (quit (efrit-mcp--mod-stop-seen number)))))
+          (quit nil))))
+    (list state result seen)))
+
+(defun efrit-mcp-server--bound (number nested thunk observe)
+  "Call `efrit-mcp-server--marked' with NUMBER, NESTED, THUNK, OBSERVE, all bound.
+What a stop changes is bound here, so that the person's settings come back by
+themselves."
+  (let ((efrit-mcp-server--tag (make-symbol "efrit-mcp-job"))
+        (efrit-mcp-server--depth (recursion-depth))
+        (efrit-mcp-prompt--refuse t)
+        (inhibit-interaction t)
+        (signal-hook-function #'efrit-mcp-server--signalled)
+        (debugger #'efrit-mcp-server--debugger)
+        (debug-on-event efrit-mcp-server--signal)
+        (debug-on-quit nil)
+        (debug-on-error nil)
+        ;; Every quit comes by our debugger before any handler sees it.  That, and not
+        ;; the handlers of a foreign timer, decides whether something is cut.
+        (debug-on-signal t)
+        (internal-when-entered-debugger -1)
+        (debug-on-next-call nil)
+        (throw-on-input nil)
+        (inhibit-quit nil))
+    (prog1 (efrit-mcp-server--marked number nested thunk observe)
+      (setq debug-on-next-call nil))))
+
+(defconst efrit-mcp-server--runner
+  '(efrit-mcp-server--foreign-frame efrit-mcp-server--foreign efrit-mcp-server--leave
+    efrit-mcp-server--debugger efrit-mcp-server--signalled efrit-mcp-server--call
+    efrit-mcp-server--marked
+    efrit-mcp-server--bound efrit-mcp-tool-call efrit-mcp-tool--apply)
+  "Functions that must be compiled for a stop to be safe.")
+
+(defun efrit-mcp-server--compiled-p (function)
+  "Return non-nil if FUNCTION, a symbol, is compiled."
+  (let ((f (symbol-function function)))
+    (or (byte-code-function-p f) (subrp f))))
+
+(defun efrit-mcp-server--pick-signal ()
+  "Choose the signal that stops forms; return its number, 0 for none.
+One that nobody uses: without a handler in `special-event-map'."
+  (dolist (function efrit-mcp-server--runner)
+    (unless (efrit-mcp-server--compiled-p function)
+      (let ((byte-compile-warnings nil)) (byte-compile function))))
+  (let ((signal (seq-find (lambda (s)
+                            (memq (lookup-key special-event-map (vector s)) '(nil ignore)))
+                          '(sigusr2 sigusr1))))
+    (if (and signal (seq-every-p #'efrit-mcp-server--compiled-p efrit-mcp-server--runner))
+        (progn (setq efrit-mcp-server--signal signal)
+               (efrit-mcp--mod-signal-number (symbol-name signal)))
+      0)))
+
+(defun efrit-mcp-server--stopped-answer (number took)
+  "Return what is said of job NUMBER that was stopped after TOOK seconds."
+  (pcase-let ((`(,code ,by) (or (efrit-mcp--mod-why number) '("quit" nil))))
+    `((status . "error")
+      (error . ,(if (equal code "quit")
+                    (format "The person pressed C-g in Emacs after %.1f s, or the form quit: it was ended" took)
+                  (format "Stopped after %.1f s: %s" took
+                          (pcase code
+                            ("timeout" (format "it ran longer than its time-out of %s s" efrit-mcp-tool-timeout))
+                            (_ (format "%s by %s" code by))))))
+      (error_code . ,code))))
+
+(defun efrit-mcp-server--finish (number name started marked)
+  "Answer job NUMBER, a call of NAME begun at STARTED that ended as MARKED says."
+  (pcase-let* ((`(,state ,result ,seen) marked)
+               (took (- (float-time) started))
+               (`(,outcome . ,value)
+                (pcase state
+                  ('ended result)
+                  ('dropped (cons 'stopped (efrit-mcp-server--stopped-answer number 0)))
+                  (_ (cons 'stopped (efrit-mcp-server--stopped-answer number took))))))
+    (if (eq outcome 'deferred)
+        (efrit-mcp--mod-defer number)
+      ;; Errors, and whatever is in Efrit's shape, say which Emacs it was and how long it took.
+      (when (and (consp value) (eq (car-safe (car value)) 'status))
+        (setq value (append value `((instance_id . ,efrit-mcp-server-instance)
+                                    (execution_time . ,(/ (fround (* took 1e6)) 1e6)) ,@seen))))
+      (efrit-mcp--mod-reply number value (pcase outcome ('done 0) ('stopped 2) (_ 1)))
+      (funcall efrit-mcp-server-log-function
+               (format "request %d %s %s, %.1f ms" number name outcome (* 1000 took))))))
+
+(defun efrit-mcp-server--run (job nested)
+  "Run JOB, as `efrit-mcp--mod-take' gave it; NESTED inside another one."
+  (pcase-let* ((`(,number ,tool ,client ,arguments ,timeout-ms) job)
+               (started (float-time))
+               (done nil)
+               (efrit-mcp-tool-job number)
+               (efrit-mcp-tool-client client)
+               (efrit-mcp-tool-timeout (/ timeout-ms 1000.0))
+               (deactivate-mark nil))
+    (unwind-protect
+        (let ((marked (with-current-buffer (efrit-mcp-server--buffer)
+                        (if nested
+                            (efrit-mcp-server--nested-call number tool arguments)
+                          (efrit-mcp-server--bound
+                           number nil
+                           (lambda () (efrit-mcp-server--call tool arguments))
+                           efrit-mcp-server-observe-function)))))
+          (efrit-mcp-server--finish number tool started marked)
+          (setq done t))
+      (unless done ; a throw to a tag of someone else
+        (efrit-mcp--mod-end number)
+        (efrit-mcp--mod-reply number '((status . "error") (error_code . "no-catch")
+                                       (error . "The form left by a throw to a catch outside of it"))
+                              1)))))
+
+(defun efrit-mcp-server--nested-call (number tool arguments)
+  "Run TOOL with ARGUMENTS as job NUMBER inside another job, never signalled."
+  (if (efrit-mcp--mod-begin number t)
+      (let ((result (efrit-mcp-tool-call tool arguments)))
+        (efrit-mcp--mod-end number)
+        (list 'ended result nil))
+    (list 'dropped nil nil)))
+
+(defun efrit-mcp-server--buffer ()
+  "Return the buffer a job starts in: the one the person looks at."
+  (let ((window (if (minibufferp (window-buffer (selected-window)))
+                    (minibuffer-selected-window)
+                  (selected-window))))
+    (if (window-live-p window) (window-buffer window) (current-buffer))))
+
+;;; The doorbell
+
+(defun efrit-mcp-server--drain ()
+  "Run the jobs that wait, for one slice."
+  (let ((efrit-mcp-server--busy t)
+        (until (+ (float-time) efrit-mcp-server--slice))
+        (job nil) (left t))
+    (unwind-protect
+        (progn
+          (while (and (setq job (efrit-mcp--mod-take nil))
+                      (progn (efrit-mcp-server--run job nil)
+                             (< (float-time) until))
+                      (not (input-pending-p))))
+          (setq left job))
+      (when left (efrit-mcp--mod-ring)))
+    (run-hooks 'efrit-mcp-server-after-job-hook)
+    (efrit-mcp-server--take-events)))
+
+(defun efrit-mcp-server--inside ()
+  "The doorbell rang while a job runs: end that job, or run what may nest."
+  (let ((number (efrit-mcp--mod-stop-wanted)))
+    (when number (efrit-mcp-server--leave number)))
+  (let (job)
+    (while (setq job (efrit-mcp--mod-take t))
+      (efrit-mcp-server--run job t))))
+
+(defun efrit-mcp-server--filter (_process _bytes)
+  "Somebody rang: see what the thread has for us."
+  (efrit-mcp--mod-heard)
+  (if efrit-mcp-server--busy
+      (efrit-mcp-server--inside)
+    (efrit-mcp-server--drain)))
+
+(defun efrit-mcp-server--take-events ()
+  "Log what the thread saw."
+  (let ((lines (efrit-mcp--mod-events)))
+    (when lines
+      (dolist (line (split-string lines "\n" t))
+        (funcall efrit-mcp-server-log-function line)))))
+
+(defun efrit-mcp-server--sentinel (process _event)
+  "If somebody killed PROCESS, the doorbell, hang up another one."
+  (when (and efrit-mcp-server-instance (eq process efrit-mcp-server--doorbell)
+             (not (process-live-p process)))
+    (funcall efrit-mcp-server-log-function "the doorbell was killed; there is a new one")
+    (efrit-mcp--mod-set-doorbell (efrit-mcp-server--make-doorbell))))
+
+(defun efrit-mcp-server--make-doorbell ()
+  "Return a new pipe process whose filter takes jobs."
+  ;; With adaptive buffering calls took 50 ms and wake-ups were lost.
+  (let ((process-adaptive-read-buffering nil))
+    (setq efrit-mcp-server--doorbell
+          (make-pipe-process :name "efrit-mcp" :buffer nil :noquery t :coding 'binary
+                             :filter #'efrit-mcp-server--filter
+                             :sentinel #'efrit-mcp-server--sentinel))))
+
+;;; Start and stop
+
+(defun efrit-mcp-server-announce ()
+  "Tell the bridges which tools there are."
+  (when efrit-mcp-server-instance
+    (let ((text (efrit-mcp-tool-catalogue)))
+      (efrit-mcp--mod-set-catalogue (decode-coding-string text 'utf-8) (secure-hash 'sha1 text)
+                                    (efrit-mcp-tool-nesting)))))
+
+(defun efrit-mcp-server-start (name)
+  "Serve under NAME, or NAME-2 and so on where a living Emacs has it.
+Return the name.  Signal an `efrit-mcp-error' that says what to do if it
+cannot be."
+  (unless (or (not (boundp 'main-thread)) (eq (current-thread) (symbol-value 'main-thread)))
+    (signal 'efrit-mcp-error '("efrit-mcp can be started from Emacs's main thread only")))
+  (let ((doorbell (efrit-mcp-server--make-doorbell)))
+    (condition-case err
+        (setq efrit-mcp-server-instance
+              (efrit-mcp--mod-start name doorbell emacs-version (efrit-mcp-server--pick-signal)
+                                    efrit-mcp-queue-max efrit-mcp-client-queue-max efrit-mcp-heartbeat))
+      (error (delete-process doorbell)
+             (signal (car err) (cdr err)))))
+  (efrit-mcp-prompt-guard)
+  (add-hook 'efrit-mcp-tool-changed-hook #'efrit-mcp-server-announce)
+  (add-hook 'kill-emacs-hook #'efrit-mcp-server--goodbye)
+  (efrit-mcp-server-announce)
+  efrit-mcp-server-instance)
+
+(defun efrit-mcp-server-stop (&optional why)
+  "Stop serving, and tell the bridges WHY."
+  (when efrit-mcp-server-instance
+    (setq efrit-mcp-server-instance nil)
+    (remove-hook 'efrit-mcp-tool-changed-hook #'efrit-mcp-server-announce)
+    (remove-hook 'kill-emacs-hook #'efrit-mcp-server--goodbye)
+    (efrit-mcp--mod-stop (or why "the server in Emacs was stopped"))
+    (efrit-mcp-prompt-unguard)
+    (delete-process efrit-mcp-server--doorbell)))
+
+(defun efrit-mcp-server--goodbye ()
+  "Emacs ends."
+  (efrit-mcp-server-stop "Emacs ended"))
+
+(provide 'efrit-mcp-server)
+;;; efrit-mcp-server.el ends here

@@ -1,0 +1,259 @@
+;;; efrit-mcp-tool.el --- Define tools and call them  -*- lexical-binding: t -*-
+
+;; Copyright (C) 2026 the efrit-mcp authors
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;;; Commentary:
+
+;; `efrit-mcp-define-tool' makes a Lisp function a tool that agents may call.  Name,
+;; description, JSON Schema and annotations come from that one form.  A tool returns
+;; a value, never JSON; the one `condition-case' that turns errors into answers is
+;; here, in `efrit-mcp-tool-call'.
+
+;;; Code:
+
+(require 'efrit-mcp-native)
+(require 'efrit-mcp-print)
+(require 'efrit-mcp-prompt)
+(require 'json)
+(require 'seq)
+(eval-when-compile (require 'cl-lib))
+
+(defvar efrit-mcp-tool--all nil
+  "The tools, in the order they were defined: a list of plists.")
+
+(defvar efrit-mcp-tool-changed-hook nil
+  "Functions called when the set of tools is another one.")
+
+(defvar efrit-mcp-tool-job nil
+  "Number of the job that runs, while a tool's function is called.")
+
+(defvar efrit-mcp-tool-client nil
+  "Name of the client whose job runs, while a tool's function is called.")
+
+(defvar efrit-mcp-tool-timeout nil
+  "Seconds the job that runs may take, while a tool's function is called.")
+
+(defconst efrit-mcp-tool-deferred (make-symbol "efrit-mcp-deferred")
+  "What a tool's function returns when its answer comes later.")
+
+;;; Definition
+
+(defun efrit-mcp-tool--name (symbol)
+  "Return the name agents know SYMBOL by: hosts take letters, digits and _."
+  (replace-regexp-in-string "[^a-zA-Z0-9_]" "_" (symbol-name symbol)))
+
+(defun efrit-mcp-tool--type-schema (type)
+  "Return the JSON Schema of TYPE as an alist."
+  (pcase type
+    ((or 'string 'integer 'number 'boolean 'object 'array) `((type . ,(symbol-name type))))
+    ('seconds '((type . ["number" "string"])))
+    (`(one-of . ,values) `((type . "string") (enum . ,(vconcat values))))
+    (`(list-of ,of) `((type . "array") (items . ,(efrit-mcp-tool--type-schema of))))
+    (_ (error "Unknown type of a tool's parameter: %S" type))))
+
+(defun efrit-mcp-tool--parameter-schema (parameter)
+  "Return (NAME . SCHEMA) of PARAMETER, (SYMBOL TYPE DOC . OPTIONS)."
+  (pcase-let ((`(,symbol ,type ,doc . ,options) parameter))
+    (cons (intern (efrit-mcp-tool--name symbol))
+          (append (efrit-mcp-tool--type-schema type)
+                  `((description . ,doc))
+                  (when (plist-member options :default)
+                    `((default . ,(or (plist-get options :default) :json-false))))
+                  (when (plist-member options :minimum) `((minimum . ,(plist-get options :minimum))))
+                  (when (plist-member options :maximum) `((maximum . ,(plist-get options :maximum))))))))
+
+(defconst efrit-mcp-tool--common
+  '((instance-id string "Which Emacs; omit it when only one runs (efrit_list_instances names them).")
+    (timeout seconds "Seconds the work may take before it is stopped, at most 3600; waiting in the queue does not count." :default 30))
+  "Parameters that every tool has which Emacs answers.")
+
+(defun efrit-mcp-tool--schema (parameters options)
+  "Return the inputSchema for PARAMETERS of a tool with OPTIONS."
+  (let* ((given (mapcar #'car parameters))
+         (all (append parameters
+                      (unless (plist-get options :bridge)
+                        (seq-remove (lambda (p) (memq (car p) given)) efrit-mcp-tool--common))))
+         (required (seq-filter (lambda (p) (plist-get (cdddr p) :required)) all)))
+    `((type . "object")
+      (properties . ,(or (mapcar #'efrit-mcp-tool--parameter-schema all) (make-hash-table)))
+      ,@(when required
+          `((required . ,(vconcat (mapcar (lambda (p) (efrit-mcp-tool--name (car p))) required)))))
+      (additionalProperties . :json-false))))
+
+(defun efrit-mcp-tool--annotations (options)
+  "Return the annotations that OPTIONS of a tool say, all of them stated."
+  (cl-flet ((bool (key) (if (plist-get options key) t :json-false)))
+    `((readOnlyHint . ,(bool :read-only))
+      (destructiveHint . ,(bool :destructive))
+      (idempotentHint . ,(if (plist-get options :read-only) t (bool :idempotent)))
+      (openWorldHint . ,(bool :open-world)))))
+
+(defun efrit-mcp-tool--register (symbol description parameters options function)
+  "Make FUNCTION the tool SYMBOL; a tool of the same name is replaced in its place."
+  (let* ((name (efrit-mcp-tool--name symbol))
+         (tool (list :name name :description description :parameters parameters
+                     :options options :function function))
+         (old (efrit-mcp-tool-find name)))
+    (if old
+        (setcar (memq old efrit-mcp-tool--all) tool)
+      (setq efrit-mcp-tool--all (append efrit-mcp-tool--all (list tool))))
+    (run-hooks 'efrit-mcp-tool-changed-hook)
+    symbol))
+
+(defun efrit-mcp-tool-remove (symbol)
+  "Take the tool SYMBOL away from the agents."
+  (setq efrit-mcp-tool--all
+        (delq (efrit-mcp-tool-find (efrit-mcp-tool--name symbol)) efrit-mcp-tool--all))
+  (run-hooks 'efrit-mcp-tool-changed-hook))
+
+(defmacro efrit-mcp-define-tool (name description parameters options &rest body)
+  "Define the tool NAME, a symbol; agents call it by that name with _ for -.
+DESCRIPTION, a string, is what agents read.
+
+PARAMETERS is a list of (SYMBOL TYPE DOC . OPTIONS).  TYPE is string, integer,
+number, boolean, object, array, seconds, (one-of STRING...) or (list-of TYPE).
+OPTIONS are :required t, :default VALUE, :minimum N, :maximum N.  BODY sees each
+SYMBOL bound to the argument, or to its default, or to nil.  Objects are alists
+with string keys, arrays vectors.
+
+OPTIONS, a plist, tells hosts what the tool does: :read-only,
+:destructive, :idempotent, :open-world (all nil unless given), :title
+STRING; :nest t lets the tool run while another job of an agent waits.
+
+BODY's value is the answer: a string as it is, all else as JSON (an
+alist or plist is an object, a vector an array, :false and :null those).
+An error signalled in BODY is a failed call that names the error.  The
+same form may stand in an init file."
+  (declare (indent 4) (doc-string 2))
+  (let ((function (intern (format "efrit-mcp-tool/%s" name)))
+        (symbols (mapcar #'car parameters)))
+    `(progn
+       (defun ,function ,symbols
+         ,(format "Body of the tool `%s'." name)
+         (ignore ,@symbols)
+         ,@body)
+       (efrit-mcp-tool--register ',name ,description ',parameters ',options #',function))))
+
+;;; The catalogue
+
+(defun efrit-mcp-tool--entry (tool)
+  "Return TOOL as MCP lists it, an alist for `json-encode'."
+  (let ((options (plist-get tool :options)))
+    `((name . ,(plist-get tool :name))
+      ,@(when (plist-get options :title) `((title . ,(plist-get options :title))))
+      (description . ,(plist-get tool :description))
+      (inputSchema . ,(efrit-mcp-tool--schema (plist-get tool :parameters) options))
+      (annotations . ,(efrit-mcp-tool--annotations options))
+      (answeredBy . ,(if (plist-get options :bridge) "bridge" "emacs")))))
+
+(defun efrit-mcp-tool-catalogue ()
+  "Return the tools as the text of a JSON array."
+  (let ((json-encoding-pretty-print nil) (json-false :json-false))
+    (encode-coding-string (json-encode (vconcat (mapcar #'efrit-mcp-tool--entry efrit-mcp-tool--all)))
+                          'utf-8 t)))
+
+(defun efrit-mcp-tool-nesting ()
+  "Return the names of the tools that may run inside another job, a vector."
+  (vconcat (mapcar (lambda (tool) (plist-get tool :name))
+                   (seq-filter (lambda (tool) (plist-get (plist-get tool :options) :nest))
+                               efrit-mcp-tool--all))))
+
+;;; The call
+
+(defun efrit-mcp-tool-find (name)
+  "Return the tool NAME, a string, or nil."
+  (seq-find (lambda (tool) (equal (plist-get tool :name) name)) efrit-mcp-tool--all))
+
+(defun efrit-mcp-tool--convert (parameter arguments)
+  "Return the value for PARAMETER out of ARGUMENTS, an alist with string keys."
+  (pcase-let* ((`(,symbol ,type ,_doc . ,options) parameter)
+               (cell (assoc (efrit-mcp-tool--name symbol) arguments))
+               (value (cdr cell)))
+    (cond ((or (null cell) (eq value :null)) (plist-get options :default))
+          ((eq type 'boolean) (eq value t))
+          ((and (eq type 'seconds) (stringp value)) (string-to-number value))
+          (t value))))
+
+(defvar efrit-mcp-tool--signal nil
+  "The last error of the job that runs: (DATA . FRAMES).")
+
+(defvar efrit-mcp-tool-backtrace-ends '(efrit-mcp-tool--apply)
+  "Functions at whose frame a backtrace ends: below is not the agent's.")
+
+(defconst efrit-mcp-tool--not-shown
+  '(mapbacktrace efrit-mcp-server--signalled efrit-mcp-tool--frames efrit-mcp-tool-note-signal signal error
+    efrit-mcp-prompt--refuse)
+  "Functions that are no news in a backtrace.")
+
+(defun efrit-mcp-tool--frames ()
+  "Return the frames between the signal and the tool, innermost first."
+  (let (frames (n 0))
+    (catch 'efrit-mcp-tool--frames
+      (mapbacktrace
+       (lambda (_evald function arguments _flags)
+         (cond ((or (memq function efrit-mcp-tool-backtrace-ends)
+                    (>= n efrit-mcp-print--frames-max))
+                (throw 'efrit-mcp-tool--frames nil))
+               ((not (memq function efrit-mcp-tool--not-shown))
+                (setq n (1+ n))
+                (push (cons function arguments) frames))))))
+    (nreverse frames)))
+
+(defun efrit-mcp-tool-note-signal (_symbol data)
+  "Keep where an error with DATA was signalled: what `signal-hook-function' calls.
+Errors that the form itself handles come by here too, so this is cheap."
+  (unless (and efrit-mcp-tool--signal (eq (car efrit-mcp-tool--signal) data) data)
+    (setq efrit-mcp-tool--signal (cons data (efrit-mcp-tool--frames)))))
+
+(defun efrit-mcp-tool--apply (function arguments)
+  "Call FUNCTION with ARGUMENTS; a backtrace ends at this frame."
+  (apply function arguments))
+
+(defun efrit-mcp-tool--error (err)
+  "Return what an agent is told of ERR, an alist in Efrit's shape."
+  (let ((frames (and efrit-mcp-tool--signal (eq (car efrit-mcp-tool--signal) (cdr err))
+                     (cdr efrit-mcp-tool--signal))))
+    `((status . "error")
+      (error . ,(car (efrit-mcp-print--message err)))
+      (error_code . ,(symbol-name (car err)))
+      ,@(when (eq (car err) 'inhibited-interaction)
+          `((prompt . ,(efrit-mcp-prompt-from-frames frames))))
+      ,@(when frames
+          `((backtrace . ,(efrit-mcp-print-frames frames)))))))
+
+(defun efrit-mcp-print--message (err)
+  "Return (TEXT . CUT), the message of ERR within bounds."
+  (if (eq (car err) 'inhibited-interaction)
+      (cons "The form asks the person a question, and a job may not: answer it in the call (arguments, let-bound variables) or use a function that does not ask" nil)
+    (condition-case nil
+        (let ((text (if (< (efrit-mcp-print--cost (cdr err) 4000) 0)
+                        (format "%s: %s" (or (get (car err) 'error-message) (car err))
+                                (car (efrit-mcp-print (cdr err) 2000)))
+                      (error-message-string err))))
+          (cons (substring-no-properties text 0 (min 2000 (length text))) (> (length text) 2000)))
+      (error (cons (symbol-name (car err)) nil)))))
+
+(defun efrit-mcp-tool-call (name arguments)
+  "Call the tool NAME with ARGUMENTS, an alist with string keys.
+Return (OUTCOME . VALUE); OUTCOME is `done', `failed' or `deferred'."
+  (let ((tool (efrit-mcp-tool-find name)))
+    (cond
+     ((or (null tool) (plist-get (plist-get tool :options) :bridge))
+      `(failed . ((status . "error") (error_code . "unknown_tool")
+                  (error . ,(format "This Emacs has no tool %s" name)))))
+     ((eq arguments :invalid)
+      '(failed . ((status . "error") (error_code . "invalid_arguments")
+                  (error . "The arguments are not one JSON object"))))
+     (t
+      (setq efrit-mcp-tool--signal nil)
+      (condition-case err
+          (let ((value (efrit-mcp-tool--apply
+                        (plist-get tool :function)
+                        (mapcar (lambda (p) (efrit-mcp-tool--convert p arguments))
+                                (plist-get tool :parameters)))))
+            (if (eq value efrit-mcp-tool-deferred) '(deferred) (cons 'done value)))
+        (error (cons 'failed (efrit-mcp-tool--error err))))))))
+
+(provide 'efrit-mcp-tool)
+;;; efrit-mcp-tool.el ends here

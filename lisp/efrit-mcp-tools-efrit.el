@@ -1,0 +1,138 @@
+;;; efrit-mcp-tools-efrit.el --- The efrit_* tools  -*- lexical-binding: t -*-
+
+;; Copyright (C) 2026 the efrit-mcp authors
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;;; Commentary:
+
+;; Evaluate, wait, and what the bridge answers by itself: status, interrupt, list.
+;; The order here is the order agents see.
+
+;;; Code:
+
+(require 'efrit-mcp-tool)
+(require 'efrit-mcp-observe)
+(require 'efrit-mcp-wait)
+
+(defvar efrit-mcp-server-instance)
+(defvar efrit-mcp-max-chars)
+
+(declare-function efrit-execute "ext:efrit-executor")
+(declare-function efrit-do "ext:efrit-do")
+(declare-function efrit-streamlined-send "ext:efrit-chat")
+
+(define-error 'efrit-mcp-efrit-missing "Efrit is not loaded" 'efrit-mcp-error)
+
+(push 'efrit-mcp-efrit--eval efrit-mcp-tool-backtrace-ends)
+
+(defun efrit-mcp-efrit--read (content)
+  "Return the forms of CONTENT, a string; all are read before any is evaluated."
+  (with-temp-buffer
+    (insert content)
+    (goto-char (point-min))
+    (let ((forms nil) (start 1))
+      (condition-case err
+          (while (progn (forward-comment (buffer-size)) (not (eobp)))
+            (setq start (point))
+            (push (read (current-buffer)) forms))
+        (error (signal (car err)
+                       (list (format "in the form that begins at line %d, column %d; nothing was evaluated"
+                                     (line-number-at-pos start)
+                                     (save-excursion (goto-char start) (current-column)))))))
+      (nreverse forms))))
+
+(defun efrit-mcp-efrit--eval (content max)
+  "Evaluate the forms of CONTENT; return the answer, MAX characters of it."
+  (let* ((forms (with-syntax-table emacs-lisp-mode-syntax-table (efrit-mcp-efrit--read content)))
+         (output (generate-new-buffer " *efrit-mcp-output*" t))
+         (value nil))
+    (unwind-protect
+        (progn
+          (let ((standard-output output))
+            (dolist (form forms) (setq value (eval form t))))
+          (efrit-mcp-efrit--answer value output max))
+      (kill-buffer output))))
+
+(defun efrit-mcp-efrit--answer (value output max)
+  "Return Efrit's response for VALUE and what was printed to the buffer OUTPUT."
+  (let* ((shown (efrit-mcp-print value max))
+         (size (if (buffer-live-p output) (buffer-size output) 0))
+         (printed (if (> size 0)
+                      (with-current-buffer output
+                        (buffer-substring-no-properties 1 (min (point-max) (1+ max))))
+                    "")))
+    `((status . "success")
+      (result . ,(car shown))
+      ,@(when (cdr shown)
+          `((truncated . ,(format "the value is longer than max_chars (%d)" max))))
+      ,@(when (> size 0) `((output . ,printed)))
+      ,@(when (> size max)
+          `((output_truncated . ,(format "%d characters were printed, %d are shown (max_chars)" size max)))))))
+
+(defun efrit-mcp-efrit--through (functions content)
+  "Call the first of FUNCTIONS that exists with CONTENT; return Efrit's response."
+  (let ((function (seq-find #'fboundp functions)))
+    (unless function
+      (signal 'efrit-mcp-efrit-missing
+              '("load Efrit in this Emacs (require 'efrit) for the types command and chat, or use type eval")))
+    (let ((result (funcall function content)))
+      `((status . "success") (result . ,(if (stringp result) result (efrit-mcp--show result)))))))
+
+(defun efrit-mcp-efrit--status ()
+  "Return the response to a request of type status."
+  `((status . "success")
+    (result . ,(format "Emacs %s, pid %d, %s" emacs-version (emacs-pid)
+                       (if (featurep 'efrit) "Efrit is loaded" "Efrit is not loaded")))
+    (efrit . ,(if (featurep 'efrit) t :false))))
+
+(efrit-mcp-define-tool efrit-execute
+    "Run something inside the live Emacs. type eval: CONTENT is Emacs Lisp, one or more forms, evaluated in the buffer the person looks at; the answer holds the printed value of the last one, printed output, new messages, changed buffers and where the editor is. Errors name the Lisp error symbol and carry a backtrace. A form that asks the person a question fails at once with the question. It is stopped at its timeout. type command or chat: natural language for the Efrit package, if loaded. type status: is Efrit there."
+    ((content string "Emacs Lisp (type eval), or the request to Efrit." :default "")
+     (type (one-of "eval" "command" "chat" "status") "What CONTENT is." :default "eval")
+     (return-context boolean "Also return the directory, windows and buffers." :default nil)
+     (observe (one-of "none" "brief" "full") "How much to tell of messages, changed buffers and the editor." :default "brief")
+     (max-chars integer "Characters of value and output to return at most." :default 40000 :minimum 1 :maximum 16000000)
+     (priority (one-of "interactive" "normal" "batch") "Who goes first in the queue." :default "normal"))
+    (:title "Run in Emacs" :destructive t :open-world t)
+  (efrit-mcp-observe-begin (if (and return-context (not (equal observe "none"))) "full" observe))
+  (append
+   (pcase type
+     ((guard (and (equal content "") (not (equal type "status"))))
+      (error "Say what to run (content)"))
+     ("eval" (efrit-mcp-efrit--eval content (or max-chars efrit-mcp-max-chars)))
+     ("command" (efrit-mcp-efrit--through '(efrit-execute efrit-do) content))
+     ("chat" (efrit-mcp-efrit--through '(efrit-streamlined-send) content))
+     (_ (efrit-mcp-efrit--status)))
+   (when (and return-context (equal observe "none"))
+     `((context . ,(efrit-mcp-observe-state t))))))
+
+(efrit-mcp-define-tool efrit-status
+    "Say what an Emacs does right now and why: state (starting, idle, running, prompting, blocked, gone), what runs for whom and for how long, what waits, an open prompt, the child process it waits for. Always answers within milliseconds, also while Emacs is stuck: look here first when a call takes long."
+    ((instance-id string "Which Emacs; omit it when only one runs."))
+    (:title "State of Emacs" :read-only t :bridge t)
+  nil)
+
+(efrit-mcp-define-tool efrit-interrupt
+    "Stop what runs in an Emacs: the running request, or the given one, also if it waits in the queue. Says what was done: stopped, finished before (its client has the value), not_stopped and why, or nothing ran. Never ends Emacs."
+    ((instance-id string "Which Emacs; omit it when only one runs.")
+     (request integer "Number of the request, from efrit_status; omit it for what runs." :minimum 1))
+    (:title "Stop a running form" :destructive t :idempotent t :bridge t)
+  nil)
+
+(efrit-mcp-define-tool efrit-wait
+    "Wait without polling until Emacs is idle (for idle), a new message in *Messages* matches PATTERN (for message), or the text of BUFFER matches it (for buffer text). Returns met true or false; the timeout is no error. Other calls go on meanwhile."
+    ((for (one-of "idle" "message" "buffer text") "What to wait for." :required t)
+     (pattern string "Emacs regular expression; needed for message and buffer text.")
+     (buffer string "Buffer whose text is watched; for buffer text.")
+     (timeout seconds "Seconds to wait at most, up to 3600." :default 30))
+    (:title "Wait for Emacs" :read-only t :nest t)
+  (efrit-mcp-wait for pattern buffer (or efrit-mcp-tool-timeout timeout)))
+
+(efrit-mcp-define-tool efrit-list-instances
+    "List the Emacs instances that can be used, each with its id, state, process id and versions. Always answers within milliseconds."
+    ()
+    (:title "List Emacs instances" :read-only t :bridge t)
+  nil)
+
+(provide 'efrit-mcp-tools-efrit)
+;;; efrit-mcp-tools-efrit.el ends here

@@ -1,0 +1,189 @@
+;;; efrit-mcp.el --- Let AI agents run commands in this Emacs  -*- lexical-binding: t -*-
+
+;; Copyright (C) 2026 the efrit-mcp authors
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;; Author: the efrit-mcp authors
+;; Version: 0.1.0
+;; Package-Requires: ((emacs "28.1"))
+;; Keywords: tools, processes, comm
+;; URL: https://github.com/efrit-mcp/efrit-mcp
+
+;; This file is not part of GNU Emacs.
+
+;; This program is free software; you can redistribute it and/or modify
+;; it under the terms of the GNU General Public License as published by
+;; the Free Software Foundation, either version 3 of the License, or
+;; (at your option) any later version.
+
+;; This program is distributed in the hope that it will be useful,
+;; but WITHOUT ANY WARRANTY; without even the implied warranty of
+;; MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+;; GNU General Public License for more details.
+
+;; You should have received a copy of the GNU General Public License
+;; along with this program.  If not, see <https://www.gnu.org/licenses/>.
+
+;;; Commentary:
+
+;; (require 'efrit-mcp) and M-x efrit-mcp-mode: agents that start efrit-bridge as
+;; their MCP server evaluate Lisp in this Emacs, see what happened, and cannot get
+;; stuck: a thread of a native module answers while Lisp is busy and stops a form
+;; that runs away.
+
+;;; Code:
+
+(require 'efrit-mcp-native)
+(require 'efrit-mcp-server)
+(require 'efrit-mcp-tools-efrit)
+
+(declare-function efrit-mcp--mod-path "efrit-mcp-module")
+(declare-function efrit-mcp--mod-status "efrit-mcp-module")
+(declare-function efrit-mcp--mod-parse "efrit-mcp-module")
+(declare-function efrit-mcp--mod-interrupt "efrit-mcp-module")
+
+(defconst efrit-mcp-version "0.1.0"
+  "Version of efrit-mcp; the module's must be the same.")
+
+(defgroup efrit-mcp nil
+  "AI agents in this Emacs."
+  :group 'tools :prefix "efrit-mcp-")
+
+(defcustom efrit-mcp-instance nil
+  "Name under which agents find this Emacs.
+nil: the daemon's name, else \"default\".  1 to 48 of A-Z a-z 0-9 . _ -; a name a
+living Emacs has already gets a number."
+  :type '(choice (const :tag "The daemon's name" nil) string))
+
+(defcustom efrit-mcp-module-file nil
+  "File name of the module; nil: build/ beside the Lisp."
+  :type '(choice (const :tag "Beside the Lisp" nil) file))
+
+(defcustom efrit-mcp-queue-max 1000
+  "Jobs that may wait in this Emacs; more are refused at once."
+  :type 'natnum)
+
+(defcustom efrit-mcp-client-queue-max 100
+  "Jobs of one bridge that may wait in this Emacs; more are refused at once."
+  :type 'natnum)
+
+(defcustom efrit-mcp-heartbeat 5
+  "Seconds between looks whether Emacs answers, while a bridge is connected."
+  :type 'natnum)
+
+(defcustom efrit-mcp-max-chars 40000
+  "Characters of a value or of output an answer holds unless it asks for more."
+  :type 'natnum)
+
+(defcustom efrit-mcp-events-max 200000
+  "Characters the buffer *efrit-mcp-events* keeps; 0: nothing is logged."
+  :type 'natnum)
+
+;;; The events buffer
+
+(defvar efrit-mcp--events nil
+  "Lines for the events buffer that are not in it yet, newest first.")
+
+(defun efrit-mcp--log (line)
+  "Keep LINE for the events buffer."
+  (when (> efrit-mcp-events-max 0)
+    (push (concat (format-time-string "%H:%M:%S.%3N ") line "\n") efrit-mcp--events)
+    (when (or (get-buffer-window "*efrit-mcp-events*" t) (> (length efrit-mcp--events) 500))
+      (efrit-mcp--write-events))))
+
+(defun efrit-mcp--write-events ()
+  "Put what was logged into the events buffer; return the buffer."
+  (let ((lines (nreverse efrit-mcp--events))
+        (buffer (get-buffer-create "*efrit-mcp-events*")))
+    (setq efrit-mcp--events nil)
+    (with-current-buffer buffer
+      (unless (derived-mode-p 'special-mode) (special-mode))
+      (let ((inhibit-read-only t) (at-end (eobp)))
+        (save-excursion
+          (goto-char (point-max))
+          (mapc #'insert lines)
+          (when (> (buffer-size) efrit-mcp-events-max)
+            (delete-region (point-min) (- (point-max) efrit-mcp-events-max))))
+        (when at-end (goto-char (point-max)))))
+    buffer))
+
+(defun efrit-mcp-events ()
+  "Show what agents did in this Emacs."
+  (interactive)
+  (pop-to-buffer (efrit-mcp--write-events)))
+
+;;; The mode
+
+(defun efrit-mcp--name ()
+  "Return the name this Emacs wants."
+  (or efrit-mcp-instance
+      (let ((daemon (daemonp)))
+        (and (stringp daemon)
+             (not (string-match-p "/" daemon))
+             (not (equal daemon ""))
+             daemon))
+      "default"))
+
+(defun efrit-mcp--start ()
+  "Load the module and serve; return the name."
+  (efrit-mcp-native-load efrit-mcp-version)
+  (setq efrit-mcp-server-log-function #'efrit-mcp--log
+        efrit-mcp-server-observe-function #'efrit-mcp-observe-end)
+  (efrit-mcp-server-start (efrit-mcp--name)))
+
+;;;###autoload
+(define-minor-mode efrit-mcp-mode
+  "Let AI agents run commands in this Emacs.
+They find it by `efrit-mcp-instance' in the folder efrit of $XDG_RUNTIME_DIR;
+nobody but you can connect.  `efrit-mcp-events' shows what they did, and
+`efrit-mcp-interrupt' or \\[keyboard-quit] stops what they run."
+  :global t
+  :group 'efrit-mcp
+  (if (not efrit-mcp-mode)
+      (efrit-mcp-server-stop)
+    (unless efrit-mcp-server-instance
+      (condition-case err
+          (let ((name (efrit-mcp--start)))
+            (efrit-mcp--log (format "serving as %s at %s" name (efrit-mcp--mod-path)))
+            (unless noninteractive
+              (message "efrit-mcp: agents find this Emacs as %s" name)))
+        (error
+         (setq efrit-mcp-mode nil)
+         (if (eq (car err) 'efrit-mcp-error)
+             (user-error "efrit-mcp: %s" (cadr err))
+           (signal (car err) (cdr err))))))))
+
+;;;###autoload
+(defun efrit-mcp-serve ()
+  "Serve agents from `emacs --batch' or a daemon.
+In batch this does not return before the server is stopped; elsewhere it is
+`efrit-mcp-mode'."
+  (efrit-mcp-mode 1)
+  (when noninteractive
+    (message "efrit-mcp: serving as %s at %s" efrit-mcp-server-instance (efrit-mcp--mod-path))
+    (while efrit-mcp-server-instance
+      (condition-case err
+          (accept-process-output nil 3600)
+        (quit nil)
+        (error (message "efrit-mcp: %s" (error-message-string err)))))))
+
+(defun efrit-mcp-interrupt ()
+  "Stop what an agent runs in this Emacs now."
+  (interactive)
+  (unless (and efrit-mcp-server-instance (efrit-mcp--mod-interrupt))
+    (message "efrit-mcp: nothing of an agent runs")))
+
+(defun efrit-mcp-status ()
+  "Show what the server thread says of this Emacs."
+  (interactive)
+  (unless efrit-mcp-server-instance
+    (user-error "The efrit-mcp server does not run; M-x efrit-mcp-mode starts it"))
+  (let ((state (efrit-mcp--mod-parse (efrit-mcp--mod-status))))
+    (message "efrit-mcp %s: %s waiting, %s bridges, %s done, %s failed, %s stopped"
+             (cdr (assoc "instance" state)) (cdr (assoc "waiting" state)) (cdr (assoc "peers" state))
+             (cdr (assoc "done" (cdr (assoc "counts" state))))
+             (cdr (assoc "failed" (cdr (assoc "counts" state))))
+             (cdr (assoc "stopped" (cdr (assoc "counts" state)))))))
+
+(provide 'efrit-mcp)
+;;; efrit-mcp.el ends here

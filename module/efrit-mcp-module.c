@@ -1,0 +1,451 @@
+/* efrit-mcp-module.c - emacs_module_init and the efrit-mcp--mod-* primitives, which
+ * only convert and pass on.  Thread: emacs.  An error here signals `efrit-mcp-error';
+ * nothing aborts, that would take the person's unsaved work with it. */
+#include "json.h"
+#include "lisp.h"
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#pragma GCC visibility push(default)
+int plugin_is_GPL_compatible;
+int emacs_module_init(struct emacs_runtime *runtime) EMACS_NOEXCEPT;
+#pragma GCC visibility pop
+
+static struct queue *queue;
+static struct server *server;
+
+static uint64_t number_of(emacs_env *env, emacs_value value)
+{
+	intmax_t n = env->extract_integer(env, value);
+	return lisp_exited(env) || n < 0 ? 0 : (uint64_t)n;
+}
+
+static emacs_value truth(emacs_env *env, bool value)
+{
+	return value ? lisp_t(env) : lisp_nil(env);
+}
+
+static bool running(emacs_env *env)
+{
+	if (!server)
+		lisp_error(env, "the server does not run; M-x efrit-mcp-mode starts it");
+	return server != NULL;
+}
+
+static emacs_value mod_version(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)n, (void)args, (void)data;
+	return lisp_string(env, EFRIT_MCP_VERSION, strlen(EFRIT_MCP_VERSION));
+}
+
+/* A descriptor of our own to the doorbell: close-on-exec, never blocking. */
+static int open_doorbell(emacs_env *env, emacs_value process)
+{
+	int fd = env->open_channel(env, process);
+	if (lisp_exited(env))
+		return -1;
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+		close(fd);
+		lisp_error(env, "the doorbell cannot be set up");
+		return -1;
+	}
+	return fd;
+}
+
+static emacs_value mod_start(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	char name[256] = "", version[32] = "", why[512] = "";
+	(void)n, (void)data;
+	if (server) {
+		lisp_error(env, "the server runs already");
+		return lisp_nil(env);
+	}
+	if (!lisp_get_text(env, args[0], name, sizeof name) || !lisp_get_text(env, args[2], version, sizeof version)) {
+		lisp_error(env, "the name and Emacs's version must be strings");
+		return lisp_nil(env);
+	}
+	struct queue_limits limits = {(unsigned)number_of(env, args[4]), (unsigned)number_of(env, args[5])};
+	struct server_settings set = {
+		.instance = name,
+		.version = EFRIT_MCP_VERSION,
+		.emacs_version = version,
+		.heartbeat = (double)number_of(env, args[6]),
+		.signal = (int)number_of(env, args[3]),
+		.doorbell = -1,
+	};
+	if (lisp_exited(env) || (set.doorbell = open_doorbell(env, args[1])) < 0)
+		return lisp_nil(env);
+	if (queue) /* kept for good: a job of the stopped server may still run, and numbers are not used twice */
+		queue_open(queue, &limits);
+	else
+		queue = queue_create(&limits);
+	if (queue)
+		server = server_start(&set, queue, why);
+	else
+		close(set.doorbell);
+	if (!server) {
+		lisp_error(env, queue ? why : "no memory");
+		return lisp_nil(env);
+	}
+	return lisp_string(env, server_instance(server), strlen(server_instance(server)));
+}
+
+static emacs_value mod_stop(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	char why[120] = "the server in Emacs was stopped";
+	(void)data;
+	if (n > 0)
+		lisp_get_text(env, args[0], why, sizeof why);
+	bool was = server != NULL;
+	server_stop(&server, why); /* the queue stays: a job may be running us */
+	return truth(env, was);
+}
+
+static emacs_value mod_path(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)n, (void)args, (void)data;
+	return server ? lisp_string(env, server_path(server), strlen(server_path(server))) : lisp_nil(env);
+}
+
+static emacs_value mod_set_doorbell(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)n, (void)data;
+	int fd = running(env) ? open_doorbell(env, args[0]) : -1;
+	if (fd >= 0)
+		server_set_doorbell(server, fd);
+	return truth(env, fd >= 0);
+}
+
+static emacs_value mod_ring(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)n, (void)args, (void)data;
+	if (server)
+		server_wake(server);
+	return lisp_nil(env);
+}
+
+static emacs_value mod_heard(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)n, (void)args, (void)data;
+	if (queue)
+		queue_heard(queue);
+	return lisp_nil(env);
+}
+
+static emacs_value mod_take(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)n, (void)data;
+	const struct job *job = server ? queue_take(queue, env->is_not_nil(env, args[0])) : NULL;
+	if (!job)
+		return lisp_nil(env);
+	json_t *json = json_loadb(job->arguments, job->arguments_len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+	emacs_value list[5] = {
+		env->make_integer(env, (intmax_t)job->number),
+		lisp_string(env, job->tool, strlen(job->tool)),
+		lisp_string(env, job->client, strlen(job->client)),
+		json_is_object(json) ? lisp_from_json(env, json) : lisp_symbol(env, ":invalid"),
+		env->make_integer(env, job->timeout_ms),
+	};
+	json_decref(json);
+	return lisp_list(env, 5, list);
+}
+
+static emacs_value mod_begin(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)data;
+	return truth(env, queue_begin(queue, number_of(env, args[0]), n > 1 && env->is_not_nil(env, args[1])));
+}
+
+/* The one system call makes sure that a signal already sent arrives before we return. */
+static emacs_value mod_end(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)n, (void)data;
+	queue_end(queue, number_of(env, args[0]));
+	(void)getppid();
+	return lisp_nil(env);
+}
+
+static emacs_value mod_why(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	static const char *const names[] = {"nil", "timeout", "cancelled", "interrupted", "client_gone", "exit"};
+	char by[JOB_BY_MAX];
+	(void)n, (void)data;
+	enum job_stop why = queue_why(queue, number_of(env, args[0]), by);
+	if (why == STOP_NONE)
+		return lisp_nil(env);
+	emacs_value list[2] = {lisp_string(env, names[why], strlen(names[why])), lisp_string(env, by, strlen(by))};
+	if (lisp_exited(env)) { /* the name was cut inside a character */
+		env->non_local_exit_clear(env);
+		list[1] = lisp_string(env, "a client", 8);
+	}
+	return lisp_list(env, 2, list);
+}
+
+static emacs_value mod_stop_wanted(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)n, (void)args, (void)data;
+	uint64_t number = queue ? queue_stop_wanted(queue) : 0;
+	return number ? env->make_integer(env, (intmax_t)number) : lisp_nil(env);
+}
+
+static emacs_value mod_stop_seen(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	char obstacle[JOB_OBSTACLE_MAX] = "";
+	(void)data;
+	bool blocked = n > 1 && lisp_get_text(env, args[1], obstacle, sizeof obstacle);
+	queue_stop_seen(queue, number_of(env, args[0]), blocked ? obstacle : NULL);
+	return lisp_nil(env);
+}
+
+static emacs_value mod_defer(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)n, (void)data;
+	queue_defer(queue, number_of(env, args[0]));
+	return lisp_nil(env);
+}
+
+static emacs_value mod_alive(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)n, (void)data;
+	return truth(env, server && queue_alive(queue, number_of(env, args[0])));
+}
+
+/* VALUE as the text of the one block: a string as it is, all else as JSON. */
+static bool put_text(emacs_env *env, emacs_value value, struct buf *text)
+{
+	bool lossy = false;
+	if (lisp_put_text(env, value, text, &lossy))
+		return true;
+	buf_finish(text);
+	if (!lisp_put_json(env, value, text, &lossy))
+		return false;
+	if (!lossy || !buf_len(text) || buf_data(text)[buf_len(text) - 1] != '}')
+		return true;
+	text->tail--;
+	return buf_printf(text, ",\"lossy\":true}");
+}
+
+static bool put_result(const struct buf *text, bool failed, struct buf *out)
+{
+	return buf_printf(out, "{\"content\":[{\"type\":\"text\",\"text\":") && json_put_string(out, buf_data(text), buf_len(text), NULL)
+	       && buf_printf(out, "}]%s}", failed ? ",\"isError\":true" : "") && buf_len(out) <= WIRE_RESULT_MAX;
+}
+
+static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	struct buf text = {0}, result = {0};
+	uint64_t number = number_of(env, args[0]);
+	intmax_t outcome = env->extract_integer(env, args[2]);
+	(void)n, (void)data;
+	if (lisp_exited(env))
+		return lisp_nil(env);
+	bool ok = put_text(env, args[1], &text) && put_result(&text, outcome != JOB_DONE, &result);
+	if (!ok) {
+		static const char sorry[] = "{\"content\":[{\"type\":\"text\",\"text\":\"{\\\"status\\\":\\\"error\\\",\\\"error_code\\\":"
+					    "\\\"result_too_large\\\",\\\"error\\\":\\\"the result is over 64 MiB or nested too deeply to be "
+					    "sent; ask for less with max_chars\\\"}\"}],\"isError\":true}";
+		buf_finish(&result);
+		outcome = JOB_FAILED;
+		ok = buf_add(&result, sorry, sizeof sorry - 1);
+	}
+	buf_finish(&text);
+	return truth(env, queue_reply(queue, number, &result, outcome < 0 || outcome > JOB_STOPPED ? JOB_FAILED : (enum job_outcome)outcome));
+}
+
+static emacs_value mod_json(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	struct buf text = {0};
+	bool lossy = false;
+	(void)n, (void)data;
+	emacs_value value = lisp_nil(env);
+	if (lisp_put_json(env, args[0], &text, &lossy))
+		value = lisp_string(env, buf_data(&text), buf_len(&text));
+	else
+		lisp_error(env, "the value cannot be written as JSON: it is too large");
+	buf_finish(&text);
+	return value;
+}
+
+static emacs_value mod_parse(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	struct buf text = {0};
+	bool lossy = false;
+	json_error_t error;
+	json_t *json = NULL;
+	(void)n, (void)data;
+	if (lisp_put_text(env, args[0], &text, &lossy))
+		json = json_loadb(buf_data(&text), buf_len(&text), JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+	buf_finish(&text);
+	if (!json) {
+		lisp_error(env, "not JSON");
+		return lisp_nil(env);
+	}
+	emacs_value value = lisp_from_json(env, json);
+	json_decref(json);
+	return value;
+}
+
+static void free_names(char **names, size_t count)
+{
+	for (size_t i = 0; names && i < count; i++)
+		free(names[i]);
+	free(names);
+}
+
+static bool copy_names(emacs_env *env, emacs_value vector, char **names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		char name[WIRE_TOOL_MAX + 1];
+		emacs_value item = env->vec_get(env, vector, (ptrdiff_t)i);
+		if (!lisp_get_text(env, item, name, sizeof name) || !(names[i] = strdup(name)))
+			return false;
+	}
+	return true;
+}
+
+static emacs_value mod_set_catalogue(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	struct buf text = {0};
+	bool lossy = false, ok = false;
+	char hash[65];
+	(void)n, (void)data;
+	if (!running(env))
+		return lisp_nil(env);
+	ptrdiff_t count = env->vec_size(env, args[2]);
+	if (lisp_exited(env))
+		return lisp_nil(env);
+	char **names = calloc((size_t)count + 1, sizeof *names);
+	if (names && copy_names(env, args[2], names, (size_t)count) && queue_name_nesting(queue, names, (size_t)count)) {
+		free(names); /* the strings are the queue's now */
+		names = NULL;
+		ok = lisp_get_text(env, args[1], hash, sizeof hash) && lisp_put_text(env, args[0], &text, &lossy)
+		     && server_set_catalogue(server, buf_data(&text), buf_len(&text), hash);
+	}
+	free_names(names, (size_t)count);
+	buf_finish(&text);
+	return truth(env, ok);
+}
+
+static emacs_value mod_set_prompt(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	char text[256] = "";
+	(void)n, (void)data;
+	if (env->is_not_nil(env, args[0]))
+		lisp_get_text(env, args[0], text, sizeof text);
+	if (queue)
+		queue_prompt(queue, text);
+	return lisp_nil(env);
+}
+
+static emacs_value mod_status(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	struct buf text = {0};
+	emacs_value value = lisp_nil(env);
+	(void)n, (void)args, (void)data;
+	if (server && server_status(server, &text))
+		value = lisp_string(env, buf_data(&text), buf_len(&text));
+	buf_finish(&text);
+	return value;
+}
+
+static emacs_value mod_interrupt(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)n, (void)args, (void)data;
+	return truth(env, server && server_interrupt(server));
+}
+
+static emacs_value mod_events(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	struct buf text = {0};
+	(void)n, (void)args, (void)data;
+	if (server)
+		server_take_events(server, &text);
+	emacs_value value = buf_len(&text) ? lisp_string(env, buf_data(&text), buf_len(&text)) : lisp_nil(env);
+	buf_finish(&text);
+	return value;
+}
+
+/* A signal's number by the name `debug-on-event' knows it; 0: not one Emacs reads. */
+static emacs_value mod_signal(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	char name[16] = "";
+	(void)n, (void)data;
+	lisp_get_text(env, args[0], name, sizeof name);
+	return env->make_integer(env, strcmp(name, "sigusr1") == 0 ? SIGUSR1 : strcmp(name, "sigusr2") == 0 ? SIGUSR2 : 0);
+}
+
+static const struct {
+	const char *name;
+	int min, max;
+	emacs_value (*function)(emacs_env *, ptrdiff_t, emacs_value *, void *);
+	const char *doc;
+} primitives[] = {
+	{"version", 0, 0, mod_version, "Return the version of the module."},
+	{"start", 7, 7, mod_start,
+	 "Start the server thread; return the instance's name.\n"
+	 "Arguments: NAME wanted, DOORBELL (a pipe process), EMACS-VERSION, SIGNAL (number,\n"
+	 "0: none), QUEUE-MAX and CLIENT-QUEUE-MAX (jobs), HEARTBEAT (seconds)."},
+	{"stop", 0, 1, mod_stop, "Stop the server thread, telling the bridges WHY.  Return t if it ran."},
+	{"path", 0, 0, mod_path, "Return the path of the socket, nil when the server does not run."},
+	{"set-doorbell", 1, 1, mod_set_doorbell, "Ring PROCESS, a pipe process, from now on."},
+	{"ring", 0, 0, mod_ring, "Have the doorbell rung again, for the jobs that are left."},
+	{"heard", 0, 0, mod_heard, "Tell the thread that the doorbell was heard."},
+	{"take", 1, 1, mod_take,
+	 "Take the next job: (NUMBER TOOL CLIENT ARGUMENTS TIMEOUT-MS), or nil.\n"
+	 "With NESTED non-nil only one that may run inside another.  ARGUMENTS is an alist\n"
+	 "with string keys, or :invalid."},
+	{"begin", 1, 2, mod_begin, "Mark job NUMBER as running, NESTED or not.  nil: it is to stop already."},
+	{"end", 1, 1, mod_end, "Mark job NUMBER as ended: no signal for it arrives after this returned."},
+	{"why", 1, 1, mod_why, "Why job NUMBER is to stop: (CODE BY), or nil."},
+	{"stop-wanted", 0, 0, mod_stop_wanted, "Return the number of the running job if it is to stop, else nil."},
+	{"stop-seen", 1, 2, mod_stop_seen, "Say that the stop of job NUMBER is acted on; or not, because of OBSTACLE."},
+	{"defer", 1, 1, mod_defer, "Job NUMBER returned without an answer, which comes later."},
+	{"alive", 1, 1, mod_alive, "Return t if somebody still waits for the answer of job NUMBER."},
+	{"reply", 3, 3, mod_reply,
+	 "Answer job NUMBER with VALUE; OUTCOME is 0 done, 1 failed, 2 stopped.\n"
+	 "A string is the text, all else is written as JSON.  nil: nobody waits for it."},
+	{"json", 1, 1, mod_json, "Return VALUE as JSON text."},
+	{"parse", 1, 1, mod_parse, "Return the value of the JSON TEXT."},
+	{"set-catalogue", 3, 3, mod_set_catalogue, "Announce the tools: JSON text, HASH, vector of names that may NEST."},
+	{"set-prompt", 1, 1, mod_set_prompt, "Say that a minibuffer shows TEXT; nil: none is open."},
+	{"status", 0, 0, mod_status, "Return what the thread says of Emacs, as JSON text."},
+	{"interrupt", 0, 0, mod_interrupt, "Stop the running job for the person.  nil: none runs."},
+	{"events", 0, 0, mod_events, "Return what happened since the last call, lines in a string; nil: nothing."},
+	{"signal-number", 1, 1, mod_signal, "Return the number of the signal NAME, a string as `debug-on-event' has it."},
+};
+
+static bool define(emacs_env *env)
+{
+	emacs_value defalias = env->intern(env, "defalias");
+	for (size_t i = 0; i < sizeof primitives / sizeof *primitives && !lisp_exited(env); i++) {
+		char name[64];
+		snprintf(name, sizeof name, "efrit-mcp--mod-%s", primitives[i].name);
+		emacs_value pair[2] = {env->intern(env, name), env->make_function(env, primitives[i].min, primitives[i].max,
+										   primitives[i].function, primitives[i].doc, NULL)};
+		if (!lisp_exited(env))
+			env->funcall(env, defalias, 2, pair);
+	}
+	emacs_value feature = env->intern(env, "efrit-mcp-module");
+	if (!lisp_exited(env))
+		env->funcall(env, env->intern(env, "provide"), 1, &feature);
+	return !lisp_exited(env);
+}
+
+int emacs_module_init(struct emacs_runtime *runtime) EMACS_NOEXCEPT
+{
+	if ((size_t)runtime->size < sizeof *runtime)
+		return 1;
+	emacs_env *env = runtime->get_environment(runtime);
+	if ((size_t)env->size < sizeof(struct emacs_env_28))
+		return 2; /* Emacs older than 28: no open_channel */
+	json_object_seed(0); /* before the thread: seeding is not thread-safe */
+	return lisp_init(env) && define(env) ? 0 : 3;
+}

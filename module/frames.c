@@ -1,0 +1,223 @@
+/* frames.c - what a bridge may say, and what the thread answers by itself.  One
+ * table; a frame that breaks the contract ends that peer alone. */
+#include "json.h"
+#include "server_priv.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+static void welcome(struct peer *p)
+{
+	struct server *s = p->server;
+	struct buf text = {0};
+	pthread_mutex_lock(&s->lock);
+	bool ok = buf_printf(&text, "{\"version\":\"%s\",\"instance\":\"%s\",\"pid\":%ld,\"emacs_version\":\"%s\",\"catalogue\":\"%s\"}",
+			     s->version, s->listening.name, (long)s->pid, s->emacs_version, s->hash);
+	pthread_mutex_unlock(&s->lock);
+	if (ok)
+		peer_send_text(p, WIRE_WELCOME, 0, &text);
+	else
+		peer_drop(p, "no memory");
+}
+
+static void on_hello(struct peer *p, const struct wire_frame *f)
+{
+	json_t *hello = json_loadb(f->data, f->len, 0, NULL);
+	const char *client = json_string_value(json_object_get(hello, "client"));
+	if (!json_is_object(hello)) {
+		peer_goodbye(p, "protocol", "the payload of HELLO is not a JSON object");
+	} else {
+		if (client)
+			snprintf(p->name, sizeof p->name, "%.*s", WIRE_CLIENT_MAX, client);
+		p->welcome = true;
+		server_event(p->server, "bridge %llu (%s, pid %ld) is connected", (unsigned long long)p->serial, p->name, (long)p->pid);
+		welcome(p);
+	}
+	json_decref(hello);
+}
+
+static void on_ping(struct peer *p, const struct wire_frame *f)
+{
+	peer_send(p, WIRE_PONG, 0, f->id, NULL, 0);
+}
+
+static void on_status(struct peer *p, const struct wire_frame *f)
+{
+	json_t *ask = f->len ? json_loadb(f->data, f->len, 0, NULL) : NULL;
+	const char *until = json_string_value(json_object_get(ask, "until"));
+	double seconds = json_number_value(json_object_get(ask, "timeout_ms")) / 1000;
+	struct waiter w = {.kind = WAIT_STATUS, .peer = p->serial, .id = f->id, .deadline = queue_now() + 0.1};
+	if (until && strcmp(until, WIRE_IDLE) == 0) {
+		w.kind = WAIT_IDLE;
+		w.deadline = queue_now() + (seconds > 0 && seconds <= WIRE_TIMEOUT_MAX / 1000 ? seconds : WIRE_TIMEOUT_DEFAULT / 1000);
+	}
+	json_decref(ask);
+	if (!server_wait(p->server, &w))
+		peer_drop(p, "no memory");
+}
+
+static void refuse(struct peer *p, uint64_t id, const char *code, const char *message, int retry_ms)
+{
+	struct buf text = {0};
+	if (buf_printf(&text, "{\"code\":\"%s\",\"message\":\"%s\"", code, message)
+	    && (!retry_ms || buf_printf(&text, ",\"retry_ms\":%d", retry_ms)) && buf_printf(&text, "}"))
+		peer_send_text(p, WIRE_REFUSED, id, &text);
+	buf_finish(&text);
+}
+
+static void submit(struct peer *p, uint64_t id, const char *data, size_t len)
+{
+	struct server *s = p->server;
+	struct wire_call call;
+	const char *why;
+	uint64_t number;
+	if (!wire_parse_call(data, len, &call, &why)) {
+		refuse(p, id, "bad_call", why, 0);
+		return;
+	}
+	switch (queue_submit(s->queue, p->serial, id, &call, &number)) {
+	case QUEUE_OK:
+		server_watch_deadline(s, queue_now() + (call.timeout_ms ? call.timeout_ms : WIRE_TIMEOUT_DEFAULT) / 1000.0);
+		server_ring(s);
+		break;
+	case QUEUE_FULL:
+		refuse(p, id, "queue_full", "the queue of this Emacs is full; try again later", 1000);
+		break;
+	case QUEUE_CLIENT_FULL:
+		refuse(p, id, "client_queue_full", "too many calls of this client wait already; wait for some of them", 1000);
+		break;
+	case QUEUE_DUPLICATE:
+		peer_goodbye(p, "protocol", "a CALL whose id is in use");
+		break;
+	case QUEUE_STOPPING:
+		refuse(p, id, "stopping", "this Emacs is ending", 0);
+		break;
+	case QUEUE_NO_MEMORY:
+		peer_drop(p, "no memory for a call");
+		break;
+	}
+}
+
+static void on_call(struct peer *p, const struct wire_frame *f)
+{
+	if (p->call_open && f->id != p->call_id) {
+		peer_goodbye(p, "protocol", "a CALL inside another one");
+		return;
+	}
+	if (!p->call_open && !(f->flags & WIRE_MORE)) { /* nearly always: one frame, not copied */
+		submit(p, f->id, f->data, f->len);
+		return;
+	}
+	p->call_open = f->flags & WIRE_MORE;
+	p->call_id = f->id;
+	if (buf_len(&p->call) + f->len > WIRE_REQUEST_MAX)
+		peer_goodbye(p, "protocol", "a CALL over the limit of 4 MiB");
+	else if (!buf_add(&p->call, f->data, f->len))
+		peer_drop(p, "no memory for a call");
+	else if (!p->call_open) {
+		submit(p, f->id, buf_data(&p->call), buf_len(&p->call));
+		buf_finish(&p->call);
+	}
+}
+
+static void on_cancel(struct peer *p, const struct wire_frame *f)
+{
+	uint64_t number = queue_find(p->server->queue, p->serial, f->id);
+	if (number)
+		server_ask_stop(p->server, number, STOP_CANCELLED, p->name);
+}
+
+static void on_interrupt(struct peer *p, const struct wire_frame *f)
+{
+	struct server *s = p->server;
+	json_t *ask = f->len ? json_loadb(f->data, f->len, 0, NULL) : NULL;
+	json_int_t wanted = json_integer_value(json_object_get(ask, "request"));
+	const char *by = json_string_value(json_object_get(ask, "client"));
+	struct waiter w = {.kind = WAIT_STOP, .peer = p->serial, .id = f->id, .deadline = queue_now() + 5};
+	w.number = wanted > 0 ? (uint64_t)wanted : queue_running(s->queue);
+	bool ok = server_wait(s, &w);
+	if (ok && w.number)
+		server_ask_stop(s, w.number, STOP_INTERRUPTED, by ? by : p->name);
+	json_decref(ask);
+	if (!ok)
+		peer_drop(p, "no memory");
+}
+
+static void on_credit(struct peer *p, const struct wire_frame *f)
+{
+	struct sending *s;
+	if (f->len != 4) {
+		peer_goodbye(p, "protocol", "a CREDIT that is not 4 bytes long");
+		return;
+	}
+	TAILQ_FOREACH(s, &p->sendings, link) {
+		if (s->reply->id == f->id) {
+			size_t more = wire_load_u32(f->data);
+			s->allowed = s->allowed + more > WIRE_RESULT_MAX ? WIRE_RESULT_MAX : s->allowed + more;
+			break;
+		}
+	}
+}
+
+static void on_catalogue(struct peer *p, const struct wire_frame *f)
+{
+	struct server *s = p->server;
+	struct buf text = {0};
+	pthread_mutex_lock(&s->lock);
+	bool ok = buf_add(&text, buf_data(&s->catalogue), buf_len(&s->catalogue));
+	pthread_mutex_unlock(&s->lock);
+	if (ok)
+		peer_send_text(p, WIRE_TOOLS, f->id, &text);
+	else
+		peer_drop(p, "no memory");
+}
+
+static void (*const handlers[])(struct peer *, const struct wire_frame *) = {
+	[WIRE_HELLO] = on_hello,   [WIRE_PING] = on_ping,           [WIRE_STATUS] = on_status, [WIRE_CALL] = on_call,
+	[WIRE_CANCEL] = on_cancel, [WIRE_INTERRUPT] = on_interrupt, [WIRE_CREDIT] = on_credit, [WIRE_CATALOGUE] = on_catalogue,
+};
+
+static void take(struct peer *p, const struct wire_frame *f)
+{
+	if (f->type >= sizeof handlers / sizeof *handlers || !handlers[f->type])
+		peer_goodbye(p, "protocol", "a frame of an unknown type");
+	else if (p->welcome == (f->type == WIRE_HELLO))
+		peer_goodbye(p, "protocol", p->welcome ? "a second HELLO" : "the first frame is not HELLO");
+	else
+		handlers[f->type](p, f);
+}
+
+static void bad(struct peer *p, const char *why)
+{
+	struct server *s = p->server;
+	char message[300];
+	if (strncmp(why, "another version", 15) == 0) {
+		snprintf(message, sizeof message,
+			 "Emacs instance %s runs efrit-mcp %s (wire version %d) and the bridge speaks another wire version: "
+			 "bring both to the same version and restart Emacs, a module cannot be unloaded",
+			 s->listening.name, s->version, WIRE_VERSION);
+		peer_goodbye(p, "version", message);
+	} else {
+		peer_goodbye(p, "protocol", why);
+	}
+}
+
+void frames_take(struct peer *p)
+{
+	struct wire_frame f;
+	const char *why;
+	while (!p->dead && !p->closing) {
+		switch (wire_take(&p->in, &f, &why)) {
+		case WIRE_TAKE_NONE:
+			return;
+		case WIRE_TAKE_BAD:
+			bad(p, why);
+			return;
+		case WIRE_TAKE_FRAME:
+			take(p, &f);
+			if (!p->dead)
+				wire_eat(&p->in, &f);
+		}
+	}
+}

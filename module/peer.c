@@ -1,0 +1,220 @@
+/* peer.c - one bridge at the other end of a socket: its bytes, its results with
+ * their credit, its end.  The loop's. */
+#include "server_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { READ_SIZE = 64 * 1024, OUT_MAX = 4 * 1024 * 1024 };
+
+static void want(struct peer *p)
+{
+	int events = (buf_len(&p->out) ? EV_WRITE : 0);
+	if (!p->closing && buf_len(&p->out) < SERVER_OUT_HIGH)
+		events |= EV_READ;
+	if (events == (p->io.events & (EV_READ | EV_WRITE)) && ev_is_active(&p->io))
+		return;
+	ev_io_stop(p->server->loop, &p->io);
+	ev_io_set(&p->io, p->fd, events);
+	if (events)
+		ev_io_start(p->server->loop, &p->io);
+}
+
+static void end_sending(struct peer *p, struct sending *s)
+{
+	TAILQ_REMOVE(&p->sendings, s, link);
+	p->unread -= buf_len(&s->reply->text);
+	reply_destroy(s->reply);
+	free(s);
+}
+
+/* Its jobs wait while it does not read what it was answered. */
+static void hold(struct peer *p)
+{
+	bool held = p->held ? p->unread > WIRE_UNREAD_MAX / 2 : p->unread > WIRE_UNREAD_MAX;
+	if (held == p->held)
+		return;
+	p->held = held;
+	queue_hold(p->server->queue, p->serial, held);
+	server_event(p->server, "bridge %llu %s", (unsigned long long)p->serial,
+		     held ? "does not read its answers; its jobs wait" : "reads again");
+	if (!held && queue_pending(p->server->queue))
+		server_ring(p->server);
+}
+
+/* A block of each result in turn while credit lasts and the socket is not far behind. */
+static void push_results(struct peer *p)
+{
+	bool moved = true;
+	while (moved && !p->dead && buf_len(&p->out) < SERVER_OUT_HIGH) {
+		struct sending *s, *next;
+		moved = false;
+		for (s = TAILQ_FIRST(&p->sendings); s && !p->dead; s = next) {
+			next = TAILQ_NEXT(s, link);
+			size_t left = buf_len(&s->reply->text);
+			size_t n = left < WIRE_BLOCK ? left : WIRE_BLOCK;
+			if (n > s->allowed)
+				n = s->allowed;
+			if (!n)
+				continue;
+			uint8_t flags = (uint8_t)((n < left ? WIRE_MORE : 0) | (s->reply->outcome != JOB_DONE ? WIRE_FAILED : 0));
+			peer_send(p, WIRE_RESULT, flags, s->reply->id, buf_data(&s->reply->text), n);
+			buf_eat(&s->reply->text, n);
+			s->allowed -= n;
+			p->unread -= n;
+			moved = true;
+			if (n == left)
+				end_sending(p, s);
+		}
+	}
+	hold(p);
+}
+
+void peer_send(struct peer *p, uint8_t type, uint8_t flags, uint64_t id, const void *data, size_t len)
+{
+	if (p->dead)
+		return;
+	if (!wire_put(&p->out, type, flags, id, data, len))
+		peer_drop(p, "no memory for an answer");
+	else if (buf_len(&p->out) > OUT_MAX)
+		peer_drop(p, "it asks and does not read the answers");
+}
+
+void peer_send_text(struct peer *p, uint8_t type, uint64_t id, struct buf *text)
+{
+	while (buf_len(text) > WIRE_FRAME_MAX) {
+		peer_send(p, type, WIRE_MORE, id, buf_data(text), WIRE_FRAME_MAX);
+		buf_eat(text, WIRE_FRAME_MAX);
+	}
+	peer_send(p, type, 0, id, buf_data(text), buf_len(text));
+	buf_finish(text);
+}
+
+void peer_send_reply(struct peer *p, struct reply **reply)
+{
+	struct sending *s = calloc(1, sizeof *s);
+	if (!s || p->dead) {
+		free(s);
+		reply_destroy(*reply);
+		*reply = NULL;
+		if (!p->dead)
+			peer_drop(p, "no memory for an answer");
+		return;
+	}
+	s->reply = *reply;
+	*reply = NULL;
+	s->allowed = WIRE_WINDOW;
+	p->unread += buf_len(&s->reply->text);
+	TAILQ_INSERT_TAIL(&p->sendings, s, link);
+	push_results(p);
+}
+
+void peer_flush(struct peer *p)
+{
+	if (p->dead)
+		return;
+	push_results(p);
+	while (buf_len(&p->out)) {
+		ssize_t n = send(p->fd, buf_data(&p->out), buf_len(&p->out), MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			break;
+		if (n < 0) {
+			peer_drop(p, strerror(errno));
+			return;
+		}
+		buf_eat(&p->out, (size_t)n);
+		push_results(p);
+	}
+	if (p->closing && !buf_len(&p->out)) {
+		peer_drop(p, NULL);
+		return;
+	}
+	want(p);
+}
+
+static void on_io(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct peer *p = (struct peer *)((char *)w - offsetof(struct peer, io));
+	(void)loop;
+	if (p->dead || !(revents & EV_READ) || p->closing)
+		return; /* writing is done before the loop sleeps */
+	if (!buf_reserve(&p->in, READ_SIZE)) {
+		peer_drop(p, "no memory for its frames");
+		return;
+	}
+	ssize_t n = recv(p->fd, buf_room(&p->in), READ_SIZE, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == EWOULDBLOCK))
+		return;
+	if (n <= 0) {
+		peer_drop(p, n ? strerror(errno) : "it closed the connection");
+		return;
+	}
+	buf_filled(&p->in, (size_t)n);
+	frames_take(p);
+}
+
+bool peer_accept(struct server *s, int fd, uint64_t serial)
+{
+	struct peer *p = calloc(1, sizeof *p);
+	if (!p)
+		return false;
+	p->server = s;
+	p->fd = fd;
+	p->serial = serial;
+	snprintf(p->name, sizeof p->name, "bridge");
+	TAILQ_INIT(&p->sendings);
+	TAILQ_INSERT_TAIL(&s->peers, p, link);
+	s->n_peers++;
+	ev_io_init(&p->io, on_io, fd, EV_READ);
+	ev_io_start(s->loop, &p->io);
+	if (!runtime_peer(fd, &p->uid, &p->pid) || p->uid != geteuid())
+		peer_goodbye(p, "forbidden", "this Emacs belongs to another user");
+	else if (s->n_peers > WIRE_PEERS_MAX)
+		peer_goodbye(p, "too_many_peers", "this Emacs has all the bridges it can take (64); end one of them");
+	return true;
+}
+
+void peer_goodbye(struct peer *p, const char *code, const char *message)
+{
+	struct buf text = {0};
+	if (p->dead || p->closing)
+		return;
+	server_event(p->server, "bridge %llu is sent away: %s", (unsigned long long)p->serial, message);
+	if (buf_printf(&text, "{\"code\":\"%s\",\"message\":\"%s\"}", code, message))
+		peer_send_text(p, WIRE_GOODBYE, 0, &text);
+	buf_finish(&text);
+	p->closing = true;
+}
+
+void peer_drop(struct peer *p, const char *why)
+{
+	struct server *s = p->server;
+	if (p->dead)
+		return;
+	p->dead = true;
+	if (why)
+		server_event(s, "bridge %llu is gone: %s", (unsigned long long)p->serial, why);
+	ev_io_stop(s->loop, &p->io);
+	TAILQ_REMOVE(&s->peers, p, link);
+	TAILQ_INSERT_TAIL(&s->dead, p, link); /* freed before the loop sleeps: callers may still hold it */
+	s->n_peers--;
+	server_forget(s, p);
+}
+
+void peer_free(struct peer *p)
+{
+	struct sending *s;
+	while ((s = TAILQ_FIRST(&p->sendings)))
+		end_sending(p, s);
+	buf_finish(&p->in);
+	buf_finish(&p->out);
+	buf_finish(&p->call);
+	close(p->fd);
+	free(p);
+}

@@ -1,0 +1,149 @@
+/* runtime.c - see runtime.h */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "runtime.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool __attribute__((format(printf, 2, 3))) say(char *error, const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	vsnprintf(error, RUNTIME_ERROR, format, ap);
+	va_end(ap);
+	return false;
+}
+
+static bool too_long(char *error, const char *path, size_t len)
+{
+	return say(error, "the socket path %.160s%s would be %zu bytes long and the system allows %d; set XDG_RUNTIME_DIR to a shorter folder%s",
+		   path, len > 160 ? "..." : "", len, RUNTIME_PATH_MAX - 1, " or choose a shorter efrit-mcp-instance");
+}
+
+bool runtime_verify_folder(const char *folder, char error[RUNTIME_ERROR])
+{
+	struct stat st;
+	error[0] = 0;
+	if (lstat(folder, &st) != 0) {
+		if (errno != ENOENT)
+			say(error, "%s cannot be looked at: %s", folder, strerror(errno));
+		return false;
+	}
+	if (!S_ISDIR(st.st_mode))
+		return say(error, "%s is not a folder; remove it, efrit-mcp keeps its sockets there", folder);
+	if (st.st_uid != geteuid())
+		return say(error, "%s belongs to user %u and not to you (%u); it is not used: remove it or set XDG_RUNTIME_DIR",
+			   folder, (unsigned)st.st_uid, (unsigned)geteuid());
+	if (st.st_mode & 077)
+		return say(error, "%s is open to other users (mode %04o); it is not used: chmod 700 it",
+			   folder, (unsigned)(st.st_mode & 07777));
+	return true;
+}
+
+/* XDG base directory specification: a relative path is to be ignored. */
+static const char *xdg(void)
+{
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+	return dir && dir[0] == '/' ? dir : NULL;
+}
+
+bool runtime_make_folder(char path[RUNTIME_PATH_MAX], char error[RUNTIME_ERROR])
+{
+	const char *base = xdg();
+	char want[4096];
+	if (base) {
+		struct stat st;
+		if (stat(base, &st) != 0)
+			return say(error, "XDG_RUNTIME_DIR is %.200s, which cannot be used (%s): make it or unset the variable",
+				   base, strerror(errno));
+		snprintf(want, sizeof want, "%.4000s/efrit", base);
+	} else {
+		snprintf(want, sizeof want, "/tmp/efrit-%u", (unsigned)geteuid());
+	}
+	if (strlen(want) >= RUNTIME_PATH_MAX)
+		return too_long(error, want, strlen(want));
+	memcpy(path, want, strlen(want) + 1);
+	if (mkdir(path, 0700) == 0) {
+		if (chmod(path, 0700) != 0) /* the umask may have taken bits of ours; it is never touched */
+			return say(error, "%s cannot be given mode 0700: %s", path, strerror(errno));
+	} else if (errno != EEXIST) {
+		return say(error, "%s cannot be made: %s", path, strerror(errno));
+	}
+	return runtime_verify_folder(path, error);
+}
+
+static int add_folder(char paths[RUNTIME_FOLDERS][RUNTIME_PATH_MAX], int n, const char *path)
+{
+	if (strlen(path) >= RUNTIME_PATH_MAX)
+		return n;
+	for (int i = 0; i < n; i++)
+		if (strcmp(paths[i], path) == 0)
+			return n;
+	memcpy(paths[n], path, strlen(path) + 1);
+	return n + 1;
+}
+
+int runtime_folders(char paths[RUNTIME_FOLDERS][RUNTIME_PATH_MAX])
+{
+	char path[4096];
+	int n = 0;
+	if (xdg()) {
+		snprintf(path, sizeof path, "%.4000s/efrit", xdg());
+		n = add_folder(paths, n, path);
+	}
+	snprintf(path, sizeof path, "/run/user/%u/efrit", (unsigned)geteuid());
+	n = add_folder(paths, n, path);
+	snprintf(path, sizeof path, "/tmp/efrit-%u", (unsigned)geteuid());
+	return add_folder(paths, n, path);
+}
+
+bool runtime_socket_path(const char *folder, const char *name, char path[RUNTIME_PATH_MAX], char error[RUNTIME_ERROR])
+{
+	char want[4096];
+	int n = snprintf(want, sizeof want, "%.3000s/%.1000s.sock", folder, name);
+	if (n >= RUNTIME_PATH_MAX)
+		return too_long(error, want, (size_t)n);
+	memcpy(path, want, (size_t)n + 1);
+	return true;
+}
+
+bool runtime_name_valid(const char *name)
+{
+	size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+	return n > 0 && n <= RUNTIME_NAME_MAX && !name[n] && name[0] != '.';
+}
+
+bool runtime_name_of(const char *file, char name[RUNTIME_NAME_MAX + 1])
+{
+	size_t len = strlen(file);
+	if (len <= 5 || len - 5 > RUNTIME_NAME_MAX || strcmp(file + len - 5, ".sock") != 0)
+		return false;
+	memcpy(name, file, len - 5);
+	name[len - 5] = 0;
+	return runtime_name_valid(name);
+}
+
+bool runtime_peer(int fd, uid_t *uid, pid_t *pid)
+{
+#ifdef SO_PEERCRED
+	struct ucred cred;
+	socklen_t len = sizeof cred;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
+		return false;
+	*uid = cred.uid;
+	*pid = cred.pid;
+	return true;
+#else
+	gid_t gid;
+	*pid = 0;
+	return getpeereid(fd, uid, &gid) == 0;
+#endif
+}

@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""Stops at random moments, around the end of jobs above all, and what must not come of it.
+
+usage: stop.py daemon|batch|terminal ROUNDS [SEED]
+
+Starts a real Emacs ($EMACS), runs forms and stops them, and checks at the end that
+Emacs lives, that no quit left a job, that no timer or filter of the person was cut in
+half, that the person's settings and minibuffer are as before, and that each answer
+said what was done.  $EFRIT_MCP_ROOT is the checkout (default: the parent folder)."""
+import fcntl
+import json
+import os
+import pty
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+import time
+
+import wire
+
+ROOT = os.environ.get("EFRIT_MCP_ROOT") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+EMACS = os.environ.get("EMACS", "emacs")
+
+FORMS = [
+    "(let ((end (+ (float-time) %(s)f))) (while (< (float-time) end)))",
+    "(let ((end (+ (float-time) %(s)f))) (while (< (float-time) end) (condition-case nil (format \"%%d\" 1) (quit nil))))",
+    "(condition-case nil (let ((end (+ (float-time) %(s)f))) (while (< (float-time) end) (format \"x\"))) (quit (stop-work 100)))",
+    "(let ((inhibit-quit t) (end (+ (float-time) %(s)f))) (while (< (float-time) end) (format \"x\")))",
+    "(sleep-for %(s)f)",
+    "(sit-for %(s)f)",
+    "(accept-process-output nil %(s)f)",
+    "(progn (call-process \"sleep\" nil nil nil \"%(s)f\") 1)",
+    "(unwind-protect (stop-work %(n)d) (stop-work 50))",
+    "(progn (stop-work %(n)d) (redisplay t))",
+    "(with-temp-buffer (dotimes (i %(n)d) (insert \"x\")) (buffer-size))",
+    "(stop-work %(n)d)",
+    "1",
+]
+
+
+class Emacs:
+    def __init__(self, mode):
+        self.dir = tempfile.mkdtemp(prefix="efs")
+        self.log = open(os.path.join(self.dir, "log"), "wb")
+        env = dict(os.environ, XDG_RUNTIME_DIR=self.dir, HOME=self.dir, TERM="xterm")
+        args = [EMACS, "-Q", "-L", os.path.join(ROOT, "lisp"), "-l", os.path.join(ROOT, "tests", "stop.el"), "-f", "efrit-mcp-mode"]
+        self.master = None
+        if mode == "daemon":
+            args.insert(2, "--fg-daemon=default")
+        elif mode == "batch":
+            args = args[:2] + ["--batch"] + args[2:] + ["-f", "stop-serve"]
+        else:
+            args.insert(2, "-nw")
+        if mode == "terminal":
+            self.master, slave = pty.openpty()
+            self.process = subprocess.Popen(args, env=env, cwd=self.dir, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+            os.close(slave)
+            threading.Thread(target=self.swallow, daemon=True).start()
+        else:
+            self.process = subprocess.Popen(args, env=env, cwd=self.dir, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.path = os.path.join(self.dir, "efrit", "default.sock")
+
+    def swallow(self):
+        try:
+            while os.read(self.master, 65536):
+                pass
+        except OSError:
+            pass
+
+    def type(self, keys):
+        os.write(self.master, keys)
+
+    def connect(self):
+        """A peer, as soon as Emacs listens."""
+        end = time.monotonic() + 30
+        while True:
+            try:
+                return wire.Peer(self.path)
+            except OSError:
+                if time.monotonic() > end or self.process.poll() is not None:
+                    raise SystemExit("Emacs did not start: %s" % self.tail())
+                time.sleep(0.02)
+
+    def tail(self):
+        with open(os.path.join(self.dir, "log"), "rb") as f:
+            return f.read()[-2000:].decode("utf-8", "replace")
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.log.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def one_round(peer, rng, seen):
+    ms = rng.choice((0, 1, 2, 4, 5, 5.5, 6, 8, 20))
+    form = rng.choice(FORMS) % {"s": ms / 1000, "n": int(ms * 1000)}
+    how = rng.random()
+    timeout = max(1, int(rng.choice((1, ms, ms + 1)))) if how < 0.3 else 0
+    ident = peer.call(form, timeout, observe=rng.choice(("none", "brief")))
+    if how >= 0.3:
+        time.sleep(rng.choice((0, 0, 0.0002, 0.0005, 0.001, max(0, ms - 5) / 1000, ms / 1000)))
+        peer.send(wire.CANCEL, ident)
+    answer = peer.answer(ident)
+    code = answer.get("error_code", "success")
+    seen[code] = seen.get(code, 0) + 1
+    if code not in ("success", "cancelled", "timeout"):
+        raise AssertionError("%s was answered %s" % (form, json.dumps(answer)))
+
+
+def check(peer, emacs, minibuffer):
+    report = peer.eval("(stop-report)", observe="none")["result"]
+    count = dict(re.findall(r":(begun|ended|quits|same|depth) (\d+)", report))
+    print("report:", report)
+    problems = []
+    if count["begun"] != count["ended"]:
+        problems.append("a timer or filter was cut in half")
+    if count["quits"] != "0":
+        problems.append("a quit left a job")
+    if count["same"] != "1":
+        problems.append("a setting of the person changed")
+    if minibuffer and (count["depth"] != "1" or "forward-" not in report):
+        problems.append("the person's minibuffer was touched")
+    if int(count["begun"]) == 0:
+        problems.append("the foreign timers did not run: nothing was tested")
+    if emacs.process.poll() is not None:
+        problems.append("Emacs died")
+    return problems
+
+
+def main():
+    mode, rounds = sys.argv[1], int(sys.argv[2])
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 30)
+    rng = random.Random(seed)
+    print("stop.py %s, %d rounds, seed %d" % (mode, rounds, seed), flush=True)
+    emacs = Emacs(mode)
+    seen, problems = {}, []
+    try:
+        peer = emacs.connect()
+        peer.eval("1")
+        for i in range(rounds):
+            if mode == "terminal" and i == rounds // 2:
+                emacs.type(b"\033xforward-")
+                while '"1"' not in json.dumps(peer.eval("(number-to-string (minibuffer-depth))", observe="none")["result"]).replace("\\", ""):
+                    pass
+            one_round(peer, rng, seen)
+            if i % 1000 == 999:
+                print("%d rounds: %s" % (i + 1, seen), flush=True)
+        peer.eval("(sleep-for 0.2)", observe="none")
+        problems = check(peer, emacs, mode == "terminal")
+    except AssertionError as e:
+        problems = [str(e), emacs.tail()]
+    except (EOFError, OSError) as e:
+        problems = ["Emacs is gone (%s, status %s): %s" % (e, emacs.process.poll(), emacs.tail())]
+    finally:
+        emacs.end()
+    print("answers:", seen)
+    for p in problems:
+        print("FAIL:", p)
+    sys.exit(bool(problems))
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    main()
