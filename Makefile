@@ -29,6 +29,9 @@ MODULE_O := $(MODULE:%=$(B)/o/module/%.o) $(WIRE_O)
 BRIDGE_O := $(BRIDGE:%.c=$(B)/o/%.o) $(B)/o/catalogue_text.o $(WIRE_O)
 ELC := $(LISP:.el=.elc)
 
+# V=1 shows the commands.
+say = $(if $(V),,@echo '  $(1)  $@'; )
+
 .PHONY: all module bridge lisp deps demo check clean help
 .DELETE_ON_ERROR:
 
@@ -38,38 +41,39 @@ bridge: $(B)/efrit-bridge
 lisp: $(ELC)
 
 $(B)/efrit-mcp-module.so: $(MODULE_O)
-	$(CC) -shared $(SANFLAGS) $(LDFLAGS) -o $@ $^ -ljansson -lev -lpthread
+	$(call say,LD)$(CC) -shared $(SANFLAGS) $(LDFLAGS) -o $@ $^ -ljansson -lev -lpthread
 
 $(B)/efrit-bridge: $(BRIDGE_O)
-	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ -Wl,--as-needed -lev -ljansson -lpcre2-8
+	$(call say,LD)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ -Wl,--as-needed -lev -ljansson -lpcre2-8
 
 $(B)/o/module/%.o: module/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALLFLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
+	$(call say,CC)$(CC) $(ALLFLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
 
 $(B)/o/bridge/%.o: bridge/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALLFLAGS) -c -o $@ $<
+	$(call say,CC)$(CC) $(ALLFLAGS) -c -o $@ $<
 
 # The tools as the Lisp defines them, for a bridge that has not met an Emacs yet.
 $(B)/catalogue_text.c: $(ELC)
 	@mkdir -p $(@D)
-	$(EMACS) -Q --batch -L lisp -l efrit-mcp-catalogue -f efrit-mcp-catalogue-write-c $@
+	$(call say,GEN)$(EMACS) -Q --batch -L lisp -l efrit-mcp-catalogue -f efrit-mcp-catalogue-write-c $@
 
 $(B)/o/catalogue_text.o: $(B)/catalogue_text.c
 	@mkdir -p $(@D)
-	$(CC) $(ALLFLAGS) -c -o $@ $<
+	$(call say,CC)$(CC) $(ALLFLAGS) -c -o $@ $<
 
 # One Emacs for all files: the macros of one are used by the next.
 $(ELC) &: $(LISP)
-	$(EMACS) -Q --batch -L lisp --eval '(setq byte-compile-error-on-warn $(if $(CI),t,nil) load-prefer-newer t)' -f batch-byte-compile $(LISP)
+	$(call say,ELC)$(EMACS) -Q --batch -L lisp --eval '(setq byte-compile-error-on-warn $(if $(CI),t,nil) load-prefer-newer t)' -f batch-byte-compile $(LISP)
 
 deps:
 	@tests/deps.sh build
 
-demo: deps
+demo:
+	@tests/deps.sh demo
 	@$(MAKE) --no-print-directory all
-	@tests/demo.sh
+	@python3 tests/demo.py
 
 check: deps
 	@tests/deps.sh test

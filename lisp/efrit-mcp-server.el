@@ -351,12 +351,19 @@ One that nobody uses: without a handler in `special-event-map'."
     (funcall efrit-mcp-server-log-function "the doorbell was killed; there is a new one")
     (efrit-mcp--mod-set-doorbell (efrit-mcp-server--make-doorbell))))
 
+(defun efrit-mcp-server--take-down (doorbell)
+  "End the process DOORBELL and its buffer."
+  (let ((buffer (process-buffer doorbell)))
+    (delete-process doorbell)
+    (when (buffer-live-p buffer) (kill-buffer buffer))))
+
 (defun efrit-mcp-server--make-doorbell ()
   "Return a new pipe process whose filter takes jobs."
   ;; With adaptive buffering calls took 50 ms and wake-ups were lost.
   (let ((process-adaptive-read-buffering nil))
     (setq efrit-mcp-server--doorbell
-          (make-pipe-process :name "efrit-mcp" :buffer nil :noquery t :coding 'binary
+          (make-pipe-process :name "efrit-mcp" :buffer (generate-new-buffer " *efrit-mcp*" t)
+                             :noquery t :coding 'binary
                              :filter #'efrit-mcp-server--filter
                              :sentinel #'efrit-mcp-server--sentinel))))
 
@@ -380,7 +387,7 @@ cannot be."
         (setq efrit-mcp-server-instance
               (efrit-mcp--mod-start name doorbell emacs-version (efrit-mcp-server--pick-signal)
                                     efrit-mcp-queue-max efrit-mcp-client-queue-max efrit-mcp-heartbeat))
-      (error (delete-process doorbell)
+      (error (efrit-mcp-server--take-down doorbell)
              (signal (car err) (cdr err)))))
   (efrit-mcp-prompt-guard)
   (add-hook 'efrit-mcp-tool-changed-hook #'efrit-mcp-server-announce)
@@ -396,7 +403,7 @@ cannot be."
     (remove-hook 'kill-emacs-hook #'efrit-mcp-server--goodbye)
     (efrit-mcp--mod-stop (or why "the server in Emacs was stopped"))
     (efrit-mcp-prompt-unguard)
-    (delete-process efrit-mcp-server--doorbell)))
+    (efrit-mcp-server--take-down efrit-mcp-server--doorbell)))
 
 (defun efrit-mcp-server--goodbye ()
   "Emacs ends."

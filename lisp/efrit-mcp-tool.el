@@ -215,14 +215,14 @@ Errors that the form itself handles come by here too, so this is cheap."
   (let ((frames (and efrit-mcp-tool--signal (eq (car efrit-mcp-tool--signal) (cdr err))
                      (cdr efrit-mcp-tool--signal))))
     `((status . "error")
-      (error . ,(car (efrit-mcp-print--message err)))
+      (error . ,(car (efrit-mcp-tool--message err)))
       (error_code . ,(symbol-name (car err)))
       ,@(when (eq (car err) 'inhibited-interaction)
           `((prompt . ,(efrit-mcp-prompt-from-frames frames))))
       ,@(when frames
           `((backtrace . ,(efrit-mcp-print-frames frames)))))))
 
-(defun efrit-mcp-print--message (err)
+(defun efrit-mcp-tool--message (err)
   "Return (TEXT . CUT), the message of ERR within bounds."
   (if (eq (car err) 'inhibited-interaction)
       (cons "The form asks the person a question, and a job may not: answer it in the call (arguments, let-bound variables) or use a function that does not ask" nil)

@@ -20,6 +20,18 @@ static size_t utf8_length(const unsigned char *p, const unsigned char *end)
 	return n;
 }
 
+bool json_is_utf8(const char *text, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)text, *end = p + len;
+	while (p < end) {
+		size_t n = *p < 0x80 ? 1 : utf8_length(p, end);
+		if (!n)
+			return false;
+		p += n;
+	}
+	return true;
+}
+
 static bool plain(unsigned char c)
 {
 	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != 0x7F;

@@ -12,4 +12,6 @@ bool json_put_string(struct buf *out, const char *text, size_t len, bool *lossy)
 /* The same without the quotes, for a string that is put together from parts. */
 bool json_put_escaped(struct buf *out, const char *text, size_t len, bool *lossy) __attribute__((warn_unused_result));
 
+bool json_is_utf8(const char *text, size_t len);
+
 #endif

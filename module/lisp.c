@@ -14,7 +14,7 @@ enum { DEPTH_MAX = 100 };
 /* Global references, made once. */
 static struct {
 	emacs_value nil, t, k_false, k_null, integer, floating, string, symbol, cons_type, vector;
-	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, error;
+	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, proper_list, error;
 } sym;
 
 static bool intern(emacs_env *env, emacs_value *to, const char *name)
@@ -32,7 +32,7 @@ bool lisp_init(emacs_env *env)
 	       && intern(env, &sym.cons, "cons") && intern(env, &sym.list, "list") && intern(env, &sym.vec, "vector")
 	       && intern(env, &sym.string_bytes, "string-bytes") && intern(env, &sym.symbol_name, "symbol-name")
 	       && intern(env, &sym.clean_string, "efrit-mcp--clean-string") && intern(env, &sym.show, "efrit-mcp--show")
-	       && intern(env, &sym.error, "efrit-mcp-error");
+	       && intern(env, &sym.proper_list, "proper-list-p") && intern(env, &sym.error, "efrit-mcp-error");
 }
 
 bool lisp_exited(emacs_env *env)
@@ -112,8 +112,12 @@ bool lisp_put_text(emacs_env *env, emacs_value string, struct buf *out, bool *lo
 		clear(env);
 		return false;
 	}
-	if (copy_text(env, string, out))
-		return true;
+	size_t before = buf_len(out);
+	if (copy_text(env, string, out)) {
+		if (json_is_utf8(buf_data(out) + before, buf_len(out) - before))
+			return true;
+		out->tail -= buf_len(out) - before; /* a unibyte string is copied as it is */
+	}
 	emacs_value clean = call1(env, sym.clean_string, string);
 	if (clear(env))
 		return false;
@@ -237,6 +241,8 @@ static bool keyword(emacs_env *env, emacs_value value)
 
 static bool put_cons(emacs_env *env, emacs_value value, struct buf *out, bool *lossy, int depth)
 {
+	if (!env->is_not_nil(env, call1(env, sym.proper_list, value))) /* dotted, or a circle without end */
+		return put_string(env, call1(env, sym.show, value), out, lossy);
 	emacs_value head = call1(env, sym.car, value);
 	if (is(env, env->type_of(env, head), sym.cons_type)) {
 		emacs_value type = env->type_of(env, call1(env, sym.car, head));

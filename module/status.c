@@ -41,7 +41,7 @@ static bool put_why(struct buf *out, const struct queue_view *v, const char *sta
 		snprintf(why, sizeof why, "%s for %s is being stopped%s%s", v->tool, v->client,
 			 v->job.obstacle[0] ? "; what stands in the way: " : "", v->job.obstacle);
 	else if (strcmp(state, WIRE_RUNNING) == 0)
-		snprintf(why, sizeof why, "%s for %s runs%s%s", v->tool, v->client, child ? " and has the child process " : "",
+		snprintf(why, sizeof why, "%s for %s runs%s%s", v->tool, v->client, child ? "; the youngest child process of Emacs: " : "",
 			 child ? command : "");
 	else if (strcmp(state, WIRE_BLOCKED) == 0)
 		snprintf(why, sizeof why, "Emacs does not answer: a command of the person, a timer or a filter keeps it busy%s%s",

@@ -1,10 +1,10 @@
 #!/bin/bash
-# deps.sh build|test - installs what is missing: to build, or to build and test.
+# deps.sh build|demo|test - installs what is missing: to build, to show it, or to test it.
 # With apt as root or through sudo that asks nothing; otherwise it names the packages.
 # Quick when nothing is missing.
 set -u
 level=${1:-build}
-case $level in build | test) ;; *) echo "usage: $0 build|test" >&2; exit 2 ;; esac
+case $level in build | demo | test) ;; *) echo "usage: $0 build|demo|test" >&2; exit 2 ;; esac
 
 want=()
 command_from() { command -v "$1" >/dev/null || want+=("$2"); }
@@ -32,9 +32,9 @@ header_from ev.h libev-dev
 header_from jansson.h libjansson-dev
 header_from pcre2.h libpcre2-dev
 emacs_is_new_enough || want+=(emacs-nox)
+[ "$level" != build ] && command_from python3 python3
 if [ "$level" = test ]; then
 	header_from cmocka.h libcmocka-dev
-	command_from python3 python3
 	command_from tmux tmux
 	command_from node nodejs
 	command_from npm npm

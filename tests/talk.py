@@ -21,6 +21,7 @@ One line is one step; a line that begins with a space goes on from the one befor
   text "~REGEX"                                  the first text of the last message fits
   line "~REGEX"                                  the last message as it was sent fits
   keep VARIABLE /POINTER                         from the last first text; later $VARIABLE
+  sees NAME                                      asks until the bridge lists the instance as ready to work
   no answer within 300ms
   patience 20s                                   how long S< waits from now on
   kill -9 NAME | stop NAME | cont NAME           signals, for bridges and Emacsen
@@ -40,6 +41,7 @@ string, or in the JSON of what is no string.
 """
 import ast
 import fcntl
+import itertools
 import json
 import os
 import pty
@@ -347,7 +349,7 @@ class Talk:
         name = words.strip() or "bridge"
         if name in self.programs:
             self.programs.pop(name).end()
-        command = shlex.split(os.environ["BRIDGE"]) if "BRIDGE" in os.environ else [os.path.join(ROOT, "build", "efrit-bridge")]
+        command = shlex.split(os.environ["BRIDGE"]) if "BRIDGE" in os.environ else [os.path.join(ROOT, os.environ.get("B", "build"), "efrit-bridge")]
         program = Bridge(name)
         self.start(program, command + shlex.split(arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                    stderr=subprocess.PIPE, bufsize=0)
@@ -427,6 +429,17 @@ class Talk:
         number = int(number) if number.isdigit() else number
         self.send(json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {
             "name": tool, "arguments": json.loads(arguments[0]) if arguments else {}}}).encode() + b"\n")
+
+    def do_sees(self, name):
+        deadline = time.monotonic() + self.patience
+        for i in itertools.count():
+            self.do_call(f"sees-{i} efrit_list_instances")
+            self.next_message(f"sees-{i}")
+            if any(each["id"] == name and each["state"] not in ("gone", "starting") for each in self.last_json()["instances"]):
+                return
+            if time.monotonic() > deadline:
+                raise Wrong(f"the bridge does not see {name}: {self.last_text()[:SHOWN]}")
+            self.turn(0.02)
 
     def do_raw(self, rest):
         match = re.fullmatch(r'(".*")(?:\s*\*\s*(\d+))?', rest)
@@ -584,15 +597,24 @@ class Talk:
                 raise Wrong(f"unknown step {word!r}")
             verb(rest.strip())
 
+    def be_alone(self):
+        """The bridge looks into the person's own folders too: an Emacs there would be played with."""
+        for folder in (f"/run/user/{os.geteuid()}/efrit", f"/tmp/efrit-{os.geteuid()}"):
+            for name in os.listdir(folder) if os.path.isdir(folder) else ():
+                with socket.socket(socket.AF_UNIX) as s:
+                    if name.endswith(".sock") and s.connect_ex(os.path.join(folder, name)) == 0:
+                        raise Skip(f"an Emacs that is not of this test serves at {folder}/{name}")
+
     def play(self):
         self.began = time.monotonic()
         number, line = 0, ""
         try:
+            self.be_alone()
             for number, line in steps(self.path):
                 self.step(line)
         except Wrong as wrong:
-            print(f"{self.path}:{number}: {line[:SHOWN]}\n    {wrong}")
             self.report()
+            print(f"--- WRONG\n{self.path}:{number}: {line[:SHOWN]}\n    {wrong}")
             return 1
         except Skip as skip:
             print(f"SKIP: {os.path.basename(self.path)}: {skip}")

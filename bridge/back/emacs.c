@@ -28,6 +28,8 @@ struct emacs {
 	const struct config *config;   /* borrowed */
 	char (*folders)[RUNTIME_PATH_MAX]; /* borrowed */
 	unsigned seen;                 /* folders that hold its socket */
+	int folder;                    /* the one it is connected in */
+	bool better;                   /* its name has appeared in a folder that comes first */
 	struct plug plug;
 	TAILQ_HEAD(, ask) asks;        /* ask::of_worker; borrowed */
 	uint64_t numbers;              /* of asks: odd; calls have even ones */
@@ -150,6 +152,10 @@ static void on_hello_late(EV_P_ ev_timer *timer, int revents)
 	(void)revents;
 	service_explain(&e->worker, why);
 	service_set_state(&e->worker, WORKER_BLOCKED, why);
+	if (!e->news)
+		return;
+	plug_close(&e->plug); /* somebody else may have taken its place in the folder */
+	connect_now(e);
 }
 
 static void on_retry(EV_P_ ev_timer *timer, int revents)
@@ -189,6 +195,7 @@ static enum plug_result try_folders(struct emacs *e, char error[RUNTIME_ERROR])
 			continue;
 		enum plug_result result = plug_open(&e->plug, path);
 		snprintf(error, RUNTIME_ERROR, "%s cannot be connected to: %s", path, strerror(errno));
+		e->folder = i;
 		if (result != PLUG_REFUSED)
 			return result;
 	}
@@ -199,7 +206,7 @@ static void connect_now(struct emacs *e)
 {
 	char error[RUNTIME_ERROR] = "no socket of its name is there any more";
 	ev_timer_stop(e->loop, &e->retry);
-	e->refused_us = e->ending = e->news = false;
+	e->refused_us = e->ending = e->news = e->better = false;
 	e->parting[0] = 0;
 	switch (try_folders(e, error)) {
 	case PLUG_OPEN:
@@ -222,13 +229,29 @@ static void connect_now(struct emacs *e)
 	retry_later(e);
 }
 
+/* The first folder wins, also when its Emacs started later; but not in the middle of a call. */
+static void move(struct emacs *e)
+{
+	if (!e->better || e->worker.flying_count || !TAILQ_EMPTY(&e->asks))
+		return;
+	ev_timer_stop(e->loop, &e->hello);
+	ev_timer_stop(e->loop, &e->tick);
+	e->worker.linked = e->worker.clogged = false;
+	plug_close(&e->plug);
+	connect_now(e);
+}
+
 void emacs_seen(struct worker *w, unsigned folders)
 {
 	struct emacs *e = of(w);
+	unsigned earlier = folders & ~e->seen & ((1u << e->folder) - 1);
 	e->seen = folders;
 	e->news = folders != 0;
-	if (e->plug.fd >= 0)
+	if (e->plug.fd >= 0) {
+		e->better |= earlier != 0;
+		move(e);
 		return;
+	}
 	if (folders)
 		connect_now(e);
 	else if (w->listed)
@@ -408,6 +431,7 @@ static void on_plug_bytes(struct plug *plug)
 	while (!e->ending) {
 		switch (wire_take(&plug->in, &frame, &why)) {
 		case WIRE_TAKE_NONE:
+			move(e); /* nothing of plug->in may be touched after it */
 			return;
 		case WIRE_TAKE_BAD:
 			distrust(&e->worker, why);

@@ -18,6 +18,7 @@ struct toolset {
 	struct catalogue *catalogue; /* borrowed */
 	char hash[WORKER_HASH_MAX + 1];
 	json_t *tools;               /* owned; NULL until it is known */
+	const struct worker *asked;  /* compared only */
 	struct ask ask;
 };
 
@@ -176,12 +177,13 @@ static void forget_set(struct catalogue *c, struct toolset *set)
 	free(set);
 }
 
-static void forget_unused(struct catalogue *c)
+/* Not BUT: we may be inside its callback. */
+static void forget_unused(struct catalogue *c, const struct toolset *but)
 {
 	struct toolset *set, *next;
 	for (set = TAILQ_FIRST(&c->sets); set; set = next) {
 		next = TAILQ_NEXT(set, link);
-		if (!in_use(c, set))
+		if (set != but && !in_use(c, set))
 			forget_set(c, set);
 	}
 }
@@ -256,6 +258,18 @@ bool catalogue_has(const struct catalogue *c, const struct worker *w, const stru
 	return false;
 }
 
+static void ask_for(struct toolset *set, struct worker *w);
+
+/* The instance that was asked went away: another one with the same tools may tell. */
+static void ask_another(struct toolset *set)
+{
+	for (struct worker *w = service_first(set->catalogue->service); w; w = service_next(w))
+		if (w->linked && w != set->asked && strcmp(w->hash, set->hash) == 0) {
+			ask_for(set, w);
+			return;
+		}
+}
+
 static void on_tools(struct ask *ask, const char *json, size_t len)
 {
 	struct toolset *set = ask->owner;
@@ -266,10 +280,21 @@ static void on_tools(struct ask *ask, const char *json, size_t len)
 		json_decref(tools);
 		tools = NULL;
 	}
-	set->tools = tools; /* without one it is asked again at the next greeting */
+	set->tools = tools;
 	buf_finish(&ask->answer);
-	forget_unused(set->catalogue);
+	if (!json)
+		ask_another(set);
+	forget_unused(set->catalogue, set);
 	merge(set->catalogue);
+}
+
+static void ask_for(struct toolset *set, struct worker *w)
+{
+	set->asked = w;
+	set->ask.kind = ASK_CATALOGUE;
+	set->ask.on_answer = on_tools;
+	set->ask.owner = set;
+	w->ops->ask(w, &set->ask, NULL, patience);
 }
 
 static void on_hash(void *data, struct worker *w)
@@ -277,7 +302,7 @@ static void on_hash(void *data, struct worker *w)
 	struct catalogue *c = data;
 	struct toolset *set = set_of(c, w->hash);
 	if (set && (set->tools || set->ask.worker)) {
-		forget_unused(c);
+		forget_unused(c, NULL);
 		merge(c);
 		return;
 	}
@@ -289,10 +314,7 @@ static void on_hash(void *data, struct worker *w)
 		snprintf(set->hash, sizeof set->hash, "%s", w->hash);
 		TAILQ_INSERT_TAIL(&c->sets, set, link);
 	}
-	set->ask.kind = ASK_CATALOGUE;
-	set->ask.on_answer = on_tools;
-	set->ask.owner = set;
-	w->ops->ask(w, &set->ask, NULL, patience);
+	ask_for(set, w);
 }
 
 static void load_builtin(struct catalogue *c)

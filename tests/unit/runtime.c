@@ -123,7 +123,7 @@ static void test_no_folder(void **state)
 
 static void test_a_link_is_not_followed(void **state)
 {
-	char path[RUNTIME_PATH_MAX], target[128];
+	char path[RUNTIME_PATH_MAX], target[256];
 	(void)state;
 	snprintf(target, sizeof target, "%s", in_base("elsewhere"));
 	assert_int_equal(mkdir(target, 0700), 0);

@@ -1,0 +1,58 @@
+;;; efrit-mcp-observe-test.el --- What an answer says of the editor  -*- lexical-binding: t -*-
+
+(require 'ert)
+(require 'efrit-mcp)
+
+(defun efrit-mcp-observe-test--of (level function)
+  "Return the observation at LEVEL of what FUNCTION does."
+  (efrit-mcp-observe-begin level)
+  (funcall function)
+  (efrit-mcp-observe-end))
+
+(ert-deftest efrit-mcp-observe/none-costs-nothing ()
+  (should-not (efrit-mcp-observe-test--of "none" (lambda () (message "x")))))
+
+(ert-deftest efrit-mcp-observe/new-messages-only ()
+  (message "before")
+  (let ((seen (efrit-mcp-observe-test--of "brief" (lambda () (message "one") (message "two")))))
+    (should (equal (alist-get 'messages seen) ["one" "two"])))
+  (should-not (alist-get 'messages (efrit-mcp-observe-test--of "brief" #'ignore))))
+
+(ert-deftest efrit-mcp-observe/a-repeated-message-is-seen ()
+  (message "again")
+  (let ((seen (efrit-mcp-observe-test--of "brief" (lambda () (message "again")))))
+    (should (string-prefix-p "again" (aref (alist-get 'messages seen) 0)))))
+
+(ert-deftest efrit-mcp-observe/changed-and-new-buffers ()
+  (let ((old (generate-new-buffer "observe-old")) (new nil))
+    (unwind-protect
+        (let* ((seen (efrit-mcp-observe-test--of
+                      "brief" (lambda ()
+                                (with-current-buffer old (insert "x"))
+                                (setq new (generate-new-buffer "observe-new")))))
+               (changed (append (alist-get 'changed seen) nil)))
+          (should (seq-find (lambda (c) (and (equal (alist-get 'buffer c) (buffer-name old))
+                                             (equal (alist-get 'change c) "text")))
+                            changed))
+          (should (seq-find (lambda (c) (and (equal (alist-get 'buffer c) (buffer-name new))
+                                             (equal (alist-get 'change c) "new")))
+                            changed)))
+      (kill-buffer old)
+      (kill-buffer new))))
+
+(ert-deftest efrit-mcp-observe/bounded ()
+  (let ((seen (efrit-mcp-observe-test--of
+               "brief" (lambda () (dotimes (i 60) (message "m%d %s" i (make-string 2000 ?x)))))))
+    (should (<= (length (alist-get 'messages seen)) efrit-mcp-observe--messages-max))
+    (should (seq-every-p (lambda (m) (<= (length m) (+ 3 efrit-mcp-observe--message-max)))
+                         (alist-get 'messages seen)))
+    (should (string-prefix-p "m59" (aref (alist-get 'messages seen)
+                                          (1- (length (alist-get 'messages seen))))))))
+
+(ert-deftest efrit-mcp-observe/full-names-windows-and-buffers ()
+  (let ((state (alist-get 'state (efrit-mcp-observe-test--of "full" #'ignore))))
+    (should (vectorp (alist-get 'windows state)))
+    (should (vectorp (alist-get 'buffers state)))
+    (should (stringp (alist-get 'directory state)))))
+
+;;; efrit-mcp-observe-test.el ends here

@@ -1,0 +1,94 @@
+// session.mjs - an Emacs to talk to, and the session that each official client plays with it.
+// ROOT, BRIDGE and EMACS come from tests/sdk.sh.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import net from "node:net";
+import path from "node:path";
+
+const { ROOT, EMACS, XDG_RUNTIME_DIR } = process.env;
+export const BRIDGE = process.env.BRIDGE;
+
+const connects = (file) =>
+	new Promise((done) => {
+		const s = net.connect(file, () => (s.destroy(), done(true)));
+		s.on("error", () => done(false));
+	});
+
+// Starts an Emacs that serves as NAME; ends it when the program ends.
+export async function startEmacs(name) {
+	const child = spawn(
+		EMACS,
+		["-Q", `--fg-daemon=${name}`, "--eval", "(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil)",
+			"-L", path.join(ROOT, "lisp"), "-l", "efrit-mcp", "-f", "efrit-mcp-mode"],
+		{ stdio: ["ignore", "inherit", "inherit"] },
+	);
+	process.on("exit", () => child.kill("SIGKILL"));
+	const deadline = Date.now() + 60_000;
+	while (!(await connects(path.join(XDG_RUNTIME_DIR, "efrit", name + ".sock")))) {
+		assert.equal(child.exitCode, null, "Emacs ended before it served");
+		assert.ok(Date.now() < deadline, "Emacs does not serve");
+		await new Promise((r) => setTimeout(r, 20));
+	}
+	return child;
+}
+
+export const textOf = (result) => JSON.parse(result.content[0].text);
+
+const step = (what) => console.log("    " + what);
+
+// call(name, arguments, options) is the client's own way to call a tool.
+export async function play(client, call) {
+	const { tools } = await client.listTools();
+	assert.ok(tools.length >= 5);
+	for (const name of ["efrit_execute", "efrit_status", "efrit_interrupt", "efrit_wait", "efrit_list_instances"])
+		assert.ok(tools.some((t) => t.name === name && t.inputSchema.type === "object"), name);
+	step(`${tools.length} tools are listed`);
+
+	const sum = await call("efrit_execute", { content: "(+ 1 2)" });
+	assert.ok(!sum.isError);
+	assert.equal(textOf(sum).result, "3");
+	step("(+ 1 2) is 3");
+
+	const wrong = await call("efrit_execute", { content: "(car no-such-variable)" });
+	assert.equal(wrong.isError, true);
+	assert.equal(textOf(wrong).error_code, "void-variable");
+	assert.ok(textOf(wrong).backtrace);
+	const refused = await call("efrit_execute", { content: 42 });
+	assert.equal(textOf(refused).error_code, "invalid_arguments");
+	await assert.rejects(call("no_such_tool", {}));
+	step("errors are told");
+
+	const begun = path.join(XDG_RUNTIME_DIR, "begun-" + process.pid + "-" + Math.random());
+	const stop = new AbortController();
+	const runaway = call("efrit_execute", { content: `(write-region "" nil ${JSON.stringify(begun)} nil 'silent) (while t)`, timeout: 600 },
+		{ signal: stop.signal, timeout: 600_000 });
+	const fate = runaway.then(() => "answered", () => "cancelled");
+	const deadline = Date.now() + 20_000;
+	while (!existsSync(begun)) {
+		assert.ok(Date.now() < deadline, "the runaway form does not begin");
+		await new Promise((r) => setTimeout(r, 10));
+	}
+	const status = textOf(await call("efrit_status", {}));
+	assert.equal(status.state, "running");
+	assert.equal(status.running.tool, "efrit_execute");
+	step("the status is told while (while t) spins");
+
+	stop.abort("enough");
+	assert.equal(await fate, "cancelled");
+	const after = await call("efrit_execute", { content: "'alive" });
+	assert.equal(textOf(after).result, "alive");
+	step("it was cancelled, and the next call is served");
+
+	let progress = 0;
+	const slow = await call("efrit_execute", { content: "(sleep-for 0.6) 'slept" }, { onprogress: () => progress++ });
+	assert.equal(textOf(slow).result, "slept");
+	assert.ok(progress > 0, "no progress was told");
+	step("progress is told");
+}
+
+// A wrong step ends the program with its reason; so does a session that never ends.
+export function main(work) {
+	setTimeout(() => { console.error("the session does not end"); process.exit(1); }, 120_000).unref();
+	work().then(() => process.exit(0), (error) => { console.error(error); process.exit(1); });
+}
