@@ -6,11 +6,11 @@ EMACS ?= emacs
 B := build
 
 # SAN=address,undefined or SAN=thread builds beside, in build/san-...
+comma := ,
 ifdef SAN
 B := build/san-$(subst $(comma),-,$(SAN))
 SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer
 endif
-comma := ,
 
 # os.h: linux, or portable (what runs where there is no inotify or /proc; tested on Linux too)
 OS ?= $(if $(filter Linux,$(shell uname -s)),linux,portable)

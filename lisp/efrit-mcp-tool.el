@@ -253,7 +253,9 @@ Return (OUTCOME . VALUE); OUTCOME is `done', `failed' or `deferred'."
                         (mapcar (lambda (p) (efrit-mcp-tool--convert p arguments))
                                 (plist-get tool :parameters)))))
             (if (eq value efrit-mcp-tool-deferred) '(deferred) (cons 'done value)))
-        (error (cons 'failed (efrit-mcp-tool--error err))))))))
+        (quit (signal 'quit (cdr err))) ; the runner's
+        ;; Not `error': a form may signal a symbol without conditions.
+        (t (cons 'failed (efrit-mcp-tool--error err))))))))
 
 (provide 'efrit-mcp-tool)
 ;;; efrit-mcp-tool.el ends here

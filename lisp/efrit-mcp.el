@@ -158,7 +158,12 @@ nobody but you can connect.  `efrit-mcp-events' shows what they did, and
   "Serve agents from `emacs --batch' or a daemon.
 In batch this does not return before the server is stopped; elsewhere it is
 `efrit-mcp-mode'."
-  (efrit-mcp-mode 1)
+  (condition-case err
+      (efrit-mcp-mode 1)
+    (error
+     (unless noninteractive (signal (car err) (cdr err)))
+     (message "%s" (error-message-string err))
+     (kill-emacs 1)))
   (when noninteractive
     (message "efrit-mcp: serving as %s at %s" efrit-mcp-server-instance (efrit-mcp--mod-path))
     (while efrit-mcp-server-instance

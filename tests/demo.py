@@ -161,7 +161,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="efrit-demo-")
     runtime = os.path.join(folder, "run")
     os.mkdir(runtime, 0o700)
-    env = dict(os.environ, XDG_RUNTIME_DIR=runtime, HOME=folder)
+    env = dict(os.environ, XDG_RUNTIME_DIR=runtime, HOME=folder, EFRIT_MCP_FOLDERS=os.path.join(runtime, "efrit"))
     emacs = None
     bridges = []
     try:

@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.." || exit 1
 ROOT=$PWD
 BRIDGE=$ROOT/${B:-build}/efrit-bridge
 EMACS=${EMACS:-emacs}
-EFRIT_MCP_INSTANCE=sdk # and no other Emacs of the person
-export ROOT BRIDGE EMACS EFRIT_MCP_INSTANCE
+EFRIT_MCP_FOLDERS=$XDG_RUNTIME_DIR/efrit # and no other Emacs of the person
+export ROOT BRIDGE EMACS EFRIT_MCP_FOLDERS
 home=$ROOT/build/npm
 
 skip() { echo "SKIP: the official clients: $1"; exit 77; }

@@ -28,12 +28,13 @@
   (stop-foreign 300 nil))
 
 (defvar stop-echo
-  (make-process :name "stop-echo" :command '("sh" "-c" "while echo x; do sleep 0.004; done")
+  (make-process :name "stop-echo" :command '("sh" "-c" "while echo x; do sleep 0.02; done")
                 :connection-type 'pipe :noquery t :filter #'stop-filter))
 
-(run-with-timer 0.003 0.003 #'stop-foreign 200 nil)
-(run-with-timer 0.007 0.007 #'stop-foreign 2000 nil)
-(run-with-timer 0.011 0.011 #'stop-foreign 50 0.006)
+;; Not more than Emacs can take: with timers always due it never looks at the keyboard.
+(run-with-timer 0.007 0.007 #'stop-foreign 200 nil)
+(run-with-timer 0.023 0.023 #'stop-foreign 2000 nil)
+(run-with-timer 0.041 0.041 #'stop-foreign 50 0.006)
 
 ;; A quit that reaches the command loop.
 (setq command-error-function
@@ -51,7 +52,7 @@
   "Return what a stop might have changed."
   (list debugger debug-on-event debug-on-quit debug-on-error debug-on-signal debug-on-next-call
         inhibit-interaction throw-on-input signal-hook-function inhibit-message
-        internal-when-entered-debugger (recursion-depth)))
+        internal-when-entered-debugger))
 
 (defvar stop-before (stop-settings))
 

@@ -148,8 +148,10 @@ def main():
         for i in range(rounds):
             if mode == "terminal" and i == rounds // 2:
                 emacs.type(b"\033xforward-")
-                while '"1"' not in json.dumps(peer.eval("(number-to-string (minibuffer-depth))", observe="none")["result"]).replace("\\", ""):
-                    pass
+                end = time.monotonic() + 30
+                while peer.eval("(list (minibuffer-depth))", observe="none")["result"] != "(1)":
+                    assert time.monotonic() < end, "the person's M-x does not get through"
+                    time.sleep(0.01)
             one_round(peer, rng, seen)
             if i % 1000 == 999:
                 print("%d rounds: %s" % (i + 1, seen), flush=True)

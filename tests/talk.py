@@ -194,7 +194,7 @@ class Talk:
         self.home = os.path.join(self.folder, "home")
         for folder in (self.xdg, self.home):
             os.mkdir(folder, 0o700)
-        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.xdg, HOME=self.home, TMPDIR=self.folder, LC_ALL="C.UTF-8")
+        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.xdg, EFRIT_MCP_FOLDERS=self.xdg + "/efrit", HOME=self.home, TMPDIR=self.folder, LC_ALL="C.UTF-8")
         for name in ("DISPLAY", "WAYLAND_DISPLAY", "INSIDE_EMACS", "EFRIT_MCP_INSTANCE"):
             self.env.pop(name, None)
         self.programs = {}

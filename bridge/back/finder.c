@@ -17,6 +17,7 @@ struct finder {
 	char folders[RUNTIME_FOLDERS][RUNTIME_PATH_MAX];
 	char trouble[RUNTIME_FOLDERS][RUNTIME_ERROR]; /* why a folder is not trusted */
 	struct os_watch *watches[RUNTIME_FOLDERS];    /* owned */
+	char left_out[RUNTIME_ERROR];                 /* a folder that cannot be looked in at all */
 	bool full; /* said already */
 };
 
@@ -93,7 +94,8 @@ static bool make_room(struct finder *f)
 
 static void tell_places(struct finder *f)
 {
-	char places[RUNTIME_FOLDERS * (RUNTIME_PATH_MAX + 2)] = "", trouble[RUNTIME_FOLDERS * (RUNTIME_ERROR + 2)] = "";
+	char places[RUNTIME_FOLDERS * (RUNTIME_PATH_MAX + 2)] = "", trouble[(RUNTIME_FOLDERS + 1) * (RUNTIME_ERROR + 2)] = "";
+	snprintf(trouble, sizeof trouble, "%s", f->left_out);
 	for (int i = 0; i < f->count; i++) {
 		size_t p = strlen(places), t = strlen(trouble);
 		snprintf(places + p, sizeof places - p, "%s%s", p ? ", " : "", f->folders[i]);
@@ -137,7 +139,9 @@ struct finder *finder_create(struct ev_loop *loop, const struct config *config, 
 	f->loop = loop;
 	f->config = config;
 	f->service = service;
-	f->count = runtime_folders(f->folders);
+	f->count = runtime_folders(config->folders, f->folders, f->left_out);
+	if (f->left_out[0])
+		log_warning("%s", f->left_out);
 	for (int i = 0; i < f->count; i++) /* watched before the first look: nothing falls between */
 		f->watches[i] = os_watch_create(loop, f->folders[i], look, f);
 	look(f);

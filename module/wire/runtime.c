@@ -80,29 +80,48 @@ bool runtime_make_folder(char path[RUNTIME_PATH_MAX], char error[RUNTIME_ERROR])
 	return runtime_verify_folder(path, error);
 }
 
-static int add_folder(char paths[RUNTIME_FOLDERS][RUNTIME_PATH_MAX], int n, const char *path)
+static int add_folder(char paths[RUNTIME_FOLDERS][RUNTIME_PATH_MAX], int n, const char *path, char *error)
 {
-	if (strlen(path) >= RUNTIME_PATH_MAX)
+	/* A folder in which no socket's path could fit is of no use. */
+	size_t len = strlen(path), least = len + strlen("/x.sock");
+	if (least >= RUNTIME_PATH_MAX) {
+		too_long(error, path, least);
 		return n;
+	}
 	for (int i = 0; i < n; i++)
 		if (strcmp(paths[i], path) == 0)
 			return n;
-	memcpy(paths[n], path, strlen(path) + 1);
+	if (n == RUNTIME_FOLDERS) {
+		say(error, "more than %d folders are named; %.200s is not looked in", RUNTIME_FOLDERS, path);
+		return n;
+	}
+	memcpy(paths[n], path, len + 1);
 	return n + 1;
 }
 
-int runtime_folders(char paths[RUNTIME_FOLDERS][RUNTIME_PATH_MAX])
+int runtime_folders(const char *list, char paths[RUNTIME_FOLDERS][RUNTIME_PATH_MAX], char error[RUNTIME_ERROR])
 {
 	char path[4096];
 	int n = 0;
+	error[0] = 0;
+	while (*list) {
+		size_t len = strcspn(list, ":");
+		if (len) {
+			snprintf(path, sizeof path, "%.*s", (int)(len < sizeof path ? len : sizeof path - 1), list);
+			n = add_folder(paths, n, path, error);
+		}
+		list += len + (list[len] == ':');
+		if (!*list)
+			return n;
+	}
 	if (xdg()) {
 		snprintf(path, sizeof path, "%.4000s/efrit", xdg());
-		n = add_folder(paths, n, path);
+		n = add_folder(paths, n, path, error);
 	}
 	snprintf(path, sizeof path, "/run/user/%u/efrit", (unsigned)geteuid());
-	n = add_folder(paths, n, path);
+	n = add_folder(paths, n, path, error);
 	snprintf(path, sizeof path, "/tmp/efrit-%u", (unsigned)geteuid());
-	return add_folder(paths, n, path);
+	return add_folder(paths, n, path, error);
 }
 
 bool runtime_socket_path(const char *folder, const char *name, char path[RUNTIME_PATH_MAX], char error[RUNTIME_ERROR])

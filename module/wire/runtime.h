@@ -19,10 +19,11 @@ enum {
  * /tmp/efrit-UID.  Makes it (mode 0700) and verifies owner and mode. */
 bool runtime_make_folder(char path[RUNTIME_PATH_MAX], char error[RUNTIME_ERROR]) __attribute__((warn_unused_result));
 
-/* The folders a bridge looks in, most specific first, without duplicates:
- * $XDG_RUNTIME_DIR/efrit, /run/user/UID/efrit, /tmp/efrit-UID.  They need not
- * exist.  Returns how many. */
-int runtime_folders(char paths[RUNTIME_FOLDERS][RUNTIME_PATH_MAX]);
+/* The folders a bridge looks in, most specific first, without duplicates: those of
+ * LIST, separated by colons; with an empty LIST $XDG_RUNTIME_DIR/efrit,
+ * /run/user/UID/efrit, /tmp/efrit-UID.  They need not exist.  Returns how many; the
+ * error, empty unless one was left out, says which and why. */
+int runtime_folders(const char *list, char paths[RUNTIME_FOLDERS][RUNTIME_PATH_MAX], char error[RUNTIME_ERROR]);
 
 /* False when FOLDER exists but may not be trusted: not a folder, another owner,
  * open to others.  A missing one is false with an empty error. */

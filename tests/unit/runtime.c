@@ -165,25 +165,38 @@ static void test_a_relative_one_is_ignored(void **state)
 	(void)state;
 	setenv("XDG_RUNTIME_DIR", "run", 1);
 	snprintf(want, sizeof want, "/run/user/%u/efrit", (unsigned)geteuid());
-	assert_int_equal(runtime_folders(paths), 2);
+	assert_int_equal(runtime_folders("", paths, error), 2);
 	assert_string_equal(paths[0], want);
 	snprintf(want, sizeof want, "/tmp/efrit-%u", (unsigned)geteuid());
 	assert_string_equal(paths[1], want);
 	unsetenv("XDG_RUNTIME_DIR");
-	assert_int_equal(runtime_folders(paths), 2);
+	assert_int_equal(runtime_folders("", paths, error), 2);
 	setenv("XDG_RUNTIME_DIR", "", 1);
-	assert_int_equal(runtime_folders(paths), 2);
+	assert_int_equal(runtime_folders("", paths, error), 2);
 }
 
 static void test_folders_without_duplicates(void **state)
 {
 	char paths[RUNTIME_FOLDERS][RUNTIME_PATH_MAX], xdg[RUNTIME_PATH_MAX];
 	(void)state;
-	assert_int_equal(runtime_folders(paths), 3);
+	assert_int_equal(runtime_folders("", paths, error), 3);
 	assert_string_equal(paths[0], in_base("efrit"));
 	snprintf(xdg, sizeof xdg, "/run/user/%u", (unsigned)geteuid());
 	setenv("XDG_RUNTIME_DIR", xdg, 1);
-	assert_int_equal(runtime_folders(paths), 2);
+	assert_int_equal(runtime_folders("", paths, error), 2);
+}
+
+static void test_a_list_of_folders(void **state)
+{
+	char paths[RUNTIME_FOLDERS][RUNTIME_PATH_MAX];
+	(void)state;
+	assert_int_equal(runtime_folders("/a:/b", paths, error), 2);
+	assert_string_equal(paths[0], "/a");
+	assert_string_equal(paths[1], "/b");
+	assert_string_equal(error, "");
+	assert_int_equal(runtime_folders("/a:/a::", paths, error), 1);
+	assert_int_equal(runtime_folders("/a:/b:/c:/d", paths, error), 3);
+	assert_says(error, "/d");
 }
 
 static void set_long_xdg(size_t len)
@@ -207,7 +220,8 @@ static void test_over_long_folders(void **state)
 		set_long_xdg(lengths[i]);
 		assert_false(runtime_make_folder(path, error));
 		assert_says(error, "XDG_RUNTIME_DIR");
-		assert_int_equal(runtime_folders(paths), 2);
+		assert_int_equal(runtime_folders("", paths, error), 2);
+		assert_says(error, "XDG_RUNTIME_DIR");
 	}
 	set_long_xdg(90);
 	assert_true(runtime_make_folder(path, error));
@@ -264,6 +278,7 @@ int main(void)
 		IN_BASE(test_a_missing_runtime_folder),
 		IN_BASE(test_a_relative_one_is_ignored),
 		IN_BASE(test_folders_without_duplicates),
+		IN_BASE(test_a_list_of_folders),
 		IN_BASE(test_over_long_folders),
 		cmocka_unit_test(test_socket_paths),
 		cmocka_unit_test(test_peer),
