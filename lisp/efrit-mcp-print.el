@@ -25,6 +25,12 @@ The module calls this for a string it cannot pass on as it is."
        (if (<= #x3FFF80 c #x3FFFFF) (format "\\%o" (- c #x3FFF00)) "\xFFFD")))
    (string-to-multibyte string) t t))
 
+(defun efrit-mcp-print-raw-p (string)
+  "Return non-nil if STRING holds raw bytes, which are shown as octal escapes."
+  (if (multibyte-string-p string)
+      (string-match-p "[\x3FFF80-\x3FFFFF]" string)
+    (string-match-p "[^[:ascii:]]" string)))
+
 (defun efrit-mcp--show (value)
   "Return VALUE printed, briefly.
 The module calls this for what JSON has no form for."

@@ -63,6 +63,7 @@
                     "")))
     `((status . "success")
       (result . ,(car shown))
+      ,@(when (and (stringp value) (efrit-mcp-print-raw-p value)) '((lossy . t)))
       ,@(when (cdr shown)
           `((truncated . ,(format "the value is longer than max_chars (%d)" max))))
       ,@(when (> size 0) `((output . ,printed)))

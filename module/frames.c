@@ -137,7 +137,7 @@ static void on_interrupt(struct peer *p, const struct wire_frame *f)
 	struct waiter w = {.kind = WAIT_STOP, .peer = p->serial, .id = f->id, .deadline = queue_now() + 5};
 	w.number = wanted > 0 ? (uint64_t)wanted : queue_running(s->queue);
 	bool ok = server_wait(s, &w);
-	if (ok && w.number)
+	if (ok) /* 0 is no job: answered with `nothing' at once */
 		server_ask_stop(s, w.number, STOP_INTERRUPTED, by ? by : p->name);
 	json_decref(ask);
 	if (!ok)

@@ -45,11 +45,12 @@ FORMS = [
 
 
 class Emacs:
-    def __init__(self, mode):
+    def __init__(self, mode, quiet=False):
         self.dir = tempfile.mkdtemp(prefix="efs")
         self.log = open(os.path.join(self.dir, "log"), "wb")
         env = dict(os.environ, XDG_RUNTIME_DIR=self.dir, HOME=self.dir, TERM="xterm")
-        args = [EMACS, "-Q", "-L", os.path.join(ROOT, "lisp"), "-l", os.path.join(ROOT, "tests", "stop.el"), "-f", "efrit-mcp-mode"]
+        args = [EMACS, "-Q", "-L", os.path.join(ROOT, "lisp"), "-l", "efrit-mcp" if quiet else os.path.join(ROOT, "tests", "stop.el"),
+                "-f", "efrit-mcp-mode"]
         self.master = None
         if mode == "daemon":
             args.insert(2, "--fg-daemon=default")
@@ -76,13 +77,14 @@ class Emacs:
     def type(self, keys):
         os.write(self.master, keys)
 
-    def connect(self):
-        """A peer, as soon as Emacs listens."""
+    def connect(self, meanwhile=lambda: None):
+        """A peer, as soon as Emacs listens; MEANWHILE is called between the tries."""
         end = time.monotonic() + 30
         while True:
             try:
                 return wire.Peer(self.path)
             except OSError:
+                meanwhile()
                 if time.monotonic() > end or self.process.poll() is not None:
                     raise SystemExit("Emacs did not start: %s" % self.tail())
                 time.sleep(0.02)

@@ -42,6 +42,12 @@
   (should (equal (efrit-mcp--clean-string (string #x110000 ?x #xD800)) "\xFFFDx\xFFFD"))
   (should (equal (efrit-mcp--clean-string "grün 😀") "grün 😀")))
 
+(ert-deftest efrit-mcp-print/raw-bytes-are-noticed ()
+  (should (efrit-mcp-print-raw-p "\xff"))
+  (should (efrit-mcp-print-raw-p (concat "é" (string-to-multibyte "\x80"))))
+  (should-not (efrit-mcp-print-raw-p "plain"))
+  (should-not (efrit-mcp-print-raw-p "grün 😀")))
+
 (ert-deftest efrit-mcp-print/frames-are-bounded ()
   (let ((frames (efrit-mcp-print-frames (list (list 'car (make-string 100000 ?x)) (list (lambda () 1) 2)))))
     (should (vectorp frames))
