@@ -99,6 +99,7 @@ def session(bridge, other):
                              "clientInfo": {"name": "second-agent", "version": "1"}})
 
     say("2. Which Emacs is there?", "Answered by a thread inside Emacs, never by Lisp.")
+    bridge.answer(bridge.tool("efrit_wait", **{"for": "idle", "timeout": 30}))  # it may still be starting
     listed = bridge.call("efrit_list_instances")
     check(listed["instances"][0]["state"] == "idle", "the instance is idle")
 
