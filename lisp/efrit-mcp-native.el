@@ -16,6 +16,7 @@
 (declare-function efrit-mcp--mod-version "efrit-mcp-module")
 
 (define-error 'efrit-mcp-error "efrit-mcp")
+(define-error 'efrit-mcp-invalid-argument "Invalid argument" 'efrit-mcp-error)
 
 (defvar efrit-mcp-module-file)
 
@@ -28,6 +29,7 @@
   (let ((name (concat "efrit-mcp-module" (or module-file-suffix ".so"))))
     (delq nil
           (list efrit-mcp-module-file
+                (getenv "EFRIT_MCP_MODULE")
                 (expand-file-name (concat "../build/" name) efrit-mcp-native--folder)
                 (expand-file-name name efrit-mcp-native--folder)))))
 

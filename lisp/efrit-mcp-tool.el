@@ -227,10 +227,14 @@ Errors that the form itself handles come by here too, so this is cheap."
   (if (eq (car err) 'inhibited-interaction)
       (cons "The form asks the person a question, and a job may not: answer it in the call (arguments, let-bound variables) or use a function that does not ask" nil)
     (condition-case nil
-        (let ((text (if (< (efrit-mcp-print--cost (cdr err) 4000) 0)
-                        (format "%s: %s" (or (get (car err) 'error-message) (car err))
-                                (car (efrit-mcp-print (cdr err) 2000)))
-                      (error-message-string err))))
+        (let ((text (cond
+                     ((and (memq 'efrit-mcp-error (get (car err) 'error-conditions))
+                           (stringp (cadr err)) (null (cddr err)))
+                      (format "%s: %s" (get (car err) 'error-message) (cadr err)))
+                     ((< (efrit-mcp-print--cost (cdr err) 4000) 0)
+                      (format "%s: %s" (or (get (car err) 'error-message) (car err))
+                              (car (efrit-mcp-print (cdr err) 2000))))
+                     (t (error-message-string err)))))
           (cons (substring-no-properties text 0 (min 2000 (length text))) (> (length text) 2000)))
       (error (cons (symbol-name (car err)) nil)))))
 

@@ -99,7 +99,7 @@
   (append
    (pcase type
      ((guard (and (equal content "") (not (equal type "status"))))
-      (error "Say what to run (content)"))
+      (signal 'efrit-mcp-invalid-argument '("content is missing: say what to run")))
      ("eval" (efrit-mcp-efrit--eval content (or max-chars efrit-mcp-max-chars)))
      ("command" (efrit-mcp-efrit--through '(efrit-execute efrit-do) content))
      ("chat" (efrit-mcp-efrit--through '(efrit-streamlined-send) content))

@@ -41,7 +41,7 @@
    (plist-get watch :job)
    `((status . "success") (met . ,(if met t :false))
      ,@(when text `((text . ,text)))
-     (waited . ,(- (float-time) (plist-get watch :started)))
+     (waited . ,(/ (fround (* 1e3 (- (float-time) (plist-get watch :started)))) 1e3))
      (instance_id . ,efrit-mcp-server-instance))
    0))
 
@@ -118,7 +118,8 @@
   "Fill WATCH in for the text of the buffer NAME."
   (let ((buffer (and name (get-buffer name))))
     (unless buffer
-      (error (if name "There is no buffer %s" "Say which buffer to watch (buffer)%s") (or name "")))
+      (signal 'efrit-mcp-invalid-argument
+              (list (if name (format "there is no buffer %s" name) "buffer is missing: say which to watch"))))
     (with-current-buffer buffer
       (add-hook 'after-change-functions #'efrit-mcp-wait--changed nil t))
     (append watch (list :buffer buffer))))
@@ -126,7 +127,8 @@
 (defun efrit-mcp-wait (for pattern buffer timeout)
   "Watch FOR a message or text that matches PATTERN, in BUFFER, TIMEOUT seconds.
 Return `efrit-mcp-tool-deferred'; the answer comes later."
-  (unless (stringp pattern) (error "Say what to wait for (pattern)"))
+  (unless (stringp pattern)
+    (signal 'efrit-mcp-invalid-argument '("pattern is missing: say what to wait for")))
   (string-match-p pattern "") ; an invalid one is told now
   (let* ((watch (list :job efrit-mcp-tool-job :pattern pattern :started (float-time)))
          (full (if (equal for "message")
