@@ -5,8 +5,8 @@ CC ?= gcc
 EMACS ?= emacs
 B := build
 
-# SAN=address,undefined or SAN=thread builds beside, in build/san-...
 comma := ,
+# SAN=address,undefined or SAN=thread builds beside, in build/san-...
 ifdef SAN
 B := build/san-$(subst $(comma),-,$(SAN))
 SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer
@@ -20,7 +20,7 @@ CFLAGS ?= -O2 -g
 ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule -Ibridge -MMD -MP $(WARN) $(CFLAGS) $(SANFLAGS)
 
 WIRE := buf runtime wire
-MODULE := child efrit-mcp-module frames interrupt json lisp listen peer queue server status
+MODULE := answers child efrit-mcp-module frames interrupt job json lisp listen peer queue queue_stop server status waiters
 BRIDGE := $(filter-out bridge/main_% bridge/os_%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/main_bridge.c bridge/os_$(OS).c
 LISP := $(wildcard lisp/efrit-mcp*.el)
 
@@ -40,8 +40,9 @@ module: $(B)/efrit-mcp-module.so
 bridge: $(B)/efrit-bridge
 lisp: $(ELC)
 
+# Renamed into place: an Emacs that starts meanwhile loads the old one or the new one, whole.
 $(B)/efrit-mcp-module.so: $(MODULE_O)
-	$(call say,LD)$(CC) -shared $(SANFLAGS) $(LDFLAGS) -o $@ $^ -ljansson -lev -lpthread
+	$(call say,LD)$(CC) -shared $(SANFLAGS) $(LDFLAGS) -o $@.new $^ -ljansson -lev -lpthread && mv $@.new $@
 
 $(B)/efrit-bridge: $(BRIDGE_O)
 	$(call say,LD)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ -Wl,--as-needed -lev -ljansson -lpcre2-8

@@ -11,7 +11,8 @@
 
 ;;; Code:
 
-(require 'lisp-mnt)
+(require 'seq)
+(require 'subr-x)
 
 (declare-function efrit-mcp--mod-version "efrit-mcp-module")
 
@@ -33,6 +34,59 @@
                 (expand-file-name (concat "../build/" name) efrit-mcp-native--folder)
                 (expand-file-name name efrit-mcp-native--folder)))))
 
+(defun efrit-mcp-native--project ()
+  "Return the folder of the whole project, nil when the Lisp came alone."
+  (let ((folder (file-truename (expand-file-name ".." efrit-mcp-native--folder))))
+    (and (file-readable-p (expand-file-name "Makefile" folder))
+         (file-directory-p (expand-file-name "module" folder))
+         (file-name-as-directory folder))))
+
+(defun efrit-mcp-native--missing ()
+  "Return the names of the programs and headers the build needs and does not find."
+  (append
+   (seq-remove #'executable-find '("make" "gcc"))
+   (mapcar #'cdr
+           (seq-remove (lambda (header)
+                         (seq-some (lambda (dir) (file-exists-p (expand-file-name (car header) dir)))
+                                   (append '("/usr/include" "/usr/local/include" "/opt/homebrew/include")
+                                           (file-expand-wildcards "/usr/include/*-linux-*"))))
+                       '(("ev.h" . "libev (libev-dev)") ("jansson.h" . "jansson (libjansson-dev)"))))))
+
+(defun efrit-mcp-native-build ()
+  "Build the module, showing the command and what it prints.
+Return non-nil if it is there afterwards.  What is missing is named."
+  (interactive)
+  (let ((folder (efrit-mcp-native--project))
+        (buffer (get-buffer-create "*efrit-mcp-build*"))
+        (missing (efrit-mcp-native--missing)))
+    (unless folder
+      (user-error "There is nothing to build beside %s: get the whole project, not the Lisp alone"
+                  (abbreviate-file-name efrit-mcp-native--folder)))
+    (when missing
+      (user-error "The module needs what is not there: %s.  On Debian `make deps' in %s installs it"
+                  (string-join missing ", ") (abbreviate-file-name folder)))
+    (with-current-buffer buffer
+      (let ((inhibit-read-only t) (default-directory folder))
+        (erase-buffer)
+        (insert (format "In %s:\n$ make module bridge\n\n" folder))
+        (display-buffer buffer)
+        (redisplay)
+        (let ((status (call-process "make" nil buffer t "module" "bridge")))
+          (insert (format "\nmake ended with %s\n" status))
+          (special-mode)
+          (if (and (eql status 0) (seq-find #'file-readable-p (efrit-mcp-native--candidates)))
+              (progn (message "The efrit-mcp module is built") t)
+            (message "The efrit-mcp module could not be built: see the buffer %s" (buffer-name buffer))
+            nil))))))
+
+(defun efrit-mcp-native--offer ()
+  "Offer to build the module; return non-nil if it was built."
+  (and (not noninteractive)
+       (efrit-mcp-native--project)
+       (y-or-n-p (format "The efrit-mcp module is not built; run `make module bridge' in %s now? "
+                         (abbreviate-file-name (efrit-mcp-native--project))))
+       (efrit-mcp-native-build)))
+
 (defun efrit-mcp-native--check-version (expected)
   "Signal a `user-error' unless the loaded module has version EXPECTED."
   (let ((loaded (efrit-mcp--mod-version)))
@@ -46,7 +100,9 @@ Signal a `user-error' that says what to do when it cannot be loaded."
   (unless (featurep 'efrit-mcp-module)
     (unless (fboundp 'module-load)
       (user-error "This Emacs was built without modules; efrit-mcp needs one built --with-modules (Debian's is)"))
-    (let ((file (seq-find #'file-readable-p (efrit-mcp-native--candidates))))
+    (let ((file (or (seq-find #'file-readable-p (efrit-mcp-native--candidates))
+                    (and (efrit-mcp-native--offer)
+                         (seq-find #'file-readable-p (efrit-mcp-native--candidates))))))
       (unless file
         (user-error "The efrit-mcp module is not built: run `make' in %s (looked for %s)"
                     (abbreviate-file-name (expand-file-name ".." efrit-mcp-native--folder))

@@ -65,13 +65,97 @@ It reads an event to do so, which `inhibit-interaction' takes for a question."
   (remove-hook 'minibuffer-setup-hook #'efrit-mcp-prompt--note)
   (remove-hook 'minibuffer-exit-hook #'efrit-mcp-prompt--note-exit))
 
+(defvar efrit-mcp-prompt--allowed nil
+  "Minibuffer depth at which the job that may ask began, nil when none may.")
+
+(defvar efrit-mcp-prompt--aborted-by nil
+  "Name of the client that aborted the question of the job that runs.")
+
+(defun efrit-mcp-prompt--of-job-p ()
+  "Return non-nil if the innermost open question is the running job's."
+  (and efrit-mcp-prompt--allowed (> (minibuffer-depth) efrit-mcp-prompt--allowed)))
+
 (defun efrit-mcp-prompt--note ()
   "Tell the thread that a minibuffer is open."
-  (efrit-mcp--mod-set-prompt (or (minibuffer-prompt) "")))
+  (efrit-mcp--mod-set-prompt (or (minibuffer-prompt) "") (efrit-mcp-prompt--of-job-p)))
 
 (defun efrit-mcp-prompt--note-exit ()
   "Tell the thread that a minibuffer closes."
-  (efrit-mcp--mod-set-prompt nil))
+  (efrit-mcp--mod-set-prompt nil nil))
+
+;;; Questions that a job may leave open
+
+(defun efrit-mcp-prompt-allow (function)
+  "Call FUNCTION in a job that may leave its question open.
+With a minibuffer of the person open it may not: the question would
+close theirs.  Nor in batch, where there is no minibuffer."
+  (if (or noninteractive (> (minibuffer-depth) 0))
+      (funcall function)
+    (let ((inhibit-interaction nil)
+          (efrit-mcp-prompt--allowed (minibuffer-depth)))
+      (funcall function))))
+
+(defun efrit-mcp-prompt--window ()
+  "Return the window of the open minibuffer."
+  (or (active-minibuffer-window) (minibuffer-window)))
+
+(defun efrit-mcp-prompt-show ()
+  "Return the open question as an alist; `open' is :false when there is none."
+  (if (= (minibuffer-depth) 0)
+      '((open . :false))
+    (with-current-buffer (window-buffer (efrit-mcp-prompt--window))
+      `((open . t)
+        (of . ,(if (efrit-mcp-prompt--of-job-p) "a job" "the person"))
+        (text . ,(or (minibuffer-prompt) ""))
+        (contents . ,(minibuffer-contents-no-properties))
+        ,@(when (stringp (if (consp minibuffer-default) (car minibuffer-default) minibuffer-default))
+            `((default . ,(if (consp minibuffer-default) (car minibuffer-default) minibuffer-default))))
+        ,@(when minibuffer-completion-table
+            `((choices . ,(efrit-mcp-prompt--choices))))))))
+
+(defconst efrit-mcp-prompt--choices-max 50 "Choices of a question that are shown.")
+
+(defun efrit-mcp-prompt--choices ()
+  "Return the choices of the question in the current minibuffer, some of them."
+  (let ((all (ignore-errors
+               (all-completions "" minibuffer-completion-table minibuffer-completion-predicate))))
+    (vconcat (mapcar #'substring-no-properties
+                     (seq-take (seq-filter #'stringp all) efrit-mcp-prompt--choices-max)))))
+
+(defun efrit-mcp-prompt--leave (function)
+  "Call FUNCTION, which leaves the minibuffer, once this call has been answered."
+  (let ((depth (minibuffer-depth)))
+    (run-with-timer
+     0 nil
+     (lambda ()
+       (when (= depth (minibuffer-depth)) ; else it is another question by now
+         (select-window (efrit-mcp-prompt--window))
+         (funcall function))))))
+
+(defun efrit-mcp-prompt-answer (value)
+  "Answer the open question of a job with VALUE, a string."
+  (efrit-mcp-prompt--check)
+  (with-current-buffer (window-buffer (efrit-mcp-prompt--window))
+    (delete-minibuffer-contents)
+    (goto-char (point-max))
+    (insert value))
+  (efrit-mcp-prompt--leave #'exit-minibuffer)
+  '((answered . t)))
+
+(defun efrit-mcp-prompt-abort (client)
+  "Abort the open question of a job for CLIENT; the job that asked ends."
+  (efrit-mcp-prompt--check)
+  (setq efrit-mcp-prompt--aborted-by client)
+  (efrit-mcp-prompt--leave #'abort-recursive-edit)
+  '((aborted . t)))
+
+(defun efrit-mcp-prompt--check ()
+  "Signal an error unless the open question is a job's."
+  (unless (efrit-mcp-prompt--of-job-p)
+    (signal 'efrit-mcp-invalid-argument
+            (list (if (> (minibuffer-depth) 0)
+                      "the open question is the person's, not a job's: it is theirs to answer"
+                    "no question is open")))))
 
 (defun efrit-mcp-prompt--text (frame)
   "Return the question that FRAME, (FUNCTION . ARGUMENTS), asks."

@@ -48,6 +48,7 @@
 (defvar efrit-mcp-client-queue-max)
 (defvar efrit-mcp-heartbeat)
 (defvar internal-when-entered-debugger)
+(defvar debugger-may-continue)
 
 (defconst efrit-mcp-server--slice 0.010
   "Seconds one wake-up runs jobs before Emacs looks at the person's keys again.")
@@ -76,6 +77,9 @@
 (defvar efrit-mcp-server-observe-function #'ignore
   "Function called after each job with its value, still under the deadline.
 It returns an alist that is added to the answer.")
+
+(defvar efrit-mcp-server-active-function #'ignore
+  "Function called with the name of the client whose job ran, outside the job.")
 
 (defvar efrit-mcp-server-after-job-hook nil
   "Hook run after each wake-up, outside any job.")
@@ -127,7 +131,11 @@ that exits."
     (when number
       (efrit-mcp-server--leave number)
       ;; Something foreign runs, with quitting inhibited as before the signal.
-      (setq inhibit-quit t)))
+      (setq inhibit-quit t)
+      ;; Where redisplay called Lisp, a debugger that returns makes Emacs throw to
+      ;; top level, through the foreign timer; an error redisplay takes for itself.
+      (unless debugger-may-continue
+        (signal 'efrit-mcp-error '("redisplay, while a job was stopped")))))
   (when (eq (car arguments) 'exit) (cadr arguments)))
 
 (defun efrit-mcp-server--signalled (symbol data)
@@ -235,7 +243,10 @@ One that nobody uses: without a handler in `special-event-map'."
 
 (defun efrit-mcp-server--stopped-answer (number took)
   "Return what is said of job NUMBER that was stopped after TOOK seconds."
-  (pcase-let ((`(,code ,by) (or (efrit-mcp--mod-why number) '("quit" nil))))
+  (pcase-let ((`(,code ,by) (or (efrit-mcp--mod-why number)
+                                (and efrit-mcp-prompt--aborted-by
+                                     (list "prompt_aborted" efrit-mcp-prompt--aborted-by))
+                                '("quit" nil))))
     `((status . "error")
       (error . ,(if (equal code "quit")
                     (format "The person pressed C-g in Emacs after %.1f s, or the form quit: it was ended" took)
@@ -273,6 +284,7 @@ One that nobody uses: without a handler in `special-event-map'."
                (efrit-mcp-tool-client client)
                (efrit-mcp-tool-timeout (/ timeout-ms 1000.0))
                (deactivate-mark nil))
+    (unless nested (setq efrit-mcp-prompt--aborted-by nil))
     (unwind-protect
         (let ((marked (with-current-buffer (efrit-mcp-server--buffer)
                         (if nested
@@ -282,6 +294,7 @@ One that nobody uses: without a handler in `special-event-map'."
                            (lambda () (efrit-mcp-server--call tool arguments))
                            efrit-mcp-server-observe-function)))))
           (efrit-mcp-server--finish number tool started marked)
+          (funcall efrit-mcp-server-active-function client)
           (setq done t))
       (unless done ; a throw to a tag of someone else
         (efrit-mcp--mod-end number)

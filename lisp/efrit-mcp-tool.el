@@ -90,7 +90,8 @@
       (openWorldHint . ,(bool :open-world)))))
 
 (defun efrit-mcp-tool--register (symbol description parameters options function)
-  "Make FUNCTION the tool SYMBOL; a tool of the same name is replaced in its place."
+  "Make FUNCTION the tool SYMBOL with DESCRIPTION, PARAMETERS and OPTIONS.
+A tool of the same name is replaced in its place."
   (let* ((name (efrit-mcp-tool--name symbol))
          (tool (list :name name :description description :parameters parameters
                      :options options :function function))

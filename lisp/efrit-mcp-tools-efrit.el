@@ -54,7 +54,8 @@
       (kill-buffer output))))
 
 (defun efrit-mcp-efrit--answer (value output max)
-  "Return Efrit's response for VALUE and what was printed to the buffer OUTPUT."
+  "Return Efrit's response for VALUE and what was printed to the buffer OUTPUT.
+At most MAX characters of each."
   (let* ((shown (efrit-mcp-print value max))
          (size (if (buffer-live-p output) (buffer-size output) 0))
          (printed (if (> size 0)
@@ -93,6 +94,7 @@
      (return-context boolean "Also return the directory, windows and buffers." :default nil)
      (observe (one-of "none" "brief" "full") "How much to tell of messages, changed buffers and the editor." :default "brief")
      (max-chars integer "Characters of value and output to return at most." :default 40000 :minimum 1 :maximum 16000000)
+     (allow-prompt boolean "A question may stay open (state prompting) until efrit_prompt answers it, the person does, or the timeout. Without it a question fails at once." :default nil)
      (priority (one-of "interactive" "normal" "batch") "Who goes first in the queue." :default "normal"))
     (:title "Run in Emacs" :destructive t :open-world t)
   (efrit-mcp-observe-begin (if (and return-context (not (equal observe "none"))) "full" observe))
@@ -100,7 +102,8 @@
    (pcase type
      ((guard (and (equal content "") (not (equal type "status"))))
       (signal 'efrit-mcp-invalid-argument '("content is missing: say what to run")))
-     ("eval" (efrit-mcp-efrit--eval content (or max-chars efrit-mcp-max-chars)))
+     ("eval" (let ((evaluate (lambda () (efrit-mcp-efrit--eval content (or max-chars efrit-mcp-max-chars)))))
+               (if allow-prompt (efrit-mcp-prompt-allow evaluate) (funcall evaluate))))
      ("command" (efrit-mcp-efrit--through '(efrit-execute efrit-do) content))
      ("chat" (efrit-mcp-efrit--through '(efrit-streamlined-send) content))
      (_ (efrit-mcp-efrit--status)))
@@ -134,6 +137,16 @@
     ()
     (:title "List Emacs instances" :read-only t :bridge t)
   nil)
+
+(efrit-mcp-define-tool efrit-prompt
+    "Show, answer or abort the question a call left open (efrit_execute with allow_prompt): op show returns its text, default and choices; answer submits VALUE as if typed; abort ends the call that asked. Questions of the person are shown and never touched."
+    ((op (one-of "show" "answer" "abort") "What to do." :default "show")
+     (value string "The answer; for y-or-n questions y or n." :default ""))
+    (:title "Answer a question" :destructive t :nest t)
+  (pcase op
+    ("answer" (efrit-mcp-prompt-answer value))
+    ("abort" (efrit-mcp-prompt-abort efrit-mcp-tool-client))
+    (_ (efrit-mcp-prompt-show))))
 
 (provide 'efrit-mcp-tools-efrit)
 ;;; efrit-mcp-tools-efrit.el ends here

@@ -1,4 +1,4 @@
-;;; efrit-mcp.el --- Let AI agents run commands in this Emacs  -*- lexical-binding: t -*-
+;;; efrit-mcp.el --- Let AI agents run commands in the live editor  -*- lexical-binding: t -*-
 
 ;; Copyright (C) 2026 the efrit-mcp authors
 ;; SPDX-License-Identifier: GPL-3.0-or-later
@@ -41,6 +41,9 @@
 (declare-function efrit-mcp--mod-status "efrit-mcp-module")
 (declare-function efrit-mcp--mod-parse "efrit-mcp-module")
 (declare-function efrit-mcp--mod-interrupt "efrit-mcp-module")
+(declare-function efrit-mcp--mod-pause "efrit-mcp-module")
+
+(autoload 'efrit-mcp-doctor "efrit-mcp-doctor" "Test the whole path, and say how to mend what fails." t)
 
 (defconst efrit-mcp-version "0.1.0"
   "Version of efrit-mcp; the module's must be the same.")
@@ -51,8 +54,8 @@
 
 (defcustom efrit-mcp-instance nil
   "Name under which agents find this Emacs.
-nil: the daemon's name, else \"default\".  1 to 48 of A-Z a-z 0-9 . _ -; a name a
-living Emacs has already gets a number."
+nil: the daemon's name, else \"default\".  1 to 48 of A-Z a-z 0-9 . _ -;
+a name a living Emacs has already gets a number."
   :type '(choice (const :tag "The daemon's name" nil) string))
 
 (defcustom efrit-mcp-module-file nil
@@ -78,6 +81,9 @@ living Emacs has already gets a number."
 (defcustom efrit-mcp-events-max 200000
   "Characters the buffer *efrit-mcp-events* keeps; 0: nothing is logged."
   :type 'natnum)
+
+(defvar efrit-mcp--stopped nil
+  "Non-nil after `efrit-mcp-stop-all': agents may run nothing.")
 
 ;;; The events buffer
 
@@ -112,6 +118,56 @@ living Emacs has already gets a number."
   (interactive)
   (pop-to-buffer (efrit-mcp--write-events)))
 
+;;; The sign in the mode line
+
+(defface efrit-mcp-active '((t :inherit warning))
+  "Face of the mode-line sign while an agent is at work.")
+
+(defface efrit-mcp-stopped '((t :inherit error))
+  "Face of the mode-line sign while agents are stopped.")
+
+(defconst efrit-mcp--active-seconds 3
+  "Seconds the mode line shows an agent after its last call.")
+
+(defvar efrit-mcp--active nil
+  "Name of the client that ran something lately, or nil.")
+
+(defvar efrit-mcp--active-timer nil
+  "Timer that takes the client's name out of the mode line.")
+
+(defvar efrit-mcp--sign " Efrit"
+  "The sign of `efrit-mcp-mode' in the mode line.
+A value, no form: nothing of ours runs in redisplay.")
+(put 'efrit-mcp--sign 'risky-local-variable t) ; else its face is left out
+
+(defun efrit-mcp--update-sign ()
+  "Have the mode line show what agents do."
+  (setq efrit-mcp--sign
+        (cond (efrit-mcp--stopped
+               (propertize " Efrit:stopped" 'face 'efrit-mcp-stopped
+                           'help-echo "Agents are stopped; M-x efrit-mcp-resume lets them go on"))
+              (efrit-mcp--active
+               (propertize (concat " Efrit:" (truncate-string-to-width efrit-mcp--active 16))
+                           'face 'efrit-mcp-active
+                           'help-echo "An agent is at work; M-x efrit-mcp-events shows what it did"))
+              (t " Efrit")))
+  (force-mode-line-update t))
+
+(defun efrit-mcp--calm ()
+  "Nobody ran anything for a while."
+  (setq efrit-mcp--active nil efrit-mcp--active-timer nil)
+  (efrit-mcp--update-sign))
+
+(defun efrit-mcp--show-active (client)
+  "Show that CLIENT ran something."
+  (unless noninteractive
+    (if efrit-mcp--active-timer
+        (timer-set-time efrit-mcp--active-timer (time-add nil efrit-mcp--active-seconds))
+      (setq efrit-mcp--active-timer (run-with-timer efrit-mcp--active-seconds nil #'efrit-mcp--calm)))
+    (unless (equal efrit-mcp--active client)
+      (setq efrit-mcp--active client)
+      (efrit-mcp--update-sign))))
+
 ;;; The mode
 
 (defun efrit-mcp--name ()
@@ -128,7 +184,8 @@ living Emacs has already gets a number."
   "Load the module and serve; return the name."
   (efrit-mcp-native-load efrit-mcp-version)
   (setq efrit-mcp-server-log-function #'efrit-mcp--log
-        efrit-mcp-server-observe-function #'efrit-mcp-observe-end)
+        efrit-mcp-server-observe-function #'efrit-mcp-observe-end
+        efrit-mcp-server-active-function #'efrit-mcp--show-active)
   (efrit-mcp-server-start (efrit-mcp--name)))
 
 ;;;###autoload
@@ -139,6 +196,7 @@ nobody but you can connect.  `efrit-mcp-events' shows what they did, and
 `efrit-mcp-interrupt' or \\[keyboard-quit] stops what they run."
   :global t
   :group 'efrit-mcp
+  :lighter efrit-mcp--sign
   (if (not efrit-mcp-mode)
       (efrit-mcp-server-stop)
     (unless efrit-mcp-server-instance
@@ -177,6 +235,28 @@ In batch this does not return before the server is stopped; elsewhere it is
   (interactive)
   (unless (and efrit-mcp-server-instance (efrit-mcp--mod-interrupt))
     (message "efrit-mcp: nothing of an agent runs")))
+
+(defun efrit-mcp-stop-all ()
+  "Stop what agents run in this Emacs, and refuse what they ask from now on.
+`efrit-mcp-resume' lets them go on.  They are told that you stopped them."
+  (interactive)
+  (unless efrit-mcp-server-instance
+    (user-error "The efrit-mcp server does not run"))
+  (setq efrit-mcp--stopped t)
+  (efrit-mcp--mod-pause t)
+  (efrit-mcp--mod-interrupt)
+  (efrit-mcp--log "the person stopped all agents")
+  (efrit-mcp--update-sign)
+  (message "Agents are stopped; M-x efrit-mcp-resume lets them go on"))
+
+(defun efrit-mcp-resume ()
+  "Let agents go on after `efrit-mcp-stop-all'."
+  (interactive)
+  (when efrit-mcp-server-instance (efrit-mcp--mod-pause nil))
+  (setq efrit-mcp--stopped nil)
+  (efrit-mcp--log "the person lets agents go on")
+  (efrit-mcp--update-sign)
+  (message "Agents may go on"))
 
 (defun efrit-mcp-status ()
   "Show what the server thread says of this Emacs."

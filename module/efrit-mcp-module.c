@@ -18,13 +18,19 @@ int plugin_is_GPL_compatible;
 int emacs_module_init(struct emacs_runtime *runtime) EMACS_NOEXCEPT;
 #pragma GCC visibility pop
 
-static struct queue *queue;
-static struct server *server;
+static struct queue *queue; /* made with the module and kept: a job of a stopped server may still run, and numbers are not used twice */
+static struct server *server; /* NULL: it does not run */
 
 static uint64_t number_of(emacs_env *env, emacs_value value)
 {
 	intmax_t n = env->extract_integer(env, value);
 	return lisp_exited(env) || n < 0 ? 0 : (uint64_t)n;
+}
+
+static unsigned limit_of(emacs_env *env, emacs_value value)
+{
+	uint64_t n = number_of(env, value);
+	return n < 1000 * 1000 ? (unsigned)n : 1000 * 1000;
 }
 
 static emacs_value truth(emacs_env *env, bool value)
@@ -72,7 +78,7 @@ static emacs_value mod_start(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 		lisp_error(env, "the name and Emacs's version must be strings");
 		return lisp_nil(env);
 	}
-	struct queue_limits limits = {(unsigned)number_of(env, args[4]), (unsigned)number_of(env, args[5])};
+	struct queue_limits limits = {limit_of(env, args[4]), limit_of(env, args[5])};
 	struct server_settings set = {
 		.instance = name,
 		.version = EFRIT_MCP_VERSION,
@@ -83,16 +89,10 @@ static emacs_value mod_start(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 	};
 	if (lisp_exited(env) || (set.doorbell = open_doorbell(env, args[1])) < 0)
 		return lisp_nil(env);
-	if (queue) /* kept for good: a job of the stopped server may still run, and numbers are not used twice */
-		queue_open(queue, &limits);
-	else
-		queue = queue_create(&limits);
-	if (queue)
-		server = server_start(&set, queue, why);
-	else
-		close(set.doorbell);
+	queue_open(queue, &limits);
+	server = server_start(&set, queue, why);
 	if (!server) {
-		lisp_error(env, queue ? why : "no memory");
+		lisp_error(env, why);
 		return lisp_nil(env);
 	}
 	return lisp_string(env, server_instance(server), strlen(server_instance(server)));
@@ -135,9 +135,20 @@ static emacs_value mod_ring(emacs_env *env, ptrdiff_t n, emacs_value *args, void
 static emacs_value mod_heard(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
 {
 	(void)n, (void)args, (void)data;
-	if (queue)
-		queue_heard(queue);
+	queue_heard(queue);
 	return lisp_nil(env);
+}
+
+/* Lisp never got to see the job: nobody else would answer it. */
+static void give_back(uint64_t number)
+{
+	static const char sorry[] = "{\"content\":[{\"type\":\"text\",\"text\":\"{\\\"status\\\":\\\"error\\\",\\\"error_code\\\":"
+				    "\\\"no_memory\\\",\\\"error\\\":\\\"Emacs could not take the call; it did not run\\\"}\"}],"
+				    "\"isError\":true}";
+	struct buf text = {0};
+	if (!buf_add(&text, sorry, sizeof sorry - 1))
+		buf_finish(&text);
+	queue_reply(queue, number, &text, JOB_FAILED);
 }
 
 static emacs_value mod_take(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
@@ -155,7 +166,10 @@ static emacs_value mod_take(emacs_env *env, ptrdiff_t n, emacs_value *args, void
 		env->make_integer(env, job->timeout_ms),
 	};
 	json_decref(json);
-	return lisp_list(env, 5, list);
+	emacs_value taken = lisp_list(env, 5, list);
+	if (lisp_exited(env))
+		give_back(job->number);
+	return taken;
 }
 
 static emacs_value mod_begin(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
@@ -175,24 +189,20 @@ static emacs_value mod_end(emacs_env *env, ptrdiff_t n, emacs_value *args, void 
 
 static emacs_value mod_why(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
 {
-	static const char *const names[] = {"nil", "timeout", "cancelled", "interrupted", "client_gone", "exit"};
 	char by[JOB_BY_MAX];
 	(void)n, (void)data;
 	enum job_stop why = queue_why(queue, number_of(env, args[0]), by);
 	if (why == STOP_NONE)
 		return lisp_nil(env);
-	emacs_value list[2] = {lisp_string(env, names[why], strlen(names[why])), lisp_string(env, by, strlen(by))};
-	if (lisp_exited(env)) { /* the name was cut inside a character */
-		env->non_local_exit_clear(env);
-		list[1] = lisp_string(env, "a client", 8);
-	}
+	const char *word = job_stop_word(why);
+	emacs_value list[2] = {lisp_string(env, word, strlen(word)), lisp_string(env, by, strlen(by))};
 	return lisp_list(env, 2, list);
 }
 
 static emacs_value mod_stop_wanted(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
 {
 	(void)n, (void)args, (void)data;
-	uint64_t number = queue ? queue_stop_wanted(queue) : 0;
+	uint64_t number = queue_stop_wanted(queue);
 	return number ? env->make_integer(env, (intmax_t)number) : lisp_nil(env);
 }
 
@@ -250,7 +260,7 @@ static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 	bool ok = put_text(env, args[1], &text) && put_result(&text, outcome != JOB_DONE, &result);
 	if (!ok) {
 		static const char sorry[] = "{\"content\":[{\"type\":\"text\",\"text\":\"{\\\"status\\\":\\\"error\\\",\\\"error_code\\\":"
-					    "\\\"result_too_large\\\",\\\"error\\\":\\\"the result is over 64 MiB or nested too deeply to be "
+					    "\\\"result_too_large\\\",\\\"error\\\":\\\"the result is over 64 MiB or has over a million parts and cannot be "
 					    "sent; ask for less with max_chars\\\"}\"}],\"isError\":true}";
 		buf_finish(&result);
 		outcome = JOB_FAILED;
@@ -340,8 +350,7 @@ static emacs_value mod_set_prompt(emacs_env *env, ptrdiff_t n, emacs_value *args
 	(void)n, (void)data;
 	if (env->is_not_nil(env, args[0]))
 		lisp_get_text(env, args[0], text, sizeof text);
-	if (queue)
-		queue_prompt(queue, text);
+	queue_prompt(queue, text);
 	return lisp_nil(env);
 }
 
@@ -415,7 +424,7 @@ static const struct {
 	{"json", 1, 1, mod_json, "Return VALUE as JSON text."},
 	{"parse", 1, 1, mod_parse, "Return the value of the JSON TEXT."},
 	{"set-catalogue", 3, 3, mod_set_catalogue, "Announce the tools: JSON text, HASH, vector of names that may NEST."},
-	{"set-prompt", 1, 1, mod_set_prompt, "Say that a minibuffer shows TEXT; nil: none is open."},
+	{"set-prompt", 1, 2, mod_set_prompt, "Say that a minibuffer shows TEXT; nil: none is open."},
 	{"status", 0, 0, mod_status, "Return what the thread says of Emacs, as JSON text."},
 	{"interrupt", 0, 0, mod_interrupt, "Stop the running job for the person.  nil: none runs."},
 	{"events", 0, 0, mod_events, "Return what happened since the last call, lines in a string; nil: nothing."},
@@ -447,5 +456,6 @@ int emacs_module_init(struct emacs_runtime *runtime) EMACS_NOEXCEPT
 	if ((size_t)env->size < sizeof(struct emacs_env_28))
 		return 2; /* Emacs older than 28: no open_channel */
 	json_object_seed(0); /* before the thread: seeding is not thread-safe */
-	return lisp_init(env) && define(env) ? 0 : 3;
+	queue = queue_create(&(struct queue_limits){0}); /* opened when the server starts */
+	return queue && lisp_init(env) && define(env) ? 0 : 3;
 }

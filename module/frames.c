@@ -15,10 +15,9 @@ static void welcome(struct peer *p)
 	bool ok = buf_printf(&text, "{\"version\":\"%s\",\"instance\":\"%s\",\"pid\":%ld,\"emacs_version\":\"%s\",\"catalogue\":\"%s\"}",
 			     s->version, s->listening.name, (long)s->pid, s->emacs_version, s->hash);
 	pthread_mutex_unlock(&s->lock);
-	if (ok)
-		peer_send_text(p, WIRE_WELCOME, 0, &text);
-	else
-		peer_drop(p, "no memory");
+	if (!ok)
+		buf_finish(&text);
+	peer_send_text(p, WIRE_WELCOME, 0, &text);
 }
 
 static void on_hello(struct peer *p, const struct wire_frame *f)
@@ -29,8 +28,9 @@ static void on_hello(struct peer *p, const struct wire_frame *f)
 		peer_goodbye(p, "protocol", "the payload of HELLO is not a JSON object");
 	} else {
 		if (client)
-			snprintf(p->name, sizeof p->name, "%.*s", WIRE_CLIENT_MAX, client);
+			snprintf(p->name, sizeof p->name, "%.*s", (int)json_cut(client, strlen(client), WIRE_CLIENT_MAX), client);
 		p->welcome = true;
+		ev_timer_stop(p->server->loop, &p->limit);
 		server_event(p->server, "bridge %llu (%s, pid %ld) is connected", (unsigned long long)p->serial, p->name, (long)p->pid);
 		welcome(p);
 	}
@@ -53,17 +53,12 @@ static void on_status(struct peer *p, const struct wire_frame *f)
 		w.deadline = queue_now() + (seconds > 0 && seconds <= WIRE_TIMEOUT_MAX / 1000 ? seconds : WIRE_TIMEOUT_DEFAULT / 1000);
 	}
 	json_decref(ask);
-	if (!server_wait(p->server, &w))
-		peer_drop(p, "no memory");
+	waiters_add(p->server, p, &w);
 }
 
-static void refuse(struct peer *p, uint64_t id, const char *code, const char *message, int retry_ms)
+static bool is_text(const char *text, size_t len)
 {
-	struct buf text = {0};
-	if (buf_printf(&text, "{\"code\":\"%s\",\"message\":\"%s\"", code, message)
-	    && (!retry_ms || buf_printf(&text, ",\"retry_ms\":%d", retry_ms)) && buf_printf(&text, "}"))
-		peer_send_text(p, WIRE_REFUSED, id, &text);
-	buf_finish(&text);
+	return json_is_utf8(text, len) && !memchr(text, 0, len);
 }
 
 static void submit(struct peer *p, uint64_t id, const char *data, size_t len)
@@ -73,25 +68,29 @@ static void submit(struct peer *p, uint64_t id, const char *data, size_t len)
 	const char *why;
 	uint64_t number;
 	if (!wire_parse_call(data, len, &call, &why)) {
-		refuse(p, id, "bad_call", why, 0);
+		peer_refuse(p, id, "bad_call", why, 0);
 		return;
 	}
-	switch (queue_submit(s->queue, p->serial, id, &call, &number)) {
+	if (!is_text(call.tool, call.tool_len) || !is_text(call.client, call.client_len)) {
+		peer_refuse(p, id, "bad_call", "a call whose names are not text in UTF-8", 0);
+		return;
+	}
+	switch (peer_is_sending(p, id) ? QUEUE_DUPLICATE : queue_submit(s->queue, p->serial, id, &call, &number)) {
 	case QUEUE_OK:
-		server_watch_deadline(s, queue_now() + (call.timeout_ms ? call.timeout_ms : WIRE_TIMEOUT_DEFAULT) / 1000.0);
+		answers_deadline(s, queue_now() + (call.timeout_ms ? call.timeout_ms : WIRE_TIMEOUT_DEFAULT) / 1000.0);
 		server_ring(s);
 		break;
 	case QUEUE_FULL:
-		refuse(p, id, "queue_full", "the queue of this Emacs is full; try again later", 1000);
+		peer_refuse(p, id, "queue_full", "the queue of this Emacs is full; try again later", 1000);
 		break;
 	case QUEUE_CLIENT_FULL:
-		refuse(p, id, "client_queue_full", "too many calls of this client wait already; wait for some of them", 1000);
+		peer_refuse(p, id, "client_queue_full", "too many calls of this client wait already; wait for some of them", 1000);
 		break;
 	case QUEUE_DUPLICATE:
 		peer_goodbye(p, "protocol", "a CALL whose id is in use");
 		break;
 	case QUEUE_STOPPING:
-		refuse(p, id, "stopping", "this Emacs is ending", 0);
+		peer_refuse(p, id, "stopping", "this Emacs is ending", 0);
 		break;
 	case QUEUE_NO_MEMORY:
 		peer_drop(p, "no memory for a call");
@@ -111,11 +110,11 @@ static void on_call(struct peer *p, const struct wire_frame *f)
 	}
 	p->call_open = f->flags & WIRE_MORE;
 	p->call_id = f->id;
-	if (buf_len(&p->call) + f->len > WIRE_REQUEST_MAX)
+	if (f->len > WIRE_REQUEST_MAX - buf_len(&p->call)) {
 		peer_goodbye(p, "protocol", "a CALL over the limit of 4 MiB");
-	else if (!buf_add(&p->call, f->data, f->len))
+	} else if (!buf_add(&p->call, f->data, f->len)) {
 		peer_drop(p, "no memory for a call");
-	else if (!p->call_open) {
+	} else if (!p->call_open) {
 		submit(p, f->id, buf_data(&p->call), buf_len(&p->call));
 		buf_finish(&p->call);
 	}
@@ -125,23 +124,25 @@ static void on_cancel(struct peer *p, const struct wire_frame *f)
 {
 	uint64_t number = queue_find(p->server->queue, p->serial, f->id);
 	if (number)
-		server_ask_stop(p->server, number, STOP_CANCELLED, p->name);
+		answers_stop(p->server, number, STOP_CANCELLED, p->name);
 }
 
+/* A request that is no number must not end in stopping what happens to run. */
 static void on_interrupt(struct peer *p, const struct wire_frame *f)
 {
 	struct server *s = p->server;
 	json_t *ask = f->len ? json_loadb(f->data, f->len, 0, NULL) : NULL;
-	json_int_t wanted = json_integer_value(json_object_get(ask, "request"));
+	json_t *request = json_object_get(ask, "request");
 	const char *by = json_string_value(json_object_get(ask, "client"));
-	struct waiter w = {.kind = WAIT_STOP, .peer = p->serial, .id = f->id, .deadline = queue_now() + 5};
-	w.number = wanted > 0 ? (uint64_t)wanted : queue_running(s->queue);
-	bool ok = server_wait(s, &w);
-	if (ok) /* 0 is no job: answered with `nothing' at once */
-		server_ask_stop(s, w.number, STOP_INTERRUPTED, by ? by : p->name);
+	if ((f->len && !json_is_object(ask)) || (request && json_integer_value(request) <= 0)) {
+		peer_goodbye(p, "protocol", "an INTERRUPT that does not say what to stop");
+	} else {
+		struct waiter w = {.kind = WAIT_STOP, .peer = p->serial, .id = f->id, .deadline = queue_now() + SERVER_STOP_MS / 1000.0};
+		w.number = request ? (uint64_t)json_integer_value(request) : queue_running(s->queue);
+		waiters_add(s, p, &w);
+		answers_stop(s, w.number, STOP_INTERRUPTED, by ? by : p->name);
+	}
 	json_decref(ask);
-	if (!ok)
-		peer_drop(p, "no memory");
 }
 
 static void on_credit(struct peer *p, const struct wire_frame *f)
@@ -154,7 +155,7 @@ static void on_credit(struct peer *p, const struct wire_frame *f)
 	TAILQ_FOREACH(s, &p->sendings, link) {
 		if (s->reply->id == f->id) {
 			size_t more = wire_load_u32(f->data);
-			s->allowed = s->allowed + more > WIRE_RESULT_MAX ? WIRE_RESULT_MAX : s->allowed + more;
+			s->allowed = more > WIRE_RESULT_MAX - s->allowed ? WIRE_RESULT_MAX : s->allowed + more;
 			break;
 		}
 	}
@@ -165,12 +166,12 @@ static void on_catalogue(struct peer *p, const struct wire_frame *f)
 	struct server *s = p->server;
 	struct buf text = {0};
 	pthread_mutex_lock(&s->lock);
-	bool ok = buf_add(&text, buf_data(&s->catalogue), buf_len(&s->catalogue));
+	bool none = !buf_len(&s->catalogue);
+	bool ok = buf_add(&text, none ? "[]" : buf_data(&s->catalogue), none ? 2 : buf_len(&s->catalogue));
 	pthread_mutex_unlock(&s->lock);
-	if (ok)
-		peer_send_text(p, WIRE_TOOLS, f->id, &text);
-	else
-		peer_drop(p, "no memory");
+	if (!ok)
+		buf_finish(&text);
+	peer_send_text(p, WIRE_TOOLS, f->id, &text);
 }
 
 static void (*const handlers[])(struct peer *, const struct wire_frame *) = {
@@ -207,7 +208,12 @@ void frames_take(struct peer *p)
 {
 	struct wire_frame f;
 	const char *why;
+	p->stalled = false;
 	while (!p->dead && !p->closing) {
+		if (buf_len(&p->out) >= SERVER_OUT_HIGH) { /* peer_flush comes back */
+			p->stalled = true;
+			return;
+		}
 		switch (wire_take(&p->in, &f, &why)) {
 		case WIRE_TAKE_NONE:
 			return;

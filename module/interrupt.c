@@ -72,8 +72,10 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 		i->told = true;
 		i->on_stuck(i->data, i->number);
 	}
-	if (late && seen)
-		queue_stop_again(i->queue, i->number), i->seen_at = 0; /* its clean-up forms do not end either */
+	if (late && seen) { /* its clean-up forms do not end either */
+		queue_stop_again(i->queue, i->number);
+		i->seen_at = 0;
+	}
 	again(i, now, obstacle[0] && !seen);
 }
 

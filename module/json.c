@@ -20,16 +20,43 @@ static size_t utf8_length(const unsigned char *p, const unsigned char *end)
 	return n;
 }
 
-bool json_is_utf8(const char *text, size_t len)
+/* How much of the text is UTF-8. */
+static size_t utf8_span(const char *text, size_t len)
 {
 	const unsigned char *p = (const unsigned char *)text, *end = p + len;
-	while (p < end) {
-		size_t n = *p < 0x80 ? 1 : utf8_length(p, end);
-		if (!n)
-			return false;
+	size_t n;
+	while (p < end && (n = *p < 0x80 ? 1 : utf8_length(p, end)))
 		p += n;
+	return (size_t)((const char *)p - text);
+}
+
+bool json_is_utf8(const char *text, size_t len)
+{
+	return utf8_span(text, len) == len;
+}
+
+size_t json_cut(const char *text, size_t len, size_t max)
+{
+	if (len <= max)
+		return len;
+	while (max && ((unsigned char)text[max] & 0xC0) == 0x80)
+		max--;
+	return max;
+}
+
+bool json_put_utf8(struct buf *out, const char *text, size_t len)
+{
+	for (;;) {
+		size_t n = utf8_span(text, len);
+		if (!buf_add(out, text, n))
+			return false;
+		if (n == len)
+			return true;
+		if (!buf_add(out, "\xEF\xBF\xBD", 3))
+			return false;
+		text += n + 1;
+		len -= n + 1;
 	}
-	return true;
 }
 
 static bool plain(unsigned char c)

@@ -1,5 +1,5 @@
-/* json.h - JSON text written, never read: strings into a buffer.  Any thread.
- * False: out of memory. */
+/* json.h - JSON text written, never read: strings into a buffer; and the UTF-8 that
+ * this needs.  Any thread.  False of a json_put: out of memory. */
 #ifndef JSON_H
 #define JSON_H
 
@@ -13,5 +13,8 @@ bool json_put_string(struct buf *out, const char *text, size_t len, bool *lossy)
 bool json_put_escaped(struct buf *out, const char *text, size_t len, bool *lossy) __attribute__((warn_unused_result));
 
 bool json_is_utf8(const char *text, size_t len);
+size_t json_cut(const char *text, size_t len, size_t max); /* most bytes, up to MAX, that end no character in its middle */
+/* Appends TEXT as UTF-8: each byte that is none becomes U+FFFD. */
+bool json_put_utf8(struct buf *out, const char *text, size_t len) __attribute__((warn_unused_result));
 
 #endif

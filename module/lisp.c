@@ -9,7 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH_MAX = 100 };
+enum {
+	DEPTH_MAX = 100,
+	VALUES_MAX = 1000 * 1000, /* in one value: Emacs keeps a reference to each until the module function returns */
+};
+
+static unsigned values_left; /* of the value that is being written */
 
 /* Global references, made once. */
 static struct {
@@ -76,9 +81,20 @@ emacs_value lisp_t(emacs_env *env)
 	return sym.t;
 }
 
+/* Emacs signals when the text is not UTF-8, and perhaps a client named itself so. */
 emacs_value lisp_string(emacs_env *env, const char *text, size_t len)
 {
-	return env->make_string(env, text, (ptrdiff_t)len);
+	struct buf clean = {0};
+	bool before = lisp_exited(env);
+	emacs_value string = env->make_string(env, text, (ptrdiff_t)len);
+	if (before || !lisp_exited(env) || json_is_utf8(text, len))
+		return string;
+	if (json_put_utf8(&clean, text, len)) {
+		clear(env);
+		string = env->make_string(env, buf_data(&clean), (ptrdiff_t)buf_len(&clean));
+	}
+	buf_finish(&clean);
+	return string;
 }
 
 emacs_value lisp_symbol(emacs_env *env, const char *name)
@@ -256,8 +272,9 @@ static bool put_cons(emacs_env *env, emacs_value value, struct buf *out, bool *l
 
 static bool put_value(emacs_env *env, emacs_value value, struct buf *out, bool *lossy, int depth)
 {
-	if (lisp_exited(env) || buf_len(out) > WIRE_RESULT_MAX)
+	if (lisp_exited(env) || buf_len(out) > WIRE_RESULT_MAX || !values_left)
 		return false;
+	values_left--;
 	if (depth > DEPTH_MAX)
 		return buf_printf(out, "\"...\"");
 	emacs_value type = env->type_of(env, value);
@@ -277,7 +294,10 @@ static bool put_value(emacs_env *env, emacs_value value, struct buf *out, bool *
 
 bool lisp_put_json(emacs_env *env, emacs_value value, struct buf *out, bool *lossy)
 {
+	unsigned before = values_left; /* printing may run Lisp that comes here again */
+	values_left = VALUES_MAX;
 	bool ok = put_value(env, value, out, lossy, 0);
+	values_left = before;
 	return !clear(env) && ok;
 }
 

@@ -61,9 +61,9 @@ static int bind_hidden(const char *folder, char hidden[RUNTIME_PATH_MAX], char e
 	snprintf(name, sizeof name, ".%ld", (long)getpid());
 	if (!runtime_socket_path(folder, name, hidden, error))
 		return -1;
+	unlink(hidden);
 	int fd = unix_socket();
 	address(&a, hidden);
-	unlink(hidden);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || chmod(hidden, 0600) != 0 || listen(fd, BACKLOG) != 0) {
 		snprintf(error, RUNTIME_ERROR, "cannot listen in %s: %s", folder, strerror(errno));
 		if (fd >= 0)

@@ -1,5 +1,6 @@
 /* peer.c - one bridge at the other end of a socket: its bytes, its results with
  * their credit, its end.  The loop's. */
+#include "json.h"
 #include "server_priv.h"
 
 #include <errno.h>
@@ -46,37 +47,48 @@ static void hold(struct peer *p)
 		server_ring(p->server);
 }
 
+static struct sending *ready(struct peer *p)
+{
+	struct sending *s;
+	TAILQ_FOREACH(s, &p->sendings, link)
+		if (s->allowed || !buf_len(&s->reply->text))
+			return s;
+	return NULL;
+}
+
+static void send_block(struct peer *p, struct sending *s)
+{
+	struct reply *r = s->reply;
+	size_t left = buf_len(&r->text);
+	size_t n = left < WIRE_BLOCK ? left : WIRE_BLOCK;
+	if (n > s->allowed)
+		n = s->allowed;
+	uint8_t flags = (uint8_t)((n < left ? WIRE_MORE : 0) | (r->outcome != JOB_DONE ? WIRE_FAILED : 0));
+	peer_send(p, WIRE_RESULT, flags, r->id, buf_data(&r->text), n);
+	buf_eat(&r->text, n);
+	s->allowed -= n;
+	p->unread -= n;
+	if (n == left) {
+		end_sending(p, s);
+		return;
+	}
+	TAILQ_REMOVE(&p->sendings, s, link); /* the others come first now */
+	TAILQ_INSERT_TAIL(&p->sendings, s, link);
+}
+
 /* A block of each result in turn while credit lasts and the socket is not far behind. */
 static void push_results(struct peer *p)
 {
-	bool moved = true;
-	while (moved && !p->dead && buf_len(&p->out) < SERVER_OUT_HIGH) {
-		struct sending *s, *next;
-		moved = false;
-		for (s = TAILQ_FIRST(&p->sendings); s && !p->dead; s = next) {
-			next = TAILQ_NEXT(s, link);
-			size_t left = buf_len(&s->reply->text);
-			size_t n = left < WIRE_BLOCK ? left : WIRE_BLOCK;
-			if (n > s->allowed)
-				n = s->allowed;
-			if (!n)
-				continue;
-			uint8_t flags = (uint8_t)((n < left ? WIRE_MORE : 0) | (s->reply->outcome != JOB_DONE ? WIRE_FAILED : 0));
-			peer_send(p, WIRE_RESULT, flags, s->reply->id, buf_data(&s->reply->text), n);
-			buf_eat(&s->reply->text, n);
-			s->allowed -= n;
-			p->unread -= n;
-			moved = true;
-			if (n == left)
-				end_sending(p, s);
-		}
-	}
-	hold(p);
+	struct sending *s;
+	while (!p->dead && !p->closing && buf_len(&p->out) < SERVER_OUT_HIGH && (s = ready(p)))
+		send_block(p, s);
+	if (!p->dead)
+		hold(p);
 }
 
 void peer_send(struct peer *p, uint8_t type, uint8_t flags, uint64_t id, const void *data, size_t len)
 {
-	if (p->dead)
+	if (p->dead || p->closing)
 		return;
 	if (!wire_put(&p->out, type, flags, id, data, len))
 		peer_drop(p, "no memory for an answer");
@@ -86,6 +98,8 @@ void peer_send(struct peer *p, uint8_t type, uint8_t flags, uint64_t id, const v
 
 void peer_send_text(struct peer *p, uint8_t type, uint64_t id, struct buf *text)
 {
+	if (!buf_len(text))
+		peer_drop(p, "no memory for an answer");
 	while (buf_len(text) > WIRE_FRAME_MAX) {
 		peer_send(p, type, WIRE_MORE, id, buf_data(text), WIRE_FRAME_MAX);
 		buf_eat(text, WIRE_FRAME_MAX);
@@ -94,14 +108,23 @@ void peer_send_text(struct peer *p, uint8_t type, uint64_t id, struct buf *text)
 	buf_finish(text);
 }
 
+void peer_refuse(struct peer *p, uint64_t id, const char *code, const char *message, int retry_ms)
+{
+	struct buf text = {0};
+	bool ok = buf_printf(&text, "{\"code\":\"%s\",\"message\":", code) && json_put_string(&text, message, strlen(message), NULL)
+		  && (!retry_ms || buf_printf(&text, ",\"retry_ms\":%d", retry_ms)) && buf_printf(&text, "}");
+	if (!ok)
+		buf_finish(&text);
+	peer_send_text(p, WIRE_REFUSED, id, &text);
+}
+
 void peer_send_reply(struct peer *p, struct reply **reply)
 {
-	struct sending *s = calloc(1, sizeof *s);
-	if (!s || p->dead) {
-		free(s);
+	struct sending *s = p->dead || p->closing || !buf_len(&(*reply)->text) ? NULL : calloc(1, sizeof *s);
+	if (!s) {
 		reply_destroy(*reply);
 		*reply = NULL;
-		if (!p->dead)
+		if (!p->closing)
 			peer_drop(p, "no memory for an answer");
 		return;
 	}
@@ -113,11 +136,18 @@ void peer_send_reply(struct peer *p, struct reply **reply)
 	push_results(p);
 }
 
-void peer_flush(struct peer *p)
+bool peer_is_sending(const struct peer *p, uint64_t id)
 {
-	if (p->dead)
-		return;
-	push_results(p);
+	const struct sending *s;
+	TAILQ_FOREACH(s, &p->sendings, link)
+		if (s->reply->id == id)
+			return true;
+	return false;
+}
+
+/* As much as the socket takes.  False: it is gone. */
+static bool send_out(struct peer *p)
+{
 	while (buf_len(&p->out)) {
 		ssize_t n = send(p->fd, buf_data(&p->out), buf_len(&p->out), MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
@@ -126,22 +156,37 @@ void peer_flush(struct peer *p)
 			break;
 		if (n < 0) {
 			peer_drop(p, strerror(errno));
-			return;
+			return false;
 		}
 		buf_eat(&p->out, (size_t)n);
 		push_results(p);
 	}
-	if (p->closing && !buf_len(&p->out)) {
-		peer_drop(p, NULL);
+	return !p->dead;
+}
+
+void peer_flush(struct peer *p)
+{
+	if (p->dead)
 		return;
-	}
-	want(p);
+	push_results(p);
+	while (send_out(p) && p->stalled && buf_len(&p->out) < SERVER_OUT_HIGH)
+		frames_take(p);
+	if (p->dead)
+		return;
+	if (p->closing && !buf_len(&p->out))
+		peer_drop(p, NULL);
+	else
+		want(p);
 }
 
 static void on_io(struct ev_loop *loop, ev_io *w, int revents)
 {
-	struct peer *p = (struct peer *)((char *)w - offsetof(struct peer, io));
+	struct peer *p = owner(w, struct peer, io);
 	(void)loop;
+	if (revents & EV_ERROR) {
+		peer_drop(p, "the system does not watch its socket");
+		return;
+	}
 	if (p->dead || !(revents & EV_READ) || p->closing)
 		return; /* writing is done before the loop sleeps */
 	if (!buf_reserve(&p->in, READ_SIZE)) {
@@ -159,6 +204,24 @@ static void on_io(struct ev_loop *loop, ev_io *w, int revents)
 	frames_take(p);
 }
 
+static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct peer *p = owner(w, struct peer, limit);
+	(void)loop;
+	(void)revents;
+	if (p->closing)
+		peer_drop(p, "it does not read its goodbye");
+	else if (!p->welcome)
+		peer_goodbye(p, "protocol", "no HELLO came in time");
+}
+
+static void set_limit(struct peer *p, int ms)
+{
+	ev_timer_stop(p->server->loop, &p->limit);
+	ev_timer_set(&p->limit, ms / 1000.0, 0);
+	ev_timer_start(p->server->loop, &p->limit);
+}
+
 bool peer_accept(struct server *s, int fd, uint64_t serial)
 {
 	struct peer *p = calloc(1, sizeof *p);
@@ -173,6 +236,8 @@ bool peer_accept(struct server *s, int fd, uint64_t serial)
 	s->n_peers++;
 	ev_io_init(&p->io, on_io, fd, EV_READ);
 	ev_io_start(s->loop, &p->io);
+	ev_timer_init(&p->limit, on_limit, 0, 0);
+	set_limit(p, SERVER_HELLO_MS);
 	if (!runtime_peer(fd, &p->uid, &p->pid) || p->uid != geteuid())
 		peer_goodbye(p, "forbidden", "this Emacs belongs to another user");
 	else if (s->n_peers > WIRE_PEERS_MAX)
@@ -186,10 +251,16 @@ void peer_goodbye(struct peer *p, const char *code, const char *message)
 	if (p->dead || p->closing)
 		return;
 	server_event(p->server, "bridge %llu is sent away: %s", (unsigned long long)p->serial, message);
-	if (buf_printf(&text, "{\"code\":\"%s\",\"message\":\"%s\"}", code, message))
-		peer_send_text(p, WIRE_GOODBYE, 0, &text);
-	buf_finish(&text);
+	bool ok = buf_printf(&text, "{\"code\":\"%s\",\"message\":", code) && json_put_string(&text, message, strlen(message), NULL)
+		  && buf_printf(&text, "}");
+	if (!ok)
+		buf_finish(&text);
+	peer_send_text(p, WIRE_GOODBYE, 0, &text);
+	if (p->dead)
+		return;
 	p->closing = true;
+	p->server->n_peers--;
+	set_limit(p, SERVER_GOODBYE_MS);
 }
 
 void peer_drop(struct peer *p, const char *why)
@@ -198,13 +269,12 @@ void peer_drop(struct peer *p, const char *why)
 	if (p->dead)
 		return;
 	p->dead = true;
+	if (!p->closing)
+		s->n_peers--;
 	if (why)
 		server_event(s, "bridge %llu is gone: %s", (unsigned long long)p->serial, why);
 	ev_io_stop(s->loop, &p->io);
-	TAILQ_REMOVE(&s->peers, p, link);
-	TAILQ_INSERT_TAIL(&s->dead, p, link); /* freed before the loop sleeps: callers may still hold it */
-	s->n_peers--;
-	server_forget(s, p);
+	ev_timer_stop(s->loop, &p->limit);
 }
 
 void peer_free(struct peer *p)

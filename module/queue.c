@@ -1,40 +1,10 @@
-/* queue.c - see queue.h */
-#include "queue.h"
+/* queue.c - see queue.h: how jobs come, are taken, and are answered.  Their stops are
+ * in queue_stop.c. */
+#include "queue_priv.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-TAILQ_HEAD(job_list, job);
-
-/* One peer's waiting jobs.  The round robin walks these. */
-struct peer_queue {
-	TAILQ_ENTRY(peer_queue) link; /* queue::peers; the one served goes to the end */
-	uint64_t peer;
-	struct job_list lanes[WIRE_PRIORITIES];
-	unsigned waiting;
-	bool held;
-};
-
-struct queue {
-	pthread_mutex_t lock;
-	struct queue_limits limits;
-	TAILQ_HEAD(, peer_queue) peers;
-	struct job_list jobs; /* all that are not answered and ended */
-	struct reply_list replies;
-	struct job *running; /* borrowed from jobs */
-	uint64_t last_number;
-	unsigned waiting, lanes[WIRE_PRIORITIES];
-	struct queue_counts counts;
-	bool closed, rung, wake_on_ring;
-	double rung_at, heard_at;
-	char prompt[256];
-	char **nesting; /* owned */
-	size_t n_nesting;
-	void (*wake)(void *);
-	void *wake_data;
-};
 
 double queue_now(void)
 {
@@ -53,28 +23,11 @@ struct queue *queue_create(const struct queue_limits *limits)
 		return NULL;
 	}
 	q->limits = *limits;
+	q->look = true;
 	TAILQ_INIT(&q->peers);
 	TAILQ_INIT(&q->jobs);
 	TAILQ_INIT(&q->replies);
 	return q;
-}
-
-void job_destroy(struct job *job)
-{
-	if (!job)
-		return;
-	free(job->tool);
-	free(job->client);
-	free(job->arguments);
-	free(job);
-}
-
-void reply_destroy(struct reply *reply)
-{
-	if (!reply)
-		return;
-	buf_finish(&reply->text);
-	free(reply);
 }
 
 static void free_names(struct queue *q)
@@ -110,7 +63,7 @@ void queue_destroy(struct queue *q)
 	free(q);
 }
 
-static struct peer_queue *find_peer(struct queue *q, uint64_t peer)
+struct peer_queue *queue_peer(struct queue *q, uint64_t peer)
 {
 	struct peer_queue *pq;
 	TAILQ_FOREACH(pq, &q->peers, link)
@@ -131,7 +84,7 @@ static struct peer_queue *make_peer(struct queue *q, uint64_t peer)
 	return pq;
 }
 
-static struct job *find_job(struct queue *q, uint64_t number)
+struct job *queue_job(struct queue *q, uint64_t number)
 {
 	struct job *job;
 	TAILQ_FOREACH(job, &q->jobs, all)
@@ -140,7 +93,7 @@ static struct job *find_job(struct queue *q, uint64_t number)
 	return NULL;
 }
 
-static void leave_lane(struct queue *q, struct peer_queue *pq, struct job *job)
+void queue_leave_lane(struct queue *q, struct peer_queue *pq, struct job *job)
 {
 	TAILQ_REMOVE(&pq->lanes[job->priority], job, lane);
 	pq->waiting--;
@@ -148,51 +101,37 @@ static void leave_lane(struct queue *q, struct peer_queue *pq, struct job *job)
 	q->lanes[job->priority]--;
 }
 
-/* ---- the loop's side ---- */
-
-static struct job *make_job(uint64_t peer, uint64_t id, const struct wire_call *call)
+void queue_remove(struct queue *q, struct job *job)
 {
-	struct job *job = calloc(1, sizeof *job);
-	if (!job)
-		return NULL;
-	job->peer = peer;
-	job->id = id;
-	job->priority = call->priority;
-	job->timeout_ms = call->timeout_ms ? call->timeout_ms : WIRE_TIMEOUT_DEFAULT;
-	if (job->timeout_ms > WIRE_TIMEOUT_MAX)
-		job->timeout_ms = WIRE_TIMEOUT_MAX;
-	job->tool = strndup(call->tool, call->tool_len);
-	job->client = strndup(call->client, call->client_len);
-	job->arguments = malloc(call->arguments_len + 1);
-	if (!job->tool || !job->client || !job->arguments) {
-		job_destroy(job);
-		return NULL;
-	}
-	memcpy(job->arguments, call->arguments, call->arguments_len);
-	job->arguments[call->arguments_len] = 0;
-	job->arguments_len = call->arguments_len;
-	job->queued_at = queue_now();
-	return job;
+	TAILQ_REMOVE(&q->jobs, job, all);
+	q->bytes -= job->arguments_len;
 }
+
+/* ---- the loop's side ---- */
 
 static enum queue_refusal admit(struct queue *q, struct job *job)
 {
 	struct job *other;
-	TAILQ_FOREACH(other, &q->jobs, all)
+	unsigned deferred = 0, own = 0;
+	TAILQ_FOREACH(other, &q->jobs, all) {
 		if (other->peer == job->peer && other->id == job->id && !other->answered)
 			return QUEUE_DUPLICATE;
+		deferred += other->state == JOB_DEFERRED;
+		own += other->state == JOB_DEFERRED && other->peer == job->peer;
+	}
 	if (q->closed)
 		return QUEUE_STOPPING;
-	if (q->waiting >= q->limits.total)
+	if (q->waiting + deferred >= q->limits.total || job->arguments_len > QUEUE_BYTES_MAX - q->bytes)
 		return QUEUE_FULL;
-	struct peer_queue *pq = find_peer(q, job->peer);
+	struct peer_queue *pq = queue_peer(q, job->peer);
 	if (!pq && !(pq = make_peer(q, job->peer)))
 		return QUEUE_NO_MEMORY;
-	if (pq->waiting >= q->limits.per_peer)
+	if (pq->waiting + own >= q->limits.per_peer)
 		return QUEUE_CLIENT_FULL;
 	job->number = ++q->last_number;
 	TAILQ_INSERT_TAIL(&pq->lanes[job->priority], job, lane);
 	TAILQ_INSERT_TAIL(&q->jobs, job, all);
+	q->bytes += job->arguments_len;
 	pq->waiting++;
 	q->waiting++;
 	q->lanes[job->priority]++;
@@ -201,9 +140,10 @@ static enum queue_refusal admit(struct queue *q, struct job *job)
 
 enum queue_refusal queue_submit(struct queue *q, uint64_t peer, uint64_t id, const struct wire_call *call, uint64_t *number)
 {
-	struct job *job = make_job(peer, id, call);
+	struct job *job = job_create(peer, id, call);
 	if (!job)
 		return QUEUE_NO_MEMORY;
+	job->queued_at = queue_now();
 	pthread_mutex_lock(&q->lock);
 	enum queue_refusal r = admit(q, job);
 	if (r == QUEUE_OK)
@@ -216,167 +156,10 @@ enum queue_refusal queue_submit(struct queue *q, uint64_t peer, uint64_t id, con
 	return r;
 }
 
-uint64_t queue_find(struct queue *q, uint64_t peer, uint64_t id)
-{
-	uint64_t number = 0;
-	struct job *job;
-	pthread_mutex_lock(&q->lock);
-	TAILQ_FOREACH(job, &q->jobs, all)
-		if (job->peer == peer && job->id == id && !job->answered)
-			number = job->number;
-	pthread_mutex_unlock(&q->lock);
-	return number;
-}
-
-uint64_t queue_running(struct queue *q)
-{
-	pthread_mutex_lock(&q->lock);
-	uint64_t number = q->running ? q->running->number : 0;
-	pthread_mutex_unlock(&q->lock);
-	return number;
-}
-
-enum queue_cancel queue_stop(struct queue *q, uint64_t number, enum job_stop why, const char *by, struct job **dropped)
-{
-	enum queue_cancel r = CANCEL_UNKNOWN;
-	*dropped = NULL;
-	pthread_mutex_lock(&q->lock);
-	struct job *job = find_job(q, number);
-	if (job && (job->state == JOB_WAITING || job->state == JOB_DEFERRED)) { /* nothing of it is on Lisp's stack */
-		if (job->state == JOB_WAITING)
-			leave_lane(q, find_peer(q, job->peer), job);
-		TAILQ_REMOVE(&q->jobs, job, all);
-		q->counts.stopped++;
-		job->stop = why;
-		strncpy(job->by, by, sizeof job->by - 1);
-		*dropped = job;
-		r = CANCEL_DROPPED;
-	} else if (job && job->state != JOB_ENDED) {
-		if (!job->stop) {
-			job->stop = why;
-			job->stop_at = queue_now();
-			strncpy(job->by, by, sizeof job->by - 1);
-		}
-		r = CANCEL_ASKED;
-	}
-	pthread_mutex_unlock(&q->lock);
-	return r;
-}
-
-/* A job that has not begun has its whole time before it. */
-static double deadline_of(const struct job *job, double now)
-{
-	double from = job->state == JOB_WAITING || job->state == JOB_TAKEN ? now : job->started_at;
-	return from + job->timeout_ms / 1000.0;
-}
-
-static bool clock_runs(const struct job *job)
-{
-	return !job->stop && (job->state == JOB_RUNNING || job->state == JOB_NESTED || job->state == JOB_DEFERRED);
-}
-
-double queue_next_deadline(struct queue *q)
-{
-	double next = 0, now = queue_now();
-	pthread_mutex_lock(&q->lock);
-	struct job *job;
-	TAILQ_FOREACH(job, &q->jobs, all)
-		if (!job->stop && job->state != JOB_ENDED && (!next || deadline_of(job, now) < next))
-			next = deadline_of(job, now);
-	pthread_mutex_unlock(&q->lock);
-	return next;
-}
-
-uint64_t queue_overdue(struct queue *q, double now)
-{
-	uint64_t number = 0;
-	pthread_mutex_lock(&q->lock);
-	struct job *job;
-	TAILQ_FOREACH(job, &q->jobs, all)
-		if (clock_runs(job) && deadline_of(job, now) <= now)
-			number = job->number;
-	pthread_mutex_unlock(&q->lock);
-	return number;
-}
-
-bool queue_signal(struct queue *q, uint64_t number, void (*signal)(void))
-{
-	pthread_mutex_lock(&q->lock);
-	bool wanted = q->running && q->running->number == number && q->running->stop && !q->running->seen;
-	if (wanted)
-		signal();
-	pthread_mutex_unlock(&q->lock);
-	return wanted;
-}
-
-bool queue_stop_state(struct queue *q, uint64_t number, bool *seen, char obstacle[JOB_OBSTACLE_MAX])
-{
-	pthread_mutex_lock(&q->lock);
-	struct job *job = find_job(q, number);
-	bool alive = job && job->state != JOB_ENDED;
-	if (alive) {
-		*seen = job->seen;
-		memcpy(obstacle, job->obstacle, JOB_OBSTACLE_MAX);
-	}
-	pthread_mutex_unlock(&q->lock);
-	return alive;
-}
-
-void queue_stop_again(struct queue *q, uint64_t number)
-{
-	pthread_mutex_lock(&q->lock);
-	struct job *job = find_job(q, number);
-	if (job)
-		job->seen = false;
-	pthread_mutex_unlock(&q->lock);
-}
-
-bool queue_answer_for(struct queue *q, uint64_t number, struct job *copy)
-{
-	pthread_mutex_lock(&q->lock);
-	struct job *job = find_job(q, number);
-	bool mine = job && !job->answered && job->state != JOB_ENDED;
-	if (mine) {
-		*copy = *job;
-		copy->tool = copy->client = copy->arguments = NULL; /* Lisp may free them any time */
-		job->answered = true;
-		q->counts.stopped++;
-	}
-	pthread_mutex_unlock(&q->lock);
-	return mine;
-}
-
-void queue_drop_peer(struct queue *q, uint64_t peer, uint64_t running[2])
-{
-	int n = 0;
-	running[0] = running[1] = 0;
-	pthread_mutex_lock(&q->lock);
-	struct peer_queue *pq = find_peer(q, peer);
-	struct job *job, *next;
-	for (job = TAILQ_FIRST(&q->jobs); job; job = next) {
-		next = TAILQ_NEXT(job, all);
-		if (job->peer != peer)
-			continue;
-		if (job->state == JOB_WAITING || job->state == JOB_DEFERRED) {
-			if (job->state == JOB_WAITING)
-				leave_lane(q, pq, job);
-			TAILQ_REMOVE(&q->jobs, job, all);
-			job_destroy(job);
-		} else if (n < 2 && job->state != JOB_ENDED) {
-			running[n++] = job->number;
-		}
-	}
-	if (pq) {
-		TAILQ_REMOVE(&q->peers, pq, link);
-		free(pq);
-	}
-	pthread_mutex_unlock(&q->lock);
-}
-
 void queue_hold(struct queue *q, uint64_t peer, bool held)
 {
 	pthread_mutex_lock(&q->lock);
-	struct peer_queue *pq = find_peer(q, peer);
+	struct peer_queue *pq = queue_peer(q, peer);
 	if (pq)
 		pq->held = held;
 	pthread_mutex_unlock(&q->lock);
@@ -400,7 +183,8 @@ void queue_open(struct queue *q, const struct queue_limits *limits)
 {
 	pthread_mutex_lock(&q->lock);
 	q->limits = *limits;
-	q->closed = q->rung = false;
+	q->closed = q->rung = q->wake_on_ring = false;
+	q->look = true; /* a job of the stopped server may still run */
 	q->heard_at = 0;
 	pthread_mutex_unlock(&q->lock);
 }
@@ -412,11 +196,10 @@ void queue_look(struct queue *q, struct queue_view *view)
 	if (q->running) {
 		view->running = true;
 		view->job = *q->running;
-		view->job.arguments = NULL;
 		strncpy(view->tool, q->running->tool, sizeof view->tool - 1);
 		strncpy(view->client, q->running->client, sizeof view->client - 1);
-		view->job.tool = view->tool;
-		view->job.client = view->client;
+		view->job.tool = view->job.client = view->job.arguments = NULL; /* Lisp may free them any time */
+		view->job.reply = NULL;
 	}
 	struct job *job;
 	TAILQ_FOREACH(job, &q->jobs, all)
@@ -525,7 +308,7 @@ const struct job *queue_take(struct queue *q, bool nested)
 		TAILQ_FOREACH(pq, &q->peers, link) {
 			if (pq->held || !(job = pick(q, pq, lane, nested)))
 				continue;
-			leave_lane(q, pq, job);
+			queue_leave_lane(q, pq, job);
 			job->state = JOB_TAKEN;
 			TAILQ_REMOVE(&q->peers, pq, link); /* the others come first next time */
 			TAILQ_INSERT_TAIL(&q->peers, pq, link);
@@ -539,22 +322,34 @@ const struct job *queue_take(struct queue *q, bool nested)
 bool queue_begin(struct queue *q, uint64_t number, bool nested)
 {
 	pthread_mutex_lock(&q->lock);
-	struct job *job = find_job(q, number);
+	struct job *job = queue_job(q, number);
 	bool go = job && job->state == JOB_TAKEN && !job->stop && (nested || !q->running);
+	bool late = go && job->late;
 	if (go) {
 		job->state = nested ? JOB_NESTED : JOB_RUNNING;
 		job->started_at = queue_now();
 		if (!nested)
 			q->running = job;
 	}
+	q->look = q->look || late;
 	pthread_mutex_unlock(&q->lock);
+	if (late)
+		wake_loop(q);
 	return go;
+}
+
+/* The primitives can be called by anybody in Emacs, with any number: what waits is
+ * not Lisp's yet. */
+static struct job *taken(struct queue *q, uint64_t number)
+{
+	struct job *job = queue_job(q, number);
+	return job && job->state != JOB_WAITING ? job : NULL;
 }
 
 void queue_end(struct queue *q, uint64_t number)
 {
 	pthread_mutex_lock(&q->lock);
-	struct job *job = find_job(q, number);
+	struct job *job = taken(q, number);
 	if (job) {
 		if (q->running == job)
 			q->running = NULL;
@@ -564,94 +359,52 @@ void queue_end(struct queue *q, uint64_t number)
 	pthread_mutex_unlock(&q->lock);
 }
 
+/* The job leaves.  When its answer has been given already, only its end is told. */
+static bool settle(struct queue *q, struct job *job, struct buf *text, enum job_outcome outcome)
+{
+	bool wanted = !job->answered;
+	struct reply *reply = job_reply(job, text, outcome);
+	if (wanted) {
+		*(outcome == JOB_STOPPED ? &q->counts.stopped : outcome == JOB_FAILED ? &q->counts.failed : &q->counts.done) += 1;
+	} else {
+		reply->peer = 0;
+		buf_finish(&reply->text);
+	}
+	TAILQ_INSERT_TAIL(&q->replies, reply, link);
+	if (q->running == job)
+		q->running = NULL;
+	queue_remove(q, job);
+	job_destroy(job);
+	return wanted;
+}
+
 void queue_defer(struct queue *q, uint64_t number)
 {
+	struct buf none = {0};
 	pthread_mutex_lock(&q->lock);
-	struct job *job = find_job(q, number);
-	if (job && !job->answered) {
+	struct job *job = taken(q, number);
+	bool wake = job && (job->answered || job->stop);
+	if (job && job->answered) {
+		settle(q, job, &none, JOB_STOPPED);
+	} else if (job) {
 		if (q->running == job)
 			q->running = NULL;
 		job->state = JOB_DEFERRED;
+		q->look = q->look || job->stop; /* asked to stop just before: now it can */
 	}
 	pthread_mutex_unlock(&q->lock);
-}
-
-bool queue_alive(struct queue *q, uint64_t number)
-{
-	pthread_mutex_lock(&q->lock);
-	struct job *job = find_job(q, number);
-	bool alive = job && !job->answered && !job->stop;
-	pthread_mutex_unlock(&q->lock);
-	return alive;
-}
-
-enum job_stop queue_why(struct queue *q, uint64_t number, char by[JOB_BY_MAX])
-{
-	pthread_mutex_lock(&q->lock);
-	struct job *job = find_job(q, number);
-	enum job_stop why = job ? job->stop : STOP_NONE;
-	memset(by, 0, JOB_BY_MAX);
-	if (job)
-		memcpy(by, job->by, JOB_BY_MAX);
-	pthread_mutex_unlock(&q->lock);
-	return why;
-}
-
-uint64_t queue_stop_wanted(struct queue *q)
-{
-	pthread_mutex_lock(&q->lock);
-	uint64_t number = q->running && q->running->stop ? q->running->number : 0;
-	pthread_mutex_unlock(&q->lock);
-	return number;
-}
-
-void queue_stop_seen(struct queue *q, uint64_t number, const char *obstacle)
-{
-	pthread_mutex_lock(&q->lock);
-	struct job *job = find_job(q, number);
-	if (job) {
-		job->seen = !obstacle;
-		memset(job->obstacle, 0, sizeof job->obstacle);
-		if (obstacle)
-			strncpy(job->obstacle, obstacle, sizeof job->obstacle - 1);
-	}
-	pthread_mutex_unlock(&q->lock);
-}
-
-static struct reply *make_reply(const struct job *job, struct buf *text, enum job_outcome outcome)
-{
-	struct reply *reply = calloc(1, sizeof *reply);
-	if (!reply)
-		return NULL;
-	reply->peer = job->peer;
-	reply->id = job->id;
-	reply->number = job->number;
-	reply->outcome = outcome;
-	reply->text = *text;
-	*text = (struct buf){0};
-	return reply;
+	if (wake)
+		wake_loop(q);
 }
 
 bool queue_reply(struct queue *q, uint64_t number, struct buf *text, enum job_outcome outcome)
 {
-	bool wanted = false;
 	pthread_mutex_lock(&q->lock);
-	struct job *job = find_job(q, number);
-	if (job) {
-		if (q->running == job)
-			q->running = NULL;
-		struct reply *reply = job->answered ? NULL : make_reply(job, text, outcome);
-		if (reply) {
-			TAILQ_INSERT_TAIL(&q->replies, reply, link);
-			*(outcome == JOB_STOPPED ? &q->counts.stopped : outcome == JOB_FAILED ? &q->counts.failed : &q->counts.done) += 1;
-			wanted = true;
-		}
-		TAILQ_REMOVE(&q->jobs, job, all);
-		job_destroy(job);
-	}
+	struct job *job = taken(q, number);
+	bool wanted = job && settle(q, job, text, outcome);
 	pthread_mutex_unlock(&q->lock);
 	buf_finish(text);
-	if (wanted)
+	if (job)
 		wake_loop(q);
 	return wanted;
 }

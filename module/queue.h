@@ -6,64 +6,12 @@
 #ifndef QUEUE_H
 #define QUEUE_H
 
-#include "wire/wire.h"
+#include "job.h"
 
-#include <stdint.h>
-#include <sys/queue.h>
-
-enum job_state {
-	JOB_WAITING,  /* in a lane */
-	JOB_TAKEN,    /* Lisp has it and has not begun */
-	JOB_RUNNING,  /* between the begin-mark and the end-mark: may be stopped by signal */
-	JOB_NESTED,   /* one of the few that run inside another job: never signalled */
-	JOB_DEFERRED, /* its function returned, the answer comes later */
-	JOB_ENDED,    /* past the end-mark, not yet answered */
-};
-
-/* Why a job is to stop, in the words of an answer's error_code. */
-enum job_stop {
-	STOP_NONE,
-	STOP_TIMEOUT,
-	STOP_CANCELLED,   /* by its own client */
-	STOP_INTERRUPTED, /* by another client, or M-x */
-	STOP_CLIENT_GONE,
-	STOP_EXIT, /* Emacs ends, or the server does */
-};
-
-enum { JOB_BY_MAX = 96, JOB_OBSTACLE_MAX = 160 };
-
-struct job {
-	TAILQ_ENTRY(job) lane; /* peer_queue::lanes, while WAITING */
-	TAILQ_ENTRY(job) all;  /* queue::jobs */
-	uint64_t number;       /* unique in this Emacs */
-	uint64_t peer, id;     /* whose, and its number on the wire */
-	uint8_t priority;
-	uint32_t timeout_ms;
-	char *tool, *client, *arguments; /* owned, terminated */
-	size_t arguments_len;
-	double queued_at, started_at; /* seconds, monotonic */
-	enum job_state state;
-	enum job_stop stop;
-	double stop_at;           /* when the stop was asked for */
-	char by[JOB_BY_MAX];      /* who asked */
-	bool seen;                /* Lisp saw the stop and unwinds */
-	char obstacle[JOB_OBSTACLE_MAX]; /* why Lisp could not act on it */
-	bool answered;            /* the thread has answered in Lisp's place */
-};
-
-enum job_outcome { JOB_DONE, JOB_FAILED, JOB_STOPPED };
-
-/* An answer on its way to a peer; the loop owns it once taken. */
-struct reply {
-	TAILQ_ENTRY(reply) link;
-	uint64_t peer, id, number;
-	struct buf text; /* one JSON object */
-	enum job_outcome outcome;
-};
-TAILQ_HEAD(reply_list, reply);
+enum { QUEUE_BYTES_MAX = 64 * 1024 * 1024 }; /* arguments of all jobs together */
 
 struct queue_limits {
-	unsigned total, per_peer; /* waiting jobs */
+	unsigned total, per_peer; /* jobs that wait: for their turn, or deferred */
 };
 
 struct queue_counts {
@@ -73,7 +21,7 @@ struct queue_counts {
 /* What the thread tells of the state, copied under the lock. */
 struct queue_view {
 	bool running;
-	struct job job; /* of what runs; pointers below replace its strings */
+	struct job job; /* what runs; its pointers are NULL, the names are below */
 	char tool[WIRE_TOOL_MAX + 1], client[WIRE_CLIENT_MAX + 1];
 	unsigned waiting, lanes[WIRE_PRIORITIES], deferred;
 	struct queue_counts counts;
@@ -99,53 +47,63 @@ enum queue_refusal queue_submit(struct queue *q, uint64_t peer, uint64_t id, con
 uint64_t queue_find(struct queue *q, uint64_t peer, uint64_t id);
 uint64_t queue_running(struct queue *q); /* number of what runs; 0: nothing */
 
-enum queue_cancel { CANCEL_UNKNOWN, CANCEL_DROPPED, CANCEL_ASKED };
-/* Asks job NUMBER to stop.  DROPPED: it waited or was deferred, is gone and *job is
- * the caller's to answer and job_destroy.  ASKED: it runs; drive the stop with queue_signal. */
+enum queue_cancel {
+	CANCEL_UNKNOWN, /* it has ended, or never was */
+	CANCEL_DROPPED, /* it waited or was deferred, and has left: *job is the caller's to answer and job_destroy */
+	CANCEL_ASKED,   /* Lisp has it and has not begun: it will not, and says so itself */
+	CANCEL_NESTED,  /* it runs inside another one and is not cut */
+	CANCEL_DRIVE,   /* it runs; drive the stop with queue_signal */
+};
 enum queue_cancel queue_stop(struct queue *q, uint64_t number, enum job_stop why, const char *by, struct job **job);
-void job_destroy(struct job *job); /* NULL is fine */
 
 /* The next moment at which a job may be past its time; 0: none. */
-double queue_next_deadline(struct queue *q);
-uint64_t queue_overdue(struct queue *q, double now); /* number of a job past its time, not yet asked to stop; 0: none */
+double queue_next_deadline(struct queue *q, double now);
+/* A job past its time and not asked to stop, or deferred and asked to; 0: none. */
+uint64_t queue_overdue(struct queue *q, double now);
+bool queue_take_look(struct queue *q); /* true once when deadlines and stops are to be looked at */
 
 /* True while NUMBER runs and its stop has not been seen: then SIGNAL(number) was
  * called under the lock, so it cannot arrive after the job's end-mark. */
 bool queue_signal(struct queue *q, uint64_t number, void (*signal)(void));
-bool queue_stop_state(struct queue *q, uint64_t number, bool *seen, char obstacle[JOB_OBSTACLE_MAX]); /* false: it has ended */
+bool queue_stop_state(struct queue *q, uint64_t number, bool *seen, char obstacle[JOB_OBSTACLE_MAX]); /* false: it runs no more */
 void queue_stop_again(struct queue *q, uint64_t number); /* a further round: its clean-up does not end */
 /* Takes the answer out of Lisp's hands: false when it is already on its way.  The
- * copy's strings are NULL. */
+ * copy's pointers are NULL. */
 bool queue_answer_for(struct queue *q, uint64_t number, struct job *copy);
+/* The same for any job that is not answered, when the server ends; one that waited leaves. */
+bool queue_answer_next(struct queue *q, struct job *copy);
 
-void queue_drop_peer(struct queue *q, uint64_t peer, uint64_t running[2]); /* its waiting jobs go; what runs of it is told */
-void queue_hold(struct queue *q, uint64_t peer, bool held);                /* its jobs wait while it does not read */
+/* The peer is gone: what waits of it leaves, what Lisp has is to stop.  Returns the
+ * number of its job that runs; 0: none. */
+uint64_t queue_drop_peer(struct queue *q, uint64_t peer);
+void queue_hold(struct queue *q, uint64_t peer, bool held); /* its jobs wait while it does not read */
 void queue_take_replies(struct queue *q, struct reply_list *into);
-void reply_destroy(struct reply *reply);
 void queue_close(struct queue *q); /* refuses from now on, until queue_open */
-void queue_look(struct queue *q, struct queue_view *view);
 /* True when the doorbell is to be rung: there is something to say and no ring is open. */
 bool queue_want_ring(struct queue *q, bool force);
 void queue_ring_failed(struct queue *q);
 void queue_wake_on_ring(struct queue *q); /* the loop waits for the next answer to a ring */
+bool queue_pending(struct queue *q);      /* something could be taken */
+
+/* ---- any thread ---- */
+void queue_look(struct queue *q, struct queue_view *view);
+uint64_t queue_stop_wanted(struct queue *q); /* what runs and is to stop; 0: nothing */
 
 /* ---- Lisp's side ---- */
 void queue_on_change(struct queue *q, void (*wake)(void *), void *data); /* wake: called in the emacs thread, any time */
 void queue_heard(struct queue *q);                                       /* the doorbell's filter runs */
 bool queue_name_nesting(struct queue *q, char **names, size_t n);         /* tools that may run inside a job; takes the strings */
 /* The next job, marked TAKEN; NULL: none.  NESTED: only one that may run inside
- * another.  Borrowed until queue_end; the strings do not change. */
+ * another.  Borrowed until queue_reply; what the caller reads of it does not change. */
 const struct job *queue_take(struct queue *q, bool nested);
 bool queue_begin(struct queue *q, uint64_t number, bool nested); /* false: asked to stop before it began */
 void queue_end(struct queue *q, uint64_t number);
 void queue_defer(struct queue *q, uint64_t number);
 bool queue_alive(struct queue *q, uint64_t number); /* somebody still waits for its answer */
 enum job_stop queue_why(struct queue *q, uint64_t number, char by[JOB_BY_MAX]);
-uint64_t queue_stop_wanted(struct queue *q); /* what runs and is to stop; 0: nothing */
 void queue_stop_seen(struct queue *q, uint64_t number, const char *obstacle); /* NULL: it unwinds now */
 /* Hands over an answer; takes TEXT.  False: nobody waits for it any more. */
 bool queue_reply(struct queue *q, uint64_t number, struct buf *text, enum job_outcome outcome);
 void queue_prompt(struct queue *q, const char *text); /* "" : no minibuffer is open */
-bool queue_pending(struct queue *q);                  /* something could be taken */
 
 #endif

@@ -7,7 +7,7 @@
  *   queue.c           queue_submit: bounded, refused at once when full
  *   server_ring       one byte to Emacs, unless a ring is open
  *        ... efrit-mcp-server.el takes the job, runs it, replies: queue_reply ...
- *   on_wake           queue_take_replies
+ *   answers.c         queue_take_replies; answers in Lisp's place; deadlines and stops
  *   peer.c            RESULT in blocks, as credit allows; on_flush writes once a turn
  */
 #include "server_priv.h"
@@ -30,15 +30,18 @@
  * one may still run. */
 static uint64_t last_serial;
 
-#define owner(w, type, member) ((type *)((char *)(w) - offsetof(type, member)))
-
 void server_event(struct server *s, const char *format, ...)
 {
 	char line[512];
 	va_list ap;
 	va_start(ap, format);
-	vsnprintf(line, sizeof line, format, ap);
+	int n = vsnprintf(line, sizeof line, format, ap);
 	va_end(ap);
+	if (n >= (int)sizeof line)
+		line[json_cut(line, sizeof line - 1, sizeof line - 2)] = 0;
+	for (char *c = line; *c; c++) /* what others named must not look like a line of its own */
+		if ((unsigned char)*c < 0x20 || *c == 0x7F)
+			*c = ' ';
 	pthread_mutex_lock(&s->lock);
 	if (buf_len(&s->events) < SERVER_EVENTS_MAX && !buf_printf(&s->events, "%s\n", line))
 		buf_finish(&s->events);
@@ -49,14 +52,17 @@ void server_event(struct server *s, const char *format, ...)
 
 static void write_ring(struct server *s)
 {
+	ssize_t n = -1;
+	int error = 0;
 	pthread_mutex_lock(&s->lock);
-	int fd = s->doorbell;
-	ssize_t n = fd >= 0 ? write(fd, "!", 1) : -1;
-	bool broken = fd >= 0 && n < 0 && errno != EAGAIN && errno != EINTR; /* EAGAIN: rings enough are waiting */
+	while (s->doorbell >= 0 && (n = write(s->doorbell, "!", 1)) < 0 && errno == EINTR)
+		;
+	if (s->doorbell >= 0 && n < 0 && errno != EAGAIN) /* EAGAIN: rings enough are waiting */
+		error = errno;
 	pthread_mutex_unlock(&s->lock);
-	if (broken) {
+	if (error) {
 		queue_ring_failed(s->queue);
-		server_event(s, "the doorbell cannot be rung: %s", strerror(errno));
+		server_event(s, "the doorbell cannot be rung: %s", strerror(error));
 	}
 }
 
@@ -85,259 +91,76 @@ static void on_heartbeat(struct ev_loop *loop, ev_timer *w, int revents)
 		write_ring(s);
 }
 
-/* ---- waiters ---- */
-
-static void answer_waiter(struct server *s, struct waiter *w, uint8_t type, struct buf *text)
-{
-	struct peer *p = server_peer(s, w->peer);
-	if (p)
-		peer_send_text(p, type, w->id, text);
-	buf_finish(text);
-	TAILQ_REMOVE(&s->waiters, w, link);
-	free(w);
-}
-
-static void answer_status(struct server *s, struct waiter *w, const bool *met)
-{
-	struct buf text = {0};
-	if (!status_write(s, &text, met))
-		buf_finish(&text);
-	answer_waiter(s, w, WIRE_STATE, &text);
-}
-
-static void answer_stop(struct server *s, uint64_t number, const char *outcome, const char *message)
-{
-	struct waiter *w, *next;
-	for (w = TAILQ_FIRST(&s->waiters); w; w = next) {
-		struct buf text = {0};
-		next = TAILQ_NEXT(w, link);
-		if (w->kind != WAIT_STOP || w->number != number)
-			continue;
-		bool ok = buf_printf(&text, "{\"outcome\":\"%s\"", outcome)
-			  && (!number || buf_printf(&text, ",\"request\":%llu", (unsigned long long)number))
-			  && buf_printf(&text, ",\"message\":") && json_put_string(&text, message, strlen(message), NULL)
-			  && buf_printf(&text, "}");
-		if (!ok)
-			buf_finish(&text);
-		answer_waiter(s, w, WIRE_INTERRUPTED, &text);
-	}
-}
-
-/* Answers every waiter whose moment has come; sets the timer for the rest. */
-static void look_at_waiters(struct server *s)
-{
-	struct queue_view view;
-	const char *state;
-	double now = queue_now(), next_at = 0;
-	struct waiter *w, *next;
-	if (TAILQ_EMPTY(&s->waiters))
-		return;
-	queue_look(s->queue, &view);
-	enum status_known known = status_of(s, &view, now, &state);
-	bool idle = known == STATUS_SURE && strcmp(state, WIRE_IDLE) == 0 && !view.waiting;
-	bool late = false;
-	for (w = TAILQ_FIRST(&s->waiters); w; w = next) {
-		next = TAILQ_NEXT(w, link);
-		late = now >= w->deadline;
-		if (w->kind == WAIT_STATUS && (known == STATUS_SURE || late))
-			answer_status(s, w, NULL);
-		else if (w->kind == WAIT_IDLE && (idle || late))
-			answer_status(s, w, &idle);
-		else if (!next_at || w->deadline < next_at)
-			next_at = w->deadline;
-	}
-	if (TAILQ_EMPTY(&s->waiters))
-		return;
-	if (known == STATUS_UNSURE) {
-		queue_wake_on_ring(s->queue);
-		server_ring(s);
-	}
-	ev_timer_stop(s->loop, &s->waiting);
-	ev_timer_set(&s->waiting, next_at > now ? next_at - now : 0.001, 0);
-	ev_timer_start(s->loop, &s->waiting);
-}
-
-static void on_waiting(struct ev_loop *loop, ev_timer *t, int revents)
-{
-	(void)loop;
-	(void)revents;
-	look_at_waiters(owner(t, struct server, waiting));
-}
-
-bool server_wait(struct server *s, const struct waiter *what)
-{
-	struct waiter *w = malloc(sizeof *w);
-	if (!w)
-		return false;
-	*w = *what;
-	TAILQ_INSERT_TAIL(&s->waiters, w, link);
-	look_at_waiters(s);
-	return true;
-}
-
-/* ---- jobs: their time, their stop, their answers ---- */
-
-void server_watch_deadline(struct server *s, double at)
-{
-	double now = queue_now();
-	if (ev_is_active(&s->deadline) && ev_timer_remaining(s->loop, &s->deadline) <= at - now)
-		return;
-	ev_timer_stop(s->loop, &s->deadline);
-	ev_timer_set(&s->deadline, at > now ? at - now : 0.001, 0);
-	ev_timer_start(s->loop, &s->deadline);
-}
-
-static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	struct server *s = owner(w, struct server, deadline);
-	uint64_t number;
-	(void)loop;
-	(void)revents;
-	while ((number = queue_overdue(s->queue, queue_now())))
-		server_ask_stop(s, number, STOP_TIMEOUT, "its time-out");
-	double next = queue_next_deadline(s->queue);
-	if (next)
-		server_watch_deadline(s, next);
-}
-
-static void answer_job(struct server *s, const struct job *job, const char *message)
-{
-	static const char *const codes[] = {"stopped", "timeout", "cancelled", "interrupted", "client_gone", "exit"};
-	struct reply *reply = calloc(1, sizeof *reply);
-	struct peer *p = server_peer(s, job->peer);
-	if (!p || !reply || !status_failed(s, job, &reply->text, codes[job->stop], message)) {
-		reply_destroy(reply);
-		if (p)
-			peer_drop(p, "no memory for an answer");
-		return;
-	}
-	reply->peer = job->peer;
-	reply->id = job->id;
-	reply->number = job->number;
-	reply->outcome = JOB_STOPPED;
-	peer_send_reply(p, &reply);
-}
-
-static void drop_job(struct server *s, struct job *job)
-{
-	char message[256];
-	if (job->state == JOB_DEFERRED)
-		snprintf(message, sizeof message, "stopped waiting after %.1f s (%s)", queue_now() - job->started_at, job->by);
-	else
-		snprintf(message, sizeof message, "taken out of the queue by %s after %.1f s; it did not run", job->by,
-			 queue_now() - job->queued_at);
-	answer_job(s, job, message);
-	answer_stop(s, job->number, "stopped", message);
-	job_destroy(job);
-}
-
-void server_ask_stop(struct server *s, uint64_t number, enum job_stop why, const char *by)
-{
-	struct job *job;
-	switch (queue_stop(s->queue, number, why, by, &job)) {
-	case CANCEL_DROPPED:
-		drop_job(s, job);
-		break;
-	case CANCEL_ASKED:
-		server_event(s, "request %llu is to stop (%s)", (unsigned long long)number, by);
-		interrupt_drive(&s->interrupt, number);
-		break;
-	case CANCEL_UNKNOWN:
-		answer_stop(s, number, "nothing", "no such request waits or runs; it has ended");
-		break;
-	}
-}
-
-static void on_stuck(void *data, uint64_t number)
-{
-	struct server *s = data;
-	struct job job;
-	char message[512];
-	if (!queue_answer_for(s->queue, number, &job))
-		return; /* its answer is on the way */
-	const char *why = job.obstacle[0] ? job.obstacle
-			  : job.seen	  ? "its clean-up forms (unwind-protect) still run"
-					  : "Emacs is in code that never looks whether it should quit";
-	snprintf(message, sizeof message,
-		 "asked to stop (%s), but it cannot be stopped: %s. It still runs, after %.1f s in all; efrit_status tells when it ends",
-		 job.by, why, queue_now() - job.started_at);
-	server_event(s, "request %llu cannot be stopped: %s", (unsigned long long)number, why);
-	answer_job(s, &job, message);
-	answer_stop(s, number, "not_stopped", message);
-}
-
-static void send_replies(struct server *s)
-{
-	struct reply_list replies;
-	struct reply *r;
-	TAILQ_INIT(&replies);
-	queue_take_replies(s->queue, &replies);
-	while ((r = TAILQ_FIRST(&replies))) {
-		TAILQ_REMOVE(&replies, r, link);
-		if (r->outcome == JOB_STOPPED)
-			answer_stop(s, r->number, "stopped", "it was stopped while it ran");
-		else
-			answer_stop(s, r->number, "finished", "it ended by itself before it could be stopped; its client has the answer");
-		struct peer *p = server_peer(s, r->peer);
-		if (p)
-			peer_send_reply(p, &r);
-		else
-			reply_destroy(r);
-	}
-}
-
 /* ---- peers ---- */
 
 struct peer *server_peer(struct server *s, uint64_t serial)
 {
 	struct peer *p;
 	TAILQ_FOREACH(p, &s->peers, link)
-		if (p->serial == serial)
+		if (p->serial == serial && !p->dead)
 			return p;
 	return NULL;
 }
 
-void server_forget(struct server *s, struct peer *p)
+static void on_accept_again(struct ev_loop *loop, ev_timer *w, int revents)
 {
-	struct waiter *w, *next;
-	uint64_t running[2];
-	for (w = TAILQ_FIRST(&s->waiters); w; w = next) {
-		next = TAILQ_NEXT(w, link);
-		if (w->peer == p->serial) {
-			TAILQ_REMOVE(&s->waiters, w, link);
-			free(w);
-		}
-	}
-	queue_drop_peer(s->queue, p->serial, running);
-	for (int i = 0; i < 2; i++)
-		if (running[i])
-			server_ask_stop(s, running[i], STOP_CLIENT_GONE, p->name);
+	(void)revents;
+	ev_io_start(loop, &owner(w, struct server, accept_again)->accept);
+}
+
+/* The socket stays readable, so that without a pause the loop would spin. */
+static void pause_accept(struct server *s, const char *why)
+{
+	server_event(s, "no bridge can connect: %s", why);
+	ev_io_stop(s->loop, &s->accept);
+	ev_timer_set(&s->accept_again, SERVER_ACCEPT_MS / 1000.0, 0);
+	ev_timer_start(s->loop, &s->accept_again);
 }
 
 static void on_accept(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct server *s = owner(w, struct server, accept);
 	(void)loop;
-	(void)revents;
 	int fd = accept4(s->listening.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd >= 0 && !peer_accept(s, fd, ++last_serial))
+	if (fd >= 0 && !peer_accept(s, fd, ++last_serial)) {
 		close(fd);
+		pause_accept(s, "no memory");
+	} else if (revents & EV_ERROR || (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)) {
+		pause_accept(s, fd < 0 ? strerror(errno) : "the system does not watch the socket");
+	}
+}
+
+/* Frees the peers that are gone.  True: there were some, and what they waited for may
+ * have given others something to read. */
+static bool reap(struct server *s)
+{
+	struct peer *p, *next;
+	bool some = false;
+	for (p = TAILQ_FIRST(&s->peers); p; p = next) {
+		next = TAILQ_NEXT(p, link);
+		if (!p->dead)
+			continue;
+		some = true;
+		waiters_forget(s, p);
+		uint64_t running = queue_drop_peer(s->queue, p->serial);
+		if (running)
+			answers_stop(s, running, STOP_CLIENT_GONE, p->name);
+		TAILQ_REMOVE(&s->peers, p, link);
+		peer_free(p);
+	}
+	return some;
 }
 
 static void on_flush(struct ev_loop *loop, ev_prepare *w, int revents)
 {
 	struct server *s = owner(w, struct server, flush);
-	struct peer *p, *next;
+	struct peer *p;
 	(void)loop;
 	(void)revents;
-	for (p = TAILQ_FIRST(&s->peers); p; p = next) {
-		next = TAILQ_NEXT(p, link);
-		peer_flush(p);
-	}
-	while ((p = TAILQ_FIRST(&s->dead))) {
-		TAILQ_REMOVE(&s->dead, p, link);
-		peer_free(p);
-	}
+	do {
+		TAILQ_FOREACH(p, &s->peers, link)
+			peer_flush(p);
+	} while (reap(s));
 }
 
 /* ---- the thread ---- */
@@ -361,14 +184,7 @@ static void tell_changed(struct server *s)
 static void say_goodbye(struct server *s, const char *why)
 {
 	struct peer *p;
-	struct job job;
-	uint64_t number = queue_running(s->queue);
-	char message[160];
-	snprintf(message, sizeof message, "%s; the call may have run", why);
-	if (number && queue_answer_for(s->queue, number, &job)) {
-		job.stop = STOP_EXIT;
-		answer_job(s, &job, message);
-	}
+	answers_exit(s, why);
 	TAILQ_FOREACH(p, &s->peers, link)
 		peer_goodbye(p, "exit", why);
 	for (int i = 0; i < 20 && !TAILQ_EMPTY(&s->peers); i++) { /* a bridge that does not read is not waited for */
@@ -376,6 +192,7 @@ static void say_goodbye(struct server *s, const char *why)
 		if (!TAILQ_EMPTY(&s->peers))
 			poll(NULL, 0, 10);
 	}
+	interrupt_finish(&s->interrupt);
 }
 
 static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
@@ -387,16 +204,18 @@ static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
 	uint64_t interrupt = s->interrupt_number;
 	s->interrupt_number = 0;
 	pthread_mutex_unlock(&s->lock);
-	send_replies(s);
+	answers_take(s);
 	if (stopping) {
 		say_goodbye(s, s->stop_why);
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
 	if (interrupt)
-		server_ask_stop(s, interrupt, STOP_INTERRUPTED, "the person");
+		answers_stop(s, interrupt, STOP_INTERRUPTED, "the person");
+	if (queue_take_look(s->queue))
+		answers_look(s);
 	tell_changed(s);
-	look_at_waiters(s);
+	waiters_look(s);
 	if (queue_pending(s->queue) && !queue_running(s->queue))
 		server_ring(s);
 }
@@ -423,11 +242,12 @@ static void watch(struct server *s, double heartbeat)
 	ev_prepare_start(s->loop, &s->flush);
 	ev_timer_init(&s->heartbeat, on_heartbeat, 0.001, heartbeat); /* the first ring ends `starting` */
 	ev_timer_start(s->loop, &s->heartbeat);
-	ev_timer_init(&s->deadline, on_deadline, 0, 0);
-	ev_timer_init(&s->waiting, on_waiting, 0, 0);
+	ev_timer_init(&s->deadline, answers_on_deadline, 0, 0);
+	ev_timer_init(&s->waiting, waiters_on_timer, 0, 0);
+	ev_timer_init(&s->accept_again, on_accept_again, 0, 0);
 	interrupt_init(&s->interrupt, s->loop, s->queue);
 	s->interrupt.ring = ring;
-	s->interrupt.on_stuck = on_stuck;
+	s->interrupt.on_stuck = answers_on_stuck;
 	s->interrupt.data = s;
 }
 
@@ -443,23 +263,24 @@ static bool start_thread(struct server *s)
 	return !failed;
 }
 
+static void free_peers(struct server *s)
+{
+	struct peer *p;
+	while ((p = TAILQ_FIRST(&s->peers))) {
+		peer_drop(p, NULL);
+		waiters_forget(s, p);
+		queue_drop_peer(s->queue, p->serial);
+		TAILQ_REMOVE(&s->peers, p, link);
+		peer_free(p);
+	}
+}
+
 static void server_free(struct server *s)
 {
-	if (s->loop) {
-		struct peer *p;
-		struct waiter *w;
-		while ((p = TAILQ_FIRST(&s->peers)))
-			peer_drop(p, NULL);
-		while ((p = TAILQ_FIRST(&s->dead))) {
-			TAILQ_REMOVE(&s->dead, p, link);
-			peer_free(p);
-		}
-		while ((w = TAILQ_FIRST(&s->waiters))) {
-			TAILQ_REMOVE(&s->waiters, w, link);
-			free(w);
-		}
+	queue_on_change(s->queue, NULL, NULL);
+	free_peers(s);
+	if (s->loop)
 		ev_loop_destroy(s->loop);
-	}
 	listen_close(&s->listening);
 	if (s->doorbell >= 0)
 		close(s->doorbell);
@@ -469,12 +290,10 @@ static void server_free(struct server *s)
 	free(s);
 }
 
-struct server *server_start(const struct server_settings *set, struct queue *queue, char error[512])
+static struct server *make(const struct server_settings *set, struct queue *queue)
 {
 	struct server *s = calloc(1, sizeof *s);
 	if (!s || pthread_mutex_init(&s->lock, NULL) != 0) {
-		snprintf(error, 512, "no memory");
-		close(set->doorbell);
 		free(s);
 		return NULL;
 	}
@@ -486,26 +305,51 @@ struct server *server_start(const struct server_settings *set, struct queue *que
 	snprintf(s->version, sizeof s->version, "%s", set->version);
 	snprintf(s->emacs_version, sizeof s->emacs_version, "%s", set->emacs_version);
 	TAILQ_INIT(&s->peers);
-	TAILQ_INIT(&s->dead);
 	TAILQ_INIT(&s->waiters);
 	s->listening.fd = -1;
-	if (!listen_open(&s->listening, set->instance, error)) {
-		server_free(s);
-		return NULL;
-	}
-	/* Never ev_default_loop: it would reap Emacs's children. */
-	s->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
-	if (s->loop) {
-		interrupt_prepare(set->signal);
-		watch(s, set->heartbeat);
-		queue_on_change(queue, wake, s);
-	}
-	if (!s->loop || !start_thread(s)) {
-		snprintf(error, 512, "the system gives no %s", s->loop ? "thread" : "event loop");
-		server_free(s);
-		return NULL;
-	}
 	return s;
+}
+
+/* libev ends the process when it gets no descriptors: better to know before. */
+static bool descriptors_left(void)
+{
+	int fds[4], n = 0;
+	while (n < 4 && (fds[n] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+		n++;
+	for (int i = 0; i < n; i++)
+		close(fds[i]);
+	return n == 4;
+}
+
+/* Never ev_default_loop: it would reap Emacs's children. */
+static bool make_loop(struct server *s, const struct server_settings *set)
+{
+	if (!descriptors_left() || !(s->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV)))
+		return false;
+	interrupt_prepare(set->signal);
+	watch(s, set->heartbeat);
+	queue_on_change(s->queue, wake, s);
+	return true;
+}
+
+struct server *server_start(const struct server_settings *set, struct queue *queue, char error[512])
+{
+	struct server *s = make(set, queue);
+	if (!s) {
+		snprintf(error, 512, "no memory");
+		close(set->doorbell);
+		return NULL;
+	}
+	bool listens = listen_open(&s->listening, set->instance, error);
+	bool loops = listens && make_loop(s, set);
+	if (loops && start_thread(s)) {
+		server_wake(s); /* a job of an earlier server may run */
+		return s;
+	}
+	if (listens)
+		snprintf(error, 512, "the system gives no %s", loops ? "thread" : "event loop; Emacs may have too many files open");
+	server_free(s);
+	return NULL;
 }
 
 void server_stop(struct server **sp, const char *why)
@@ -521,7 +365,6 @@ void server_stop(struct server **sp, const char *why)
 	pthread_mutex_unlock(&s->lock);
 	ev_async_send(s->loop, &s->wake);
 	pthread_join(s->thread, NULL);
-	queue_on_change(s->queue, NULL, NULL);
 	server_free(s);
 }
 
@@ -549,12 +392,12 @@ void server_set_doorbell(struct server *s, int fd)
 bool server_set_catalogue(struct server *s, const char *text, size_t len, const char *hash)
 {
 	struct buf copy = {0};
-	if (!buf_add(&copy, text, len))
+	if (len > SERVER_CATALOGUE_MAX || !buf_add(&copy, text, len))
 		return false;
 	pthread_mutex_lock(&s->lock);
 	buf_finish(&s->catalogue);
 	s->catalogue = copy;
-	s->catalogue_new = strcmp(s->hash, hash) != 0;
+	s->catalogue_new = s->catalogue_new || strcmp(s->hash, hash) != 0;
 	snprintf(s->hash, sizeof s->hash, "%s", hash);
 	pthread_mutex_unlock(&s->lock);
 	ev_async_send(s->loop, &s->wake);

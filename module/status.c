@@ -53,14 +53,13 @@ static bool put_why(struct buf *out, const struct queue_view *v, const char *sta
 
 static bool put_running(struct buf *out, const struct queue_view *v, double now)
 {
-	static const char *const reasons[] = {"", "timeout", "cancelled", "interrupted", "client_gone", "exit"};
 	if (!v->running)
 		return buf_printf(out, ",\"running\":null");
 	bool ok = buf_printf(out, ",\"running\":{\"request\":%llu", (unsigned long long)v->job.number)
 		  && put_text(out, "tool", v->tool) && put_text(out, "client", v->client)
 		  && buf_printf(out, ",\"for_ms\":%lld,\"timeout_ms\":%u", ms(now - v->job.started_at), v->job.timeout_ms);
 	if (ok && v->job.stop)
-		ok = put_text(out, "stopping", reasons[v->job.stop]);
+		ok = put_text(out, "stopping", job_stop_word(v->job.stop));
 	return ok && buf_printf(out, "}");
 }
 
@@ -93,7 +92,7 @@ bool status_write(struct server *s, struct buf *out, const bool *met)
 				"\"counts\":{\"done\":%llu,\"failed\":%llu,\"stopped\":%llu,\"refused\":%llu},\"peers\":%u,\"heartbeat_ms\":%lld",
 				v.waiting, v.lanes[0], v.lanes[1], v.lanes[2], v.deferred, (unsigned long long)v.counts.done,
 				(unsigned long long)v.counts.failed, (unsigned long long)v.counts.stopped,
-				(unsigned long long)v.counts.refused, s->n_peers, v.heard_at ? ms(now - v.heard_at) : -1);
+				(unsigned long long)v.counts.refused, (unsigned)s->n_peers, v.heard_at ? ms(now - v.heard_at) : -1);
 	ok = ok && buf_printf(out, ",\"prompt\":");
 	if (!v.prompt[0])
 		ok = ok && buf_printf(out, "null");

@@ -22,6 +22,7 @@ One line is one step; a line that begins with a space goes on from the one befor
   line "~REGEX"                                  the last message as it was sent fits
   keep VARIABLE /POINTER                         from the last first text; later $VARIABLE
   sees NAME                                      asks until the bridge lists the instance as ready to work
+  until TOOL {ARGUMENTS} {SUBSET}                calls it until its text contains this (no blanks in ARGUMENTS)
   no answer within 300ms
   patience 20s                                   how long S< waits from now on
   kill -9 NAME | stop NAME | cont NAME           signals, for bridges and Emacsen
@@ -439,6 +440,19 @@ class Talk:
                 return
             if time.monotonic() > deadline:
                 raise Wrong(f"the bridge does not see {name}: {self.last_text()[:SHOWN]}")
+            self.turn(0.02)
+
+    def do_until(self, rest):
+        tool, arguments, part = rest.split(None, 2)
+        deadline = time.monotonic() + self.patience
+        for i in itertools.count():
+            self.do_call(f"until-{i} {tool} {arguments}")
+            self.next_message(f"until-{i}")
+            wrong = contains(json.loads(part), self.last_json())
+            if not wrong:
+                return
+            if time.monotonic() > deadline:
+                raise Wrong(wrong)
             self.turn(0.02)
 
     def do_raw(self, rest):

@@ -1,0 +1,48 @@
+/* queue_priv.h - what queue.c and queue_stop.c share: the queue itself.  Everything
+ * in it is used under its lock, by both threads. */
+#ifndef QUEUE_PRIV_H
+#define QUEUE_PRIV_H
+
+#include "queue.h"
+
+#include <pthread.h>
+
+TAILQ_HEAD(job_list, job);
+
+/* One peer's waiting jobs.  The round robin walks these. */
+struct peer_queue {
+	TAILQ_ENTRY(peer_queue) link; /* queue::peers; the one served goes to the end */
+	uint64_t peer;
+	struct job_list lanes[WIRE_PRIORITIES];
+	unsigned waiting;
+	bool held;
+};
+
+struct queue {
+	pthread_mutex_t lock;
+	struct queue_limits limits;
+	TAILQ_HEAD(, peer_queue) peers;
+	struct job_list jobs; /* all that have not left */
+	size_t bytes;         /* of their arguments */
+	struct reply_list replies;
+	struct job *running; /* borrowed from jobs */
+	uint64_t last_number;
+	unsigned waiting, lanes[WIRE_PRIORITIES];
+	struct queue_counts counts;
+	bool closed, rung, wake_on_ring;
+	bool look; /* the loop is to look at deadlines and stops */
+	double rung_at, heard_at;
+	char prompt[256];
+	char **nesting; /* owned */
+	size_t n_nesting;
+	void (*wake)(void *); /* these two: the emacs thread's alone */
+	void *wake_data;
+};
+
+/* All for a caller that has the lock. */
+struct job *queue_job(struct queue *q, uint64_t number);                       /* NULL: it has left */
+struct peer_queue *queue_peer(struct queue *q, uint64_t peer);                 /* NULL: it never called, or is gone */
+void queue_leave_lane(struct queue *q, struct peer_queue *pq, struct job *job); /* one that waits */
+void queue_remove(struct queue *q, struct job *job);                           /* it leaves; the caller's to destroy */
+
+#endif
