@@ -9,7 +9,7 @@ comma := ,
 # SAN=address,undefined or SAN=thread builds beside, in build/san-...
 ifdef SAN
 B := build/san-$(subst $(comma),-,$(SAN))
-SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer
+SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 
 # os.h: linux, or portable (what runs where there is no inotify or /proc; tested on Linux too)
@@ -20,7 +20,7 @@ CFLAGS ?= -O2 -g
 ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule -Ibridge -MMD -MP $(WARN) $(CFLAGS) $(SANFLAGS)
 
 WIRE := buf runtime wire
-MODULE := answers child efrit-mcp-module frames interrupt job json lisp listen peer queue queue_stop server status waiters
+MODULE := answers child efrit-mcp-module frames history interrupt job json lisp listen peer queue queue_stop server status waiters
 BRIDGE := $(filter-out bridge/main_% bridge/os_%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/main_bridge.c bridge/os_$(OS).c
 LISP := $(wildcard lisp/efrit-mcp*.el)
 
@@ -91,6 +91,7 @@ help:
 	@echo 'make deps       install what the build misses'
 	@echo 'make demo       a real session, explained'
 	@echo 'make check      all tests; TEST=pattern for some, SAN=address,undefined with sanitizers'
+	@echo 'make bench      what a call costs beside what others cost: tests/bench/RESULTS.md; two minutes'
 	@echo 'make clean      remove what was built'
 
 -include $(shell find $(B)/o -name '*.d' 2>/dev/null)

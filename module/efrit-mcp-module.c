@@ -350,7 +350,7 @@ static emacs_value mod_set_prompt(emacs_env *env, ptrdiff_t n, emacs_value *args
 	(void)n, (void)data;
 	if (env->is_not_nil(env, args[0]))
 		lisp_get_text(env, args[0], text, sizeof text);
-	queue_prompt(queue, text);
+	queue_prompt(queue, text, n > 1 && env->is_not_nil(env, args[1]));
 	return lisp_nil(env);
 }
 
@@ -369,6 +369,14 @@ static emacs_value mod_interrupt(emacs_env *env, ptrdiff_t n, emacs_value *args,
 {
 	(void)n, (void)args, (void)data;
 	return truth(env, server && server_interrupt(server));
+}
+
+static emacs_value mod_pause(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)n, (void)data;
+	if (server)
+		server_pause(server, env->is_not_nil(env, args[0]));
+	return truth(env, server != NULL);
 }
 
 static emacs_value mod_events(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
@@ -424,9 +432,10 @@ static const struct {
 	{"json", 1, 1, mod_json, "Return VALUE as JSON text."},
 	{"parse", 1, 1, mod_parse, "Return the value of the JSON TEXT."},
 	{"set-catalogue", 3, 3, mod_set_catalogue, "Announce the tools: JSON text, HASH, vector of names that may NEST."},
-	{"set-prompt", 1, 2, mod_set_prompt, "Say that a minibuffer shows TEXT; nil: none is open."},
+	{"set-prompt", 1, 2, mod_set_prompt, "Say that a minibuffer shows TEXT, nil: none; OF-JOB: opened by the running job."},
 	{"status", 0, 0, mod_status, "Return what the thread says of Emacs, as JSON text."},
 	{"interrupt", 0, 0, mod_interrupt, "Stop the running job for the person.  nil: none runs."},
+	{"pause", 1, 1, mod_pause, "Refuse all calls and answer those that wait; with nil take calls again."},
 	{"events", 0, 0, mod_events, "Return what happened since the last call, lines in a string; nil: nothing."},
 	{"signal-number", 1, 1, mod_signal, "Return the number of the signal NAME, a string as `debug-on-event' has it."},
 };

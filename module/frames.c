@@ -52,7 +52,15 @@ static void on_status(struct peer *p, const struct wire_frame *f)
 		w.kind = WAIT_IDLE;
 		w.deadline = queue_now() + (seconds > 0 && seconds <= WIRE_TIMEOUT_MAX / 1000 ? seconds : WIRE_TIMEOUT_DEFAULT / 1000);
 	}
+	bool stats = json_is_true(json_object_get(ask, "stats"));
 	json_decref(ask);
+	if (stats) {
+		struct buf text = {0};
+		if (!status_stats(p->server, &text))
+			buf_finish(&text);
+		peer_send_text(p, WIRE_STATE, f->id, &text);
+		return;
+	}
 	waiters_add(p->server, p, &w);
 }
 
@@ -91,6 +99,10 @@ static void submit(struct peer *p, uint64_t id, const char *data, size_t len)
 		break;
 	case QUEUE_STOPPING:
 		peer_refuse(p, id, "stopping", "this Emacs is ending", 0);
+		break;
+	case QUEUE_PAUSED:
+		peer_refuse(p, id, "stopped_by_person",
+			    "the person at this Emacs stopped all agents; only they let you go on (M-x efrit-mcp-resume)", 0);
 		break;
 	case QUEUE_NO_MEMORY:
 		peer_drop(p, "no memory for a call");

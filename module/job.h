@@ -51,7 +51,8 @@ struct job {
 	struct reply *reply;          /* owned; made with the job, so that an answer needs no memory */
 	double queued_at, started_at; /* seconds, monotonic */
 	enum job_state state;
-	bool late; /* it has waited longer than it may run: the loop's timer has forgotten it */
+	bool nests; /* its tool may run inside another job */
+	bool late;  /* it has waited longer than it may run: the loop's timer has forgotten it */
 	enum job_stop stop;
 	char by[JOB_BY_MAX];             /* who asked */
 	bool seen;                       /* Lisp saw the stop and unwinds */

@@ -99,6 +99,7 @@ void queue_leave_lane(struct queue *q, struct peer_queue *pq, struct job *job)
 	pq->waiting--;
 	q->waiting--;
 	q->lanes[job->priority]--;
+	q->nesting_waiting -= job->nests;
 }
 
 void queue_remove(struct queue *q, struct job *job)
@@ -108,6 +109,14 @@ void queue_remove(struct queue *q, struct job *job)
 }
 
 /* ---- the loop's side ---- */
+
+static bool may_nest(const struct queue *q, const struct job *job)
+{
+	for (size_t i = 0; i < q->n_nesting; i++)
+		if (strcmp(q->nesting[i], job->tool) == 0)
+			return true;
+	return false;
+}
 
 static enum queue_refusal admit(struct queue *q, struct job *job)
 {
@@ -121,6 +130,8 @@ static enum queue_refusal admit(struct queue *q, struct job *job)
 	}
 	if (q->closed)
 		return QUEUE_STOPPING;
+	if (q->paused)
+		return QUEUE_PAUSED;
 	if (q->waiting + deferred >= q->limits.total || job->arguments_len > QUEUE_BYTES_MAX - q->bytes)
 		return QUEUE_FULL;
 	struct peer_queue *pq = queue_peer(q, job->peer);
@@ -135,6 +146,8 @@ static enum queue_refusal admit(struct queue *q, struct job *job)
 	pq->waiting++;
 	q->waiting++;
 	q->lanes[job->priority]++;
+	job->nests = may_nest(q, job);
+	q->nesting_waiting += job->nests;
 	return QUEUE_OK;
 }
 
@@ -189,6 +202,34 @@ void queue_open(struct queue *q, const struct queue_limits *limits)
 	pthread_mutex_unlock(&q->lock);
 }
 
+void queue_pause(struct queue *q, bool paused)
+{
+	pthread_mutex_lock(&q->lock);
+	q->paused = paused;
+	pthread_mutex_unlock(&q->lock);
+}
+
+uint64_t queue_waiting(struct queue *q)
+{
+	uint64_t number = 0;
+	pthread_mutex_lock(&q->lock);
+	struct job *job;
+	TAILQ_FOREACH(job, &q->jobs, all)
+		if (job->state == JOB_WAITING || job->state == JOB_DEFERRED)
+			number = job->number;
+	pthread_mutex_unlock(&q->lock);
+	return number;
+}
+
+bool queue_stats(struct queue *q, struct buf *out)
+{
+	pthread_mutex_lock(&q->lock);
+	bool ok = buf_printf(out, "\"pending\":%u,\"running\":%d,", q->waiting, q->running != NULL)
+		  && history_write(&q->history, queue_now(), out);
+	pthread_mutex_unlock(&q->lock);
+	return ok;
+}
+
 void queue_look(struct queue *q, struct queue_view *view)
 {
 	memset(view, 0, sizeof *view);
@@ -211,6 +252,7 @@ void queue_look(struct queue *q, struct queue_view *view)
 	view->rung_at = q->rung_at;
 	view->heard_at = q->heard_at;
 	memcpy(view->prompt, q->prompt, sizeof view->prompt);
+	view->prompting = q->running && q->prompt_of_job && q->prompt[0];
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -277,24 +319,24 @@ bool queue_name_nesting(struct queue *q, char **names, size_t n)
 	free_names(q);
 	q->nesting = copy;
 	q->n_nesting = n;
+	struct job *job; /* some may have come before the names */
+	TAILQ_FOREACH(job, &q->jobs, all) {
+		if (job->state != JOB_WAITING)
+			continue;
+		q->nesting_waiting -= job->nests;
+		job->nests = may_nest(q, job);
+		q->nesting_waiting += job->nests;
+	}
 	pthread_mutex_unlock(&q->lock);
 	return true;
 }
 
-static bool may_nest(const struct queue *q, const struct job *job)
-{
-	for (size_t i = 0; i < q->n_nesting; i++)
-		if (strcmp(q->nesting[i], job->tool) == 0)
-			return true;
-	return false;
-}
-
 /* First of the lane, or the first of it that may nest. */
-static struct job *pick(const struct queue *q, const struct peer_queue *pq, int lane, bool nested)
+static struct job *pick(const struct peer_queue *pq, int lane, bool nested)
 {
 	struct job *job;
 	TAILQ_FOREACH(job, &pq->lanes[lane], lane)
-		if (!nested || may_nest(q, job))
+		if (!nested || job->nests)
 			return job;
 	return NULL;
 }
@@ -306,7 +348,7 @@ const struct job *queue_take(struct queue *q, bool nested)
 	for (int lane = 0; lane < WIRE_PRIORITIES && !job && !q->closed; lane++) {
 		struct peer_queue *pq;
 		TAILQ_FOREACH(pq, &q->peers, link) {
-			if (pq->held || !(job = pick(q, pq, lane, nested)))
+			if (pq->held || !(job = pick(pq, lane, nested)))
 				continue;
 			queue_leave_lane(q, pq, job);
 			job->state = JOB_TAKEN;
@@ -325,15 +367,18 @@ bool queue_begin(struct queue *q, uint64_t number, bool nested)
 	struct job *job = queue_job(q, number);
 	bool go = job && job->state == JOB_TAKEN && !job->stop && (nested || !q->running);
 	bool late = go && job->late;
+	bool wake = late;
 	if (go) {
 		job->state = nested ? JOB_NESTED : JOB_RUNNING;
 		job->started_at = queue_now();
-		if (!nested)
+		if (!nested) {
 			q->running = job;
+			wake = wake || q->nesting_waiting; /* they need not wait for its end: ring again */
+		}
 	}
 	q->look = q->look || late;
 	pthread_mutex_unlock(&q->lock);
-	if (late)
+	if (wake)
 		wake_loop(q);
 	return go;
 }
@@ -363,6 +408,8 @@ void queue_end(struct queue *q, uint64_t number)
 static bool settle(struct queue *q, struct job *job, struct buf *text, enum job_outcome outcome)
 {
 	bool wanted = !job->answered;
+	double now = queue_now();
+	history_add(&q->history, now, job->started_at ? now - job->started_at : 0, outcome != JOB_DONE);
 	struct reply *reply = job_reply(job, text, outcome);
 	if (wanted) {
 		*(outcome == JOB_STOPPED ? &q->counts.stopped : outcome == JOB_FAILED ? &q->counts.failed : &q->counts.done) += 1;
@@ -409,11 +456,12 @@ bool queue_reply(struct queue *q, uint64_t number, struct buf *text, enum job_ou
 	return wanted;
 }
 
-void queue_prompt(struct queue *q, const char *text)
+void queue_prompt(struct queue *q, const char *text, bool of_job)
 {
 	pthread_mutex_lock(&q->lock);
 	memset(q->prompt, 0, sizeof q->prompt);
 	strncpy(q->prompt, text, sizeof q->prompt - 1);
+	q->prompt_of_job = of_job;
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -424,7 +472,7 @@ bool queue_pending(struct queue *q)
 	struct peer_queue *pq;
 	TAILQ_FOREACH(pq, &q->peers, link)
 		pending = pending || (pq->waiting && !pq->held);
-	pending = pending && !q->closed;
+	pending = pending && !q->closed && (!q->running || q->nesting_waiting);
 	pthread_mutex_unlock(&q->lock);
 	return pending;
 }

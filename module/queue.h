@@ -29,6 +29,7 @@ struct queue_view {
 	double rung_at;     /* when it was */
 	double heard_at;    /* when Emacs last answered one; 0: never */
 	char prompt[256];   /* of an open minibuffer; empty: none */
+	bool prompting;     /* and what runs opened it */
 };
 
 struct queue;
@@ -40,7 +41,7 @@ struct queue;
 double queue_now(void); /* monotonic seconds; any thread */
 
 /* ---- the loop's side ---- */
-enum queue_refusal { QUEUE_OK, QUEUE_FULL, QUEUE_CLIENT_FULL, QUEUE_DUPLICATE, QUEUE_STOPPING, QUEUE_NO_MEMORY };
+enum queue_refusal { QUEUE_OK, QUEUE_FULL, QUEUE_CLIENT_FULL, QUEUE_DUPLICATE, QUEUE_STOPPING, QUEUE_PAUSED, QUEUE_NO_MEMORY };
 enum queue_refusal queue_submit(struct queue *q, uint64_t peer, uint64_t id, const struct wire_call *call, uint64_t *number);
 
 /* Finds the number of PEER's job with wire id ID.  0: none. */
@@ -83,9 +84,13 @@ void queue_close(struct queue *q); /* refuses from now on, until queue_open */
 bool queue_want_ring(struct queue *q, bool force);
 void queue_ring_failed(struct queue *q);
 void queue_wake_on_ring(struct queue *q); /* the loop waits for the next answer to a ring */
-bool queue_pending(struct queue *q);      /* something could be taken */
+bool queue_pending(struct queue *q);      /* something could be taken now */
+uint64_t queue_waiting(struct queue *q);  /* number of a job that waits or is deferred; 0: none */
 
 /* ---- any thread ---- */
+void queue_pause(struct queue *q, bool paused); /* refuse what comes, until told otherwise */
+/* Appends what became of the last hour's jobs: members of a JSON object. */
+bool queue_stats(struct queue *q, struct buf *out) __attribute__((warn_unused_result));
 void queue_look(struct queue *q, struct queue_view *view);
 uint64_t queue_stop_wanted(struct queue *q); /* what runs and is to stop; 0: nothing */
 
@@ -104,6 +109,6 @@ enum job_stop queue_why(struct queue *q, uint64_t number, char by[JOB_BY_MAX]);
 void queue_stop_seen(struct queue *q, uint64_t number, const char *obstacle); /* NULL: it unwinds now */
 /* Hands over an answer; takes TEXT.  False: nobody waits for it any more. */
 bool queue_reply(struct queue *q, uint64_t number, struct buf *text, enum job_outcome outcome);
-void queue_prompt(struct queue *q, const char *text); /* "" : no minibuffer is open */
+void queue_prompt(struct queue *q, const char *text, bool of_job); /* "" : no minibuffer is open */
 
 #endif

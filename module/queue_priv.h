@@ -3,6 +3,7 @@
 #ifndef QUEUE_PRIV_H
 #define QUEUE_PRIV_H
 
+#include "history.h"
 #include "queue.h"
 
 #include <pthread.h>
@@ -28,8 +29,11 @@ struct queue {
 	struct job *running; /* borrowed from jobs */
 	uint64_t last_number;
 	unsigned waiting, lanes[WIRE_PRIORITIES];
+	unsigned nesting_waiting; /* of those, jobs that may run inside another */
 	struct queue_counts counts;
-	bool closed, rung, wake_on_ring;
+	struct history history;
+	bool closed, paused, rung, wake_on_ring;
+	bool prompt_of_job; /* the open minibuffer was opened by the job that runs */
 	bool look; /* the loop is to look at deadlines and stops */
 	double rung_at, heard_at;
 	char prompt[256];

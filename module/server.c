@@ -198,11 +198,14 @@ static void say_goodbye(struct server *s, const char *why)
 static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
 {
 	struct server *s = owner(w, struct server, wake);
+	uint64_t number;
 	(void)revents;
 	pthread_mutex_lock(&s->lock);
 	bool stopping = s->stopping;
 	uint64_t interrupt = s->interrupt_number;
 	s->interrupt_number = 0;
+	bool drop = s->drop_waiting;
+	s->drop_waiting = false;
 	pthread_mutex_unlock(&s->lock);
 	answers_take(s);
 	if (stopping) {
@@ -210,13 +213,15 @@ static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
+	while (drop && (number = queue_waiting(s->queue)))
+		answers_stop(s, number, STOP_INTERRUPTED, "the person");
 	if (interrupt)
 		answers_stop(s, interrupt, STOP_INTERRUPTED, "the person");
 	if (queue_take_look(s->queue))
 		answers_look(s);
 	tell_changed(s);
 	waiters_look(s);
-	if (queue_pending(s->queue) && !queue_running(s->queue))
+	if (queue_pending(s->queue))
 		server_ring(s);
 }
 
@@ -417,6 +422,15 @@ bool server_interrupt(struct server *s)
 	pthread_mutex_unlock(&s->lock);
 	ev_async_send(s->loop, &s->wake);
 	return number != 0;
+}
+
+void server_pause(struct server *s, bool paused)
+{
+	queue_pause(s->queue, paused);
+	pthread_mutex_lock(&s->lock);
+	s->drop_waiting = paused;
+	pthread_mutex_unlock(&s->lock);
+	server_wake(s);
 }
 
 void server_take_events(struct server *s, struct buf *out)

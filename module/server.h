@@ -39,6 +39,9 @@ bool server_set_catalogue(struct server *s, const char *text, size_t len, const 
 bool server_status(struct server *s, struct buf *out); /* STATE of WIRE.md */
 bool server_interrupt(struct server *s);                 /* stops what runs; false: nothing does */
 
+/* Refuses all calls until told otherwise, and answers those that wait. */
+void server_pause(struct server *s, bool paused);
+
 /* What happened since the last call, a line each: for the events buffer. */
 void server_take_events(struct server *s, struct buf *out);
 

@@ -85,6 +85,7 @@ struct server {
 	struct buf catalogue;
 	char hash[SERVER_HASH_MAX];
 	struct buf events;
+	bool drop_waiting; /* the person stopped all agents */
 	uint64_t interrupt_number; /* asked for by Lisp */
 };
 
@@ -128,6 +129,7 @@ void frames_take(struct peer *p); /* all whole frames of its input, unless it do
 enum status_known { STATUS_UNSURE, STATUS_SURE };
 enum status_known status_of(struct server *s, const struct queue_view *view, double now, const char **state);
 bool status_write(struct server *s, struct buf *out, const bool *met);
+bool status_stats(struct server *s, struct buf *out); /* what became of the last hour's jobs */
 bool status_failed(struct server *s, const struct job *job, struct buf *out, const char *code, const char *message);
 
 #define owner(w, type, member) ((type *)(void *)((char *)(w) - offsetof(type, member)))

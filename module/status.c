@@ -14,7 +14,7 @@ enum status_known status_of(struct server *s, const struct queue_view *v, double
 	bool late = v->rung && now - v->rung_at >= BLOCKED_AFTER;
 	(void)s;
 	if (v->running)
-		*state = WIRE_RUNNING;
+		*state = v->prompting ? WIRE_PROMPTING : WIRE_RUNNING;
 	else if (!v->heard_at)
 		*state = WIRE_STARTING;
 	else
@@ -43,6 +43,8 @@ static bool put_why(struct buf *out, const struct queue_view *v, const char *sta
 	else if (strcmp(state, WIRE_RUNNING) == 0)
 		snprintf(why, sizeof why, "%s for %s runs%s%s", v->tool, v->client, child ? "; the youngest child process of Emacs: " : "",
 			 child ? command : "");
+	else if (strcmp(state, WIRE_PROMPTING) == 0)
+		snprintf(why, sizeof why, "%s for %s has asked a question; efrit_prompt shows, answers or aborts it", v->tool, v->client);
 	else if (strcmp(state, WIRE_BLOCKED) == 0)
 		snprintf(why, sizeof why, "Emacs does not answer: a command of the person, a timer or a filter keeps it busy%s%s",
 			 child ? ", or it waits for its child process " : "", child ? command : "");
@@ -105,6 +107,11 @@ bool status_write(struct server *s, struct buf *out, const bool *met)
 	if (met)
 		ok = ok && buf_printf(out, ",\"met\":%s", *met ? "true" : "false");
 	return ok && buf_printf(out, "}");
+}
+
+bool status_stats(struct server *s, struct buf *out)
+{
+	return buf_printf(out, "{\"instance_id\":\"%s\",", s->listening.name) && queue_stats(s->queue, out) && buf_printf(out, "}");
 }
 
 bool status_failed(struct server *s, const struct job *job, struct buf *out, const char *code, const char *message)

@@ -668,7 +668,7 @@ static void test_rings(void **state)
 	assert_true(queue_want_ring(q, false));
 	queue_ring_failed(q);
 	assert_true(queue_want_ring(q, false));
-	queue_prompt(q, "Really? ");
+	queue_prompt(q, "Really? ", false);
 	assert_string_equal(look().prompt, "Really? ");
 }
 
