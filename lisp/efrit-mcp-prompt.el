@@ -19,6 +19,16 @@
 (defvar efrit-mcp-prompt--refuse nil
   "Non-nil while a job runs: whatever asks the person fails.")
 
+(defvar efrit-mcp-prompt--allowed nil
+  "Minibuffer depth at which the job that may ask began, nil when none may.")
+
+(defvar efrit-mcp-prompt--aborted-by nil
+  "Name of the client that aborted the question of the job that runs.")
+
+(defun efrit-mcp-prompt--of-job-p ()
+  "Return non-nil if the innermost open question is the running job's."
+  (and efrit-mcp-prompt--allowed (> (minibuffer-depth) efrit-mcp-prompt--allowed)))
+
 (defconst efrit-mcp-prompt--gaps
   '(read-key read-key-sequence map-y-or-n-p read-multiple-choice)
   "Functions that ask although `inhibit-interaction' is set.")
@@ -32,8 +42,9 @@
   "Functions whose frame in a backtrace says what was asked.")
 
 (defun efrit-mcp-prompt--refuse (function &rest arguments)
-  "Around advice: fail inside a job, else call FUNCTION with ARGUMENTS."
-  (if efrit-mcp-prompt--refuse
+  "Around advice: fail inside a job, else call FUNCTION with ARGUMENTS.
+In a minibuffer that the job has opened the person's commands may ask."
+  (if (and efrit-mcp-prompt--refuse (not (efrit-mcp-prompt--of-job-p)))
       (signal 'inhibited-interaction nil)
     (apply function arguments)))
 
@@ -64,16 +75,6 @@ It reads an event to do so, which `inhibit-interaction' takes for a question."
   (advice-remove 'sit-for #'efrit-mcp-prompt--sit-for)
   (remove-hook 'minibuffer-setup-hook #'efrit-mcp-prompt--note)
   (remove-hook 'minibuffer-exit-hook #'efrit-mcp-prompt--note-exit))
-
-(defvar efrit-mcp-prompt--allowed nil
-  "Minibuffer depth at which the job that may ask began, nil when none may.")
-
-(defvar efrit-mcp-prompt--aborted-by nil
-  "Name of the client that aborted the question of the job that runs.")
-
-(defun efrit-mcp-prompt--of-job-p ()
-  "Return non-nil if the innermost open question is the running job's."
-  (and efrit-mcp-prompt--allowed (> (minibuffer-depth) efrit-mcp-prompt--allowed)))
 
 (defun efrit-mcp-prompt--note ()
   "Tell the thread that a minibuffer is open."
