@@ -25,33 +25,53 @@
 
 (push 'efrit-mcp-efrit--eval efrit-mcp-tool-backtrace-ends)
 
+(defun efrit-mcp-efrit--skip (content at)
+  "Return where in CONTENT the white space and comments end that begin AT."
+  (let ((end (length content)) (more t))
+    (while (and more (< at end))
+      (let ((c (aref content at)))
+        (cond ((memq c '(?\s ?\t ?\n ?\r ?\f)) (setq at (1+ at)))
+              ((eq c ?\;) (setq at (or (string-search "\n" content at) end)))
+              (t (setq more nil)))))
+    at))
+
 (defun efrit-mcp-efrit--read (content)
   "Return the forms of CONTENT, a string; all are read before any is evaluated."
-  (with-temp-buffer
-    (insert content)
-    (goto-char (point-min))
-    (let ((forms nil) (start 1))
-      (condition-case err
-          (while (progn (forward-comment (buffer-size)) (not (eobp)))
-            (setq start (point))
-            (push (read (current-buffer)) forms))
-        (error (signal (car err)
-                       (list (format "in the form that begins at line %d, column %d; nothing was evaluated"
-                                     (line-number-at-pos start)
-                                     (save-excursion (goto-char start) (current-column)))))))
-      (nreverse forms))))
+  (let ((forms nil) (end (length content)) (at (efrit-mcp-efrit--skip content 0)))
+    (while (< at end)
+      (let ((read (condition-case err
+                      (read-from-string content at)
+                    (error (efrit-mcp-efrit--unreadable err content at)))))
+        (push (car read) forms)
+        (setq at (efrit-mcp-efrit--skip content (cdr read)))))
+    (nreverse forms)))
+
+(defun efrit-mcp-efrit--unreadable (err content at)
+  "Signal ERR again, saying which form of CONTENT it was, the one that begins AT."
+  (let* ((before (substring content 0 at))
+         (line (1+ (seq-count (lambda (c) (eq c ?\n)) before)))
+         (column (- at (let ((newline (seq-position (reverse before) ?\n)))
+                         (if newline (- at newline) 0)))))
+    (signal (car err)
+            (list (format "in the form that begins at line %d, column %d; nothing was evaluated" line column)))))
+
+(defun efrit-mcp-efrit--output ()
+  "Return the buffer that takes what a form prints, empty."
+  (let ((buffer (get-buffer-create " *efrit-mcp-output*" t)))
+    (when (> (buffer-size buffer) 0)
+      (with-current-buffer buffer
+        (widen)
+        (erase-buffer)))
+    buffer))
 
 (defun efrit-mcp-efrit--eval (content max)
   "Evaluate the forms of CONTENT; return the answer, MAX characters of it."
-  (let* ((forms (with-syntax-table emacs-lisp-mode-syntax-table (efrit-mcp-efrit--read content)))
-         (output (generate-new-buffer " *efrit-mcp-output*" t))
+  (let* ((forms (efrit-mcp-efrit--read content))
+         (output (efrit-mcp-efrit--output))
          (value nil))
-    (unwind-protect
-        (progn
-          (let ((standard-output output))
-            (dolist (form forms) (setq value (eval form t))))
-          (efrit-mcp-efrit--answer value output max))
-      (kill-buffer output))))
+    (let ((standard-output output))
+      (dolist (form forms) (setq value (eval form t))))
+    (efrit-mcp-efrit--answer value output max)))
 
 (defun efrit-mcp-efrit--answer (value output max)
   "Return Efrit's response for VALUE and what was printed to the buffer OUTPUT.

@@ -110,6 +110,15 @@ emacs_value lisp_list(emacs_env *env, ptrdiff_t n, emacs_value *values)
 /* `string-bytes' is the length in UTF-8 unless there are raw bytes, which the copy refuses. */
 static bool copy_text(emacs_env *env, emacs_value string, struct buf *out)
 {
+	enum { SHORT = 512 }; /* nearly all are: one call does */
+	ptrdiff_t room = SHORT;
+	if (!buf_reserve(out, SHORT))
+		return false;
+	if (env->copy_string_contents(env, string, buf_room(out), &room)) {
+		buf_filled(out, (size_t)room - 1);
+		return true;
+	}
+	clear(env);
 	emacs_value bytes = call1(env, sym.string_bytes, string);
 	intmax_t n = lisp_exited(env) ? -1 : env->extract_integer(env, bytes);
 	if (clear(env) || n < 0 || n > WIRE_RESULT_MAX || !buf_reserve(out, (size_t)n + 1))
