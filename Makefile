@@ -21,7 +21,7 @@ ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule 
 
 WIRE := buf runtime wire
 MODULE := answers child efrit-mcp-module frames history interrupt job json lisp listen peer queue queue_stop server status waiters
-BRIDGE := $(filter-out bridge/main_% bridge/os_%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/main_bridge.c bridge/os_$(OS).c
+BRIDGE := $(filter-out bridge/main_gateway% bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/os_$(OS).c
 LISP := $(wildcard lisp/efrit-mcp*.el)
 
 WIRE_O := $(WIRE:%=$(B)/o/module/wire/%.o)
@@ -32,7 +32,7 @@ ELC := $(LISP:.el=.elc)
 # V=1 shows the commands.
 say = $(if $(V),,@echo '  $(1)  $@'; )
 
-.PHONY: all module bridge lisp deps demo check clean help
+.PHONY: all module bridge lisp man deps demo check clean help
 .DELETE_ON_ERROR:
 
 all: module bridge lisp
@@ -68,6 +68,10 @@ $(B)/o/catalogue_text.o: $(B)/catalogue_text.c
 $(ELC) &: $(LISP)
 	$(call say,ELC)$(EMACS) -Q --batch -L lisp --eval '(setq byte-compile-error-on-warn $(if $(CI),t,nil) load-prefer-newer t)' -f batch-byte-compile $(LISP)
 
+# From the tables of the bridge; a test says when it was forgotten.
+man: $(B)/efrit-bridge
+	$(call say,MAN)$(B)/efrit-bridge --man > bridge/efrit-bridge.1.new && mv bridge/efrit-bridge.1.new bridge/efrit-bridge.1
+
 deps:
 	@tests/deps.sh build
 
@@ -88,10 +92,14 @@ clean:
 
 help:
 	@echo 'make            build the module, the bridge, and the Lisp'
+	@echo 'make man        the manual page of the bridge, from its tables'
 	@echo 'make deps       install what the build misses'
 	@echo 'make demo       a real session, explained'
 	@echo 'make check      all tests; TEST=pattern for some, SAN=address,undefined with sanitizers'
 	@echo 'make bench      what a call costs beside what others cost: tests/bench/RESULTS.md; two minutes'
+	@echo 'make check-portable, make check-trixie   the same on the portable file, on Debian trixie'
+	@echo 'make fuzz       libFuzzer on all of tests/fuzz; FUZZ=name for one, TIME=seconds each'
+	@echo 'make soak       an hour of everything at once, or SOAK=seconds'
 	@echo 'make clean      remove what was built'
 
 -include $(shell find $(B)/o -name '*.d' 2>/dev/null)

@@ -1,11 +1,63 @@
 /* cli.c - see cli.h */
 #include "cli.h"
 #include "log.h"
+#include "manual.h"
+#include "setup.h"
 
-#include <argp.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+enum key { KEY_CONFIG = 256, KEY_JSON, KEY_START, KEY_APPLY, KEY_MAN };
+
+const struct cli_row cli_commands[COMMANDS] = {
+#define COMMAND(id, name, arguments, fewest, most, doc) {name, arguments, doc, 0},
+#include "commands.def"
+};
+
+const struct cli_row cli_exits[] = {
+#define EXIT(id, status, codes, doc) {"", "", doc, status},
+#include "commands.def"
+};
+const size_t cli_exits_count = sizeof cli_exits / sizeof cli_exits[0];
+
+static const struct { int fewest, most; } counts[COMMANDS] = {
+#define COMMAND(id, name, arguments, fewest, most, doc) {fewest, most},
+#include "commands.def"
+};
+
+static const struct { enum exit_status status; const char *codes; } codes_of[] = {
+#define EXIT(id, status, codes, doc) {EXIT_##id, codes},
+#include "commands.def"
+};
+
+const struct argp_option cli_options[] = {
+	{"config", KEY_CONFIG, "FILE", 0, "Read settings from FILE instead of the usual configuration file", 0},
+	{"set", 's', "NAME=VALUE", 0, "Give a setting another value (the list is below)", 0},
+	{"json", KEY_JSON, NULL, 0, "Print for programs, in JSON", 0},
+	{"start", KEY_START, NULL, 0, "With call and status: start an Emacs in the background when none runs", 0},
+	{"apply", KEY_APPLY, NULL, 0, "With setup: write the file; without it nothing is changed", 0},
+	{"man", KEY_MAN, NULL, OPTION_HIDDEN, "Print the manual page", 0},
+	{0},
+};
+
+/* What the arguments said, until the file and the environment are read, which they overrule. */
+struct arguments {
+	struct cli *cli;
+	const char *file;   /* borrowed */
+	const char **sets;  /* owned; each borrowed */
+	int set_count, count;
+};
+
+enum exit_status cli_status_of(const char *error_code)
+{
+	size_t len = error_code ? strlen(error_code) : 0;
+	for (size_t i = 0; len && i < sizeof codes_of / sizeof codes_of[0]; i++)
+		for (const char *at = codes_of[i].codes; (at = strstr(at, error_code)); at += len)
+			if ((at == codes_of[i].codes || at[-1] == ' ') && (at[len] == ' ' || !at[len]))
+				return codes_of[i].status;
+	return EXIT_FAILED;
+}
 
 static void print_version(FILE *out, struct argp_state *state)
 {
@@ -13,63 +65,150 @@ static void print_version(FILE *out, struct argp_state *state)
 	fputs("efrit-bridge " EFRIT_MCP_VERSION "\n", out);
 }
 
+static void take_command(struct argp_state *state, struct cli *cli, const char *word)
+{
+	const char *names[COMMANDS];
+	for (int c = COMMAND_SERVE + 1; c < COMMANDS; c++) {
+		names[c] = cli_commands[c].name;
+		if (strcmp(names[c], word) == 0) {
+			cli->command = (enum command)c;
+			return;
+		}
+	}
+	const char *near = config_nearest(word, names + 1, COMMANDS - 1);
+	argp_error(state, "there is no command \"%s\"%s%s%s", word, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+static void take_word(struct argp_state *state, struct arguments *a, const char *word)
+{
+	struct cli *cli = a->cli;
+	if (cli->command == COMMAND_SERVE)
+		take_command(state, cli, word);
+	else if (a->count >= counts[cli->command].most)
+		argp_error(state, "\"%s\" is too much; it is: %s %s", word, cli_commands[cli->command].name,
+			   cli_commands[cli->command].arguments);
+	else
+		cli->words[a->count++] = word;
+}
+
+static void check(struct argp_state *state, const struct arguments *a)
+{
+	enum command c = a->cli->command;
+	if (a->count < counts[c].fewest)
+		argp_error(state, "something is missing; it is: %s %s", cli_commands[c].name, cli_commands[c].arguments);
+	if (a->cli->start && c != COMMAND_CALL && c != COMMAND_STATUS)
+		argp_error(state, "--start goes with call and status");
+	if (a->cli->apply && c != COMMAND_SETUP)
+		argp_error(state, "--apply goes with setup");
+	if (a->cli->json && (c == COMMAND_SERVE || c == COMMAND_SETUP))
+		argp_error(state, "--json goes with call, status, instances and doctor");
+}
+
 static error_t on_option(int key, char *value, struct argp_state *state)
 {
-	struct config *config = state->input;
-	char *error = NULL;
+	struct arguments *a = state->input;
 	switch (key) {
 	case 's':
-		if (!config_set(config, value, &error)) {
-			argp_error(state, "--set: %s", error);
-			free(error);
-		}
+		a->sets[a->set_count++] = value;
 		return 0;
+	case KEY_CONFIG:
+		a->file = value;
+		return 0;
+	case KEY_JSON:
+		a->cli->json = true;
+		return 0;
+	case KEY_START:
+		a->cli->start = true;
+		return 0;
+	case KEY_APPLY:
+		a->cli->apply = true;
+		return 0;
+	case KEY_MAN:
+		manual_print(stdout);
+		exit(0);
 	case ARGP_KEY_ARG:
-		argp_error(state, "\"%s\" is not understood; the bridge takes options only", value);
+		take_word(state, a, value);
+		return 0;
+	case ARGP_KEY_END:
+		check(state, a);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
-/* The table of settings ends --help. */
+/* The tables end --help. */
 static char *on_help(int key, const char *text, void *input)
 {
+	char *help = NULL, *settings;
+	size_t len;
 	(void)input;
-	return key == ARGP_KEY_HELP_POST_DOC ? config_describe() : (char *)(void *)(size_t)text;
+	if (key != ARGP_KEY_HELP_POST_DOC)
+		return (char *)(void *)(size_t)text;
+	FILE *out = open_memstream(&help, &len);
+	if (!out)
+		log_no_memory();
+	fputs("Commands:\n", out);
+	for (int c = 0; c < COMMANDS; c++)
+		fprintf(out, "  %s%s%s\n%10s%s\n", c ? cli_commands[c].name : "(none)", c ? " " : "", cli_commands[c].arguments, "",
+			cli_commands[c].doc);
+	fputs("HOST is one of", out);
+	for (size_t i = 0; i < setup_hosts_count; i++)
+		fprintf(out, "%s %s", i ? "," : "", setup_hosts[i].name);
+	fputs(".\n\nExit status:\n", out);
+	for (size_t i = 0; i < cli_exits_count; i++)
+		fprintf(out, "  %3d  %s\n", cli_exits[i].status, cli_exits[i].doc);
+	settings = config_describe();
+	fprintf(out, "\n%s", settings);
+	free(settings);
+	if (fclose(out) != 0)
+		log_no_memory();
+	return help;
 }
 
-static const struct argp_option options[] = {
-	{"set", 's', "NAME=VALUE", 0, "Give a setting another value (the list is below)", 0},
-	{0},
-};
-
 static const struct argp argp = {
-	.options = options,
+	.options = cli_options,
 	.parser = on_option,
-	.doc = "Lets an AI agent work inside a running Emacs: an MCP server on standard input and output.\v-",
+	.args_doc = "[COMMAND [ARGUMENT...]]",
+	.doc = "Lets an AI agent work inside a running Emacs: an MCP server on standard input and output, "
+	       "and commands for people.\v-",
 	.help_filter = on_help,
 };
 
-void cli_read(int argc, char **argv, struct config *config)
+static void give_up(struct config *config, struct arguments *a, const char *before, char *error)
 {
+	fprintf(stderr, "efrit-bridge: %s%s\n", before, error);
+	free(error);
+	free(a->sets);
+	config_finish(config);
+	exit(EXIT_USAGE);
+}
+
+static void greet_person(struct config *config)
+{
+	fputs("efrit-bridge is started by an AI agent, as an MCP server over standard input and output.\n"
+	      "efrit-bridge setup HOST shows how your agent is told so (HOST: claude-code, codex, cursor, ...).\n"
+	      "efrit-bridge doctor tests whether Emacs is found; efrit-bridge --help lists the rest.\n",
+	      stderr);
+	config_finish(config);
+	exit(EXIT_USAGE);
+}
+
+void cli_read(int argc, char **argv, struct config *config, struct cli *cli)
+{
+	struct arguments a = {.cli = cli, .sets = calloc((size_t)argc + 1, sizeof *a.sets)};
 	char *error = NULL;
-	argp_err_exit_status = 2;
+	if (!a.sets)
+		log_no_memory();
+	argp_err_exit_status = EXIT_USAGE;
 	argp_program_version_hook = print_version;
-	if (!config_environment(config, &error)) {
-		fprintf(stderr, "efrit-bridge: %s\n", error);
-		free(error);
-		config_finish(config);
-		exit(2);
-	}
-	argp_parse(&argp, argc, argv, 0, NULL, config);
-	if (argc == 1 && isatty(STDIN_FILENO)) {
-		fputs("efrit-bridge is started by an AI agent, as an MCP server over standard input and output.\n"
-		      "Tell your agent its path, for example: claude mcp add emacs -- /path/to/build/efrit-bridge\n"
-		      "Start Emacs with: emacs -L lisp -l efrit-mcp -f efrit-mcp-mode\n"
-		      "efrit-bridge --help lists the options and settings.\n",
-		      stderr);
-		config_finish(config);
-		exit(2);
-	}
+	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	if (!config_file(config, a.file, &error) || !config_environment(config, &error))
+		give_up(config, &a, "", error);
+	for (int i = 0; i < a.set_count; i++)
+		if (!config_set(config, a.sets[i], &error))
+			give_up(config, &a, "--set: ", error);
+	free(a.sets);
+	if (argc == 1 && isatty(STDIN_FILENO))
+		greet_person(config);
 }

@@ -1,11 +1,45 @@
-/* cli.h - the command line of efrit-bridge.  main_bridge.c alone calls. */
+/* cli.h - the command line of efrit-bridge: options, commands and statuses, the latter
+ * two from the table commands.def.  main_*.c and manual.c call. */
 #ifndef CLI_H
 #define CLI_H
 
 #include "config.h"
 
-/* Fills CONFIG from the environment and the arguments.  Ends the program itself for
- * --help, --version, and for what cannot be understood (status 2). */
-void cli_read(int argc, char **argv, struct config *config);
+#include <argp.h>
+#include <stdio.h>
+
+enum command {
+#define COMMAND(id, name, arguments, fewest, most, doc) COMMAND_##id,
+#include "commands.def"
+	COMMANDS
+};
+
+enum exit_status {
+#define EXIT(id, status, codes, doc) EXIT_##id = (status),
+#include "commands.def"
+};
+
+enum { CLI_WORDS = 2 };
+
+struct cli {
+	enum command command;
+	const char *words[CLI_WORDS]; /* borrowed from argv; NULL beyond the last */
+	bool json, start, apply;
+};
+
+/* Fills CONFIG from file, environment and arguments.  Ends the program itself for --help,
+ * --version, --man, and for what cannot be understood (status 2). */
+void cli_read(int argc, char **argv, struct config *config, struct cli *cli);
+
+enum exit_status cli_status_of(const char *error_code); /* of a tool that failed; NULL is fine */
+
+/* The tables, for the manual. */
+struct cli_row {
+	const char *name, *arguments, *doc; /* an exit status has no name */
+	int status;
+};
+extern const struct cli_row cli_commands[COMMANDS], cli_exits[];
+extern const size_t cli_exits_count;
+extern const struct argp_option cli_options[];
 
 #endif

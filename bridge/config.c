@@ -172,9 +172,17 @@ static bool of_environment(const char *entry, char name[WORD_MAX], const char **
 	return true;
 }
 
+/* They begin like settings and are for others: the module's file, the mark of an Emacs that a bridge started. */
+static bool for_others(const char *shown)
+{
+	return strcmp(shown, "EFRIT_MCP_MODULE") == 0 || strcmp(shown, "EFRIT_MCP_STARTED") == 0;
+}
+
 static void warn_unknown(const char *shown, const char *near)
 {
 	char upper[WORD_MAX] = "";
+	if (for_others(shown))
+		return;
 	for (size_t i = 0; near && near[i] && i < sizeof upper - 1; i++)
 		upper[i] = (char)toupper((unsigned char)near[i]);
 	log_warning("%s in the environment is no setting%s%s%s", shown, near ? "; did you mean " : "", near ? prefix : "", upper);
@@ -198,6 +206,17 @@ bool config_environment(struct config *c, char **error)
 	return true;
 }
 
+bool config_assign(struct config *c, const char *name, const char *shown, const char *value, char **error)
+{
+	const char *near = NULL;
+	const struct setting *s = find(name, &near);
+	if (s)
+		return assign(c, s, shown, value, error);
+	if (near)
+		return say(error, "there is no setting \"%s\"; did you mean %s?", name, near);
+	return say(error, "there is no setting \"%s\"; --help lists them", name);
+}
+
 bool config_set(struct config *c, const char *assignment, char **error)
 {
 	const char *equals = strchr(assignment, '=');
@@ -205,13 +224,16 @@ bool config_set(struct config *c, const char *assignment, char **error)
 		return say(error, "\"%s\" is no NAME=VALUE", assignment);
 	char name[WORD_MAX];
 	snprintf(name, sizeof name, "%.*s", (int)(equals - assignment), assignment);
-	const char *near = NULL;
-	const struct setting *s = find(name, &near);
-	if (s)
-		return assign(c, s, name, equals + 1, error);
-	if (near)
-		return say(error, "there is no setting \"%s\"; did you mean %s?", name, near);
-	return say(error, "there is no setting \"%s\"; --help lists them", name);
+	return config_assign(c, name, name, equals + 1, error);
+}
+
+bool config_row(size_t i, struct config_row *row)
+{
+	if (i >= SETTINGS)
+		return false;
+	const struct setting *s = &table[i];
+	*row = (struct config_row){s->name, s->unit, s->doc, s->text, s->fallback, s->least, s->most};
+	return true;
 }
 
 char *config_describe(void)
@@ -221,7 +243,10 @@ char *config_describe(void)
 	FILE *out = open_memstream(&text, &len);
 	if (!out)
 		log_no_memory();
-	fputs("Settings, also taken from the environment as EFRIT_MCP_<NAME>:\n", out);
+	char *place = config_place();
+	fprintf(out, "Settings.  Defaults give way to the configuration file (%s, or --config), that to the "
+		"environment (EFRIT_MCP_<NAME>), that to --set:\n", place ? place : "none: there is no home folder");
+	free(place);
 	for (const struct setting *s = table; s < table + SETTINGS; s++)
 		if (s->is_text)
 			fprintf(out, "  %-18s %s\n%20s (\"%s\")\n", s->name, s->doc, "", s->text);

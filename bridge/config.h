@@ -1,6 +1,7 @@
 /* config.h - the settings, all from the table config.def.  Read once at the start:
- * defaults, then the environment (EFRIT_MCP_REQUEST_MAX), then --set NAME=VALUE.
- * Everybody may read them; they never change while the bridge runs. */
+ * defaults, then the configuration file, then the environment (EFRIT_MCP_REQUEST_MAX),
+ * then --set NAME=VALUE; the later one wins.  Everybody may read them; they never
+ * change while the bridge runs. */
 #ifndef CONFIG_H
 #define CONFIG_H
 
@@ -22,10 +23,26 @@ void config_finish(struct config *);
  * is wrong.  A name that is no setting is only logged: others share the prefix. */
 bool config_environment(struct config *, char **error) __attribute__((warn_unused_result));
 
+/* The file PATH, an object of JSON with settings by name; NULL: where config_place says,
+ * if it is there.  False: *error (caller frees) names the file, and the line where there is one. */
+bool config_file(struct config *, const char *path, char **error) __attribute__((warn_unused_result));
+char *config_place(void); /* of the file when nobody names it; caller frees; NULL: no home */
+
+/* One setting as text, SHOWN being its name where it was found.  False: *error (caller frees). */
+bool config_assign(struct config *, const char *name, const char *shown, const char *value, char **error)
+	__attribute__((warn_unused_result));
+
 /* "NAME=VALUE".  False: *error (caller frees). */
 bool config_set(struct config *, const char *assignment, char **error) __attribute__((warn_unused_result));
 
 char *config_describe(void); /* the table for --help; caller frees */
+
+/* The table, for the manual. */
+struct config_row {
+	const char *name, *unit, *doc, *text; /* text: the default of one that is no number, else NULL */
+	long fallback, least, most;
+};
+bool config_row(size_t i, struct config_row *row); /* false: there is no I-th */
 
 /* The one of the COUNT words that WORD was probably meant to be; NULL when none is near. */
 const char *config_nearest(const char *word, const char *const *words, size_t count);

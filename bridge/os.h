@@ -1,10 +1,12 @@
 /* os.h - what only some systems can do, behind one door: being told that a folder
- * changed, and how a process is doing.  Bridge loop only.  os_linux.c uses inotify
- * and /proc, os_portable.c ev_stat and kill(2); the build picks one of them. */
+ * changed, how a process is doing, when it ends.  Bridge loop only.  os_linux.c uses
+ * inotify, /proc and pidfd, os_portable.c ev_stat, kill(2) and waitpid(2); the build
+ * picks one of them.  os_common.c is the same everywhere. */
 #ifndef OS_H
 #define OS_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct os_watch;
@@ -17,6 +19,24 @@ void os_watch_destroy(struct os_watch *watch);
 enum os_process { OS_PROCESS_UNKNOWN, OS_PROCESS_ALIVE, OS_PROCESS_STOPPED, OS_PROCESS_ZOMBIE, OS_PROCESS_GONE };
 
 enum os_process os_process_state(pid_t pid);
+enum os_mark { OS_MARK_UNKNOWN, OS_MARK_YES, OS_MARK_NO };
+
+enum os_mark os_process_mark(pid_t pid, const char *entry); /* was it started with ENTRY ("NAME=VALUE") in its environment? */
+
+/* Calls ON_EXIT(DATA, STATUS) once, from the loop, when PID has ended.  STATUS is waitpid's
+ * for a child of ours, which is reaped, else -1.  NULL: it cannot be watched, errno says. */
+struct os_exit;
+struct os_exit *os_exit_create(struct ev_loop *loop, pid_t pid, void (*on_exit)(void *data, int status), void *data);
+void os_exit_kill(struct os_exit *, int signal); /* that process, not another one that has got its number since */
+void os_exit_destroy(struct os_exit *); /* NULL is fine; from inside ON_EXIT too */
+
+/* Starts ARGV in FOLDER as a process of its own session: nothing to read, output to the
+ * descriptor LOG, no other descriptor, MARK ("NAME=VALUE") in its environment.  -1: errno. */
+pid_t os_spawn(const char *const *argv, const char *folder, int log, const char *mark);
+
+void os_close_from(int fd); /* closes FD and all after it; between fork and exec */
+char *os_self(void); /* absolute file name of this program; the caller frees; NULL: unknown */
+
 double os_now(void); /* seconds since some moment; setting the clock does not change it */
 
 #endif

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <time.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -182,9 +183,83 @@ enum os_process os_process_state(pid_t pid)
 	}
 }
 
-double os_now(void)
+enum os_mark os_process_mark(pid_t pid, const char *entry)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	char path[64], *text = NULL;
+	size_t room = 0;
+	enum os_mark mark = OS_MARK_NO;
+	snprintf(path, sizeof path, "/proc/%ld/environ", (long)pid);
+	FILE *file = pid > 0 ? fopen(path, "re") : NULL;
+	if (!file)
+		return OS_MARK_UNKNOWN;
+	while (mark == OS_MARK_NO && getdelim(&text, &room, 0, file) > 0)
+		if (strcmp(text, entry) == 0)
+			mark = OS_MARK_YES;
+	free(text);
+	fclose(file);
+	return mark;
+}
+
+/* --- the end of a process --- */
+
+struct os_exit {
+	ev_io io;  /* on a pidfd */
+	int fd;
+	pid_t pid;
+	void (*on_exit)(void *data, int status);
+	void *data;
+	struct ev_loop *loop; /* borrowed */
+};
+
+static void on_end(EV_P_ ev_io *io, int revents)
+{
+	struct os_exit *x = io->data;
+	int status;
+	(void)revents;
+	ev_io_stop(loop, io);
+	if (waitpid(x->pid, &status, WNOHANG) != x->pid)
+		status = -1;
+	x->on_exit(x->data, status);
+}
+
+struct os_exit *os_exit_create(struct ev_loop *loop, pid_t pid, void (*on_exit)(void *data, int status), void *data)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0); /* CLOEXEC by itself */
+	if (fd < 0)
+		return NULL;
+	struct os_exit *x = calloc(1, sizeof *x);
+	if (!x)
+		log_no_memory();
+	*x = (struct os_exit){.fd = fd, .pid = pid, .on_exit = on_exit, .data = data, .loop = loop};
+	ev_io_init(&x->io, on_end, fd, EV_READ);
+	x->io.data = x;
+	ev_io_start(loop, &x->io);
+	return x;
+}
+
+void os_exit_kill(struct os_exit *x, int signal)
+{
+	syscall(SYS_pidfd_send_signal, x->fd, signal, NULL, 0);
+}
+
+void os_exit_destroy(struct os_exit *x)
+{
+	if (!x)
+		return;
+	ev_io_stop(x->loop, &x->io);
+	close(x->fd);
+	waitpid(x->pid, NULL, WNOHANG);
+	free(x);
+}
+
+void os_close_from(int fd)
+{
+	if (close_range((unsigned)fd, ~0u, 0) != 0)
+		for (long i = fd, last = sysconf(_SC_OPEN_MAX); i < last; i++)
+			close((int)i);
+}
+
+char *os_self(void)
+{
+	return realpath("/proc/self/exe", NULL);
 }

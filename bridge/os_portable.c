@@ -5,10 +5,13 @@
 #include "log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 struct os_watch {
 	ev_stat stat;
@@ -72,9 +75,88 @@ enum os_process os_process_state(pid_t pid)
 	return kill(pid, 0) == 0 || errno == EPERM ? OS_PROCESS_ALIVE : OS_PROCESS_GONE;
 }
 
-double os_now(void)
+enum os_mark os_process_mark(pid_t pid, const char *entry)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	(void)pid;
+	(void)entry;
+	return OS_MARK_UNKNOWN;
+}
+
+/* --- the end of a process --- */
+
+/* Looked for 20 times a second, only while somebody starts or stops an Emacs: SIGCHLD
+ * tells nothing of those that are no children, and ev_child takes all children. */
+struct os_exit {
+	ev_timer timer;
+	pid_t pid;
+	bool ended;
+	void (*on_exit)(void *data, int status);
+	void *data;
+	struct ev_loop *loop; /* borrowed */
+};
+
+static const double often = 0.05;
+
+static void on_look(EV_P_ ev_timer *timer, int revents)
+{
+	struct os_exit *x = timer->data;
+	int status = -1;
+	pid_t was = waitpid(x->pid, &status, WNOHANG);
+	(void)revents;
+	if (was == 0 || (was < 0 && (kill(x->pid, 0) == 0 || errno == EPERM)))
+		return;
+	ev_timer_stop(loop, timer);
+	x->ended = true;
+	x->on_exit(x->data, was < 0 ? -1 : status);
+}
+
+struct os_exit *os_exit_create(struct ev_loop *loop, pid_t pid, void (*on_exit)(void *data, int status), void *data)
+{
+	struct os_exit *x = calloc(1, sizeof *x);
+	if (!x)
+		log_no_memory();
+	*x = (struct os_exit){.pid = pid, .on_exit = on_exit, .data = data, .loop = loop};
+	ev_timer_init(&x->timer, on_look, often, often);
+	x->timer.data = x;
+	ev_timer_start(loop, &x->timer);
+	return x;
+}
+
+void os_exit_kill(struct os_exit *x, int signal)
+{
+	if (!x->ended)
+		kill(x->pid, signal);
+}
+
+void os_exit_destroy(struct os_exit *x)
+{
+	if (!x)
+		return;
+	ev_timer_stop(x->loop, &x->timer);
+	if (!x->ended)
+		waitpid(x->pid, NULL, WNOHANG);
+	free(x);
+}
+
+void os_close_from(int fd)
+{
+	for (long i = fd, last = sysconf(_SC_OPEN_MAX); i < last; i++)
+		close((int)i);
+}
+
+/* The name it was started by, looked up as the shell does. */
+char *os_self(void)
+{
+	const char *name = program_invocation_name, *path = getenv("PATH");
+	if (strchr(name, '/'))
+		return realpath(name, NULL);
+	while (path && *path) {
+		size_t len = strcspn(path, ":");
+		char try[PATH_MAX];
+		snprintf(try, sizeof try, "%.*s/%s", (int)len, path, name);
+		if (access(try, X_OK) == 0)
+			return realpath(try, NULL);
+		path += len + (path[len] == ':');
+	}
+	return NULL;
 }

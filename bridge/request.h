@@ -93,7 +93,7 @@ struct request {
 
 	/* where it is */
 	struct worker *worker; /* borrowed; whose line it waits in or flies with; NULL otherwise */
-	struct task *task;     /* owned by core/self.c, which works on it; NULL otherwise */
+	struct task *task;     /* owned; the work of core/self.c on it; NULL otherwise */
 	bool flying;           /* sent to the worker, which will answer or be lost */
 	bool unanswered;       /* in its session's list */
 	bool settled;          /* nobody waits for it any more */

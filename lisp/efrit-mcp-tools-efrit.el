@@ -158,6 +158,21 @@ At most MAX characters of each."
     (:title "List Emacs instances" :read-only t :bridge t)
   nil)
 
+(efrit-mcp-define-tool efrit-start-instance
+    "Start an Emacs of your own in the background, without a window, and wait until it can be used. It goes on when you leave; end it with efrit_stop_instance. A name in use is refused."
+    ((name string "Its id: 1 to 48 of A-Z a-z 0-9 . _ -" :required t)
+     (workspace string "Folder it works in; omitted: the one the bridge was started in.")
+     (init (one-of "none" "default") "Read no init file, or the person's." :default "none"))
+    (:title "Start an Emacs" :open-world t :bridge t)
+  nil)
+
+(efrit-mcp-define-tool efrit-stop-instance
+    "End an Emacs that efrit_start_instance started: it is asked, then told by a signal. Refused while files have unsaved changes, and for any Emacs that was not started so, unless force is true; with force it is killed in the end."
+    ((instance-id string "Which Emacs." :required t)
+     (force boolean "End it whatever it is and holds." :default nil))
+    (:title "End an Emacs" :destructive t :bridge t)
+  nil)
+
 (efrit-mcp-define-tool efrit-prompt
     "Show, answer or abort the question a call left open (efrit_execute with allow_prompt): op show returns its text, default and choices; answer submits VALUE as if typed; abort ends the call that asked. Questions of the person are shown and never touched."
     ((op (one-of "show" "answer" "abort") "What to do." :default "show")

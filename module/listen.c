@@ -27,15 +27,16 @@ static void address(struct sockaddr_un *a, const char *path)
 	memcpy(a->sun_path, path, strlen(path));
 }
 
-/* A full backlog (EAGAIN) is a living Emacs too; so is a stopped one, the kernel accepts for it. */
-static bool somebody_listens(const char *path)
+/* A full backlog (EAGAIN) is a living Emacs too; so is a stopped one, the kernel accepts
+ * for it.  -1: it cannot be known. */
+static int somebody_listens(const char *path)
 {
 	struct sockaddr_un a;
 	int fd = unix_socket();
 	if (fd < 0)
-		return true;
+		return -1;
 	address(&a, path);
-	bool alive = connect(fd, (struct sockaddr *)&a, sizeof a) == 0 || (errno != ECONNREFUSED && errno != ENOENT);
+	int alive = connect(fd, (struct sockaddr *)&a, sizeof a) == 0 || (errno != ECONNREFUSED && errno != ENOENT);
 	close(fd);
 	return alive;
 }
@@ -86,8 +87,11 @@ static bool choose(struct listening *l, const char *folder, const char *wanted, 
 			snprintf(error, RUNTIME_ERROR, "%s is there and is not a socket; remove it or choose another efrit-mcp-instance", l->path);
 			return false;
 		}
-		if (!somebody_listens(l->path))
-			return true;
+		int alive = somebody_listens(l->path);
+		if (alive < 0)
+			snprintf(error, RUNTIME_ERROR, "cannot see whether somebody listens at %s: %s", l->path, strerror(errno));
+		if (alive <= 0)
+			return alive == 0;
 	}
 	snprintf(error, RUNTIME_ERROR, "%d instances named %.48s run already; choose another efrit-mcp-instance", NAMES_MAX - 1, wanted);
 	return false;

@@ -273,6 +273,8 @@ void peer_drop(struct peer *p, const char *why)
 		s->n_peers--;
 	if (why)
 		server_event(s, "bridge %llu is gone: %s", (unsigned long long)p->serial, why);
+	if (s->broken)
+		return;
 	ev_io_stop(s->loop, &p->io);
 	ev_timer_stop(s->loop, &p->limit);
 }

@@ -224,10 +224,11 @@ uint64_t queue_waiting(struct queue *q)
 bool queue_stats(struct queue *q, struct buf *out)
 {
 	pthread_mutex_lock(&q->lock);
-	bool ok = buf_printf(out, "\"pending\":%u,\"running\":%d,", q->waiting, q->running != NULL)
-		  && history_write(&q->history, queue_now(), out);
+	struct history history = q->history; /* sorting it takes longer than the lock may be held */
+	unsigned waiting = q->waiting;
+	bool running = q->running;
 	pthread_mutex_unlock(&q->lock);
-	return ok;
+	return buf_printf(out, "\"pending\":%u,\"running\":%d,", waiting, running) && history_write(&history, queue_now(), out);
 }
 
 void queue_look(struct queue *q, struct queue_view *view)

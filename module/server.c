@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -225,10 +226,55 @@ static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
 		server_ring(s);
 }
 
+/* libev ends the process when memory fails it, or a system call that must not, and
+ * that would be Emacs.  Its hooks may not return; from our calls they jump to here. */
+static _Thread_local sigjmp_buf *lifeline; /* of the thread that is inside libev for us; NULL: it is not */
+static struct ev_loop *lost;               /* a loop that failed is in no state to be freed */
+
+static void *allocate(void *old, long size)
+{
+	if (!size) {
+		free(old);
+		return NULL;
+	}
+	void *mem = realloc(old, (size_t)size);
+	if (!mem && lifeline)
+		siglongjmp(*lifeline, 1);
+	return mem;
+}
+
+static void on_failure(const char *what)
+{
+	if (lifeline)
+		siglongjmp(*lifeline, 1);
+	perror(what); /* somebody else's loop: as libev does by itself */
+	abort();
+}
+
+/* Nobody is to wait for a thread that is no more. */
+static void break_off(struct server *s)
+{
+	struct peer *p;
+	s->broken = true;
+	lost = s->loop;
+	queue_close(s->queue);
+	shutdown(s->listening.fd, SHUT_RDWR);
+	TAILQ_FOREACH(p, &s->peers, link)
+		shutdown(p->fd, SHUT_RDWR);
+	server_event(s, "the event loop of the server failed; switch efrit-mcp-mode off and on");
+}
+
 static void *run(void *data)
 {
 	struct server *s = data;
-	ev_run(s->loop, 0);
+	sigjmp_buf failed;
+	if (sigsetjmp(failed, 0) == 0) {
+		lifeline = &failed;
+		ev_run(s->loop, 0);
+	} else {
+		break_off(s);
+	}
+	lifeline = NULL;
 	return NULL;
 }
 
@@ -284,7 +330,7 @@ static void server_free(struct server *s)
 {
 	queue_on_change(s->queue, NULL, NULL);
 	free_peers(s);
-	if (s->loop)
+	if (s->loop && s->loop != lost)
 		ev_loop_destroy(s->loop);
 	listen_close(&s->listening);
 	if (s->doorbell >= 0)
@@ -329,10 +375,23 @@ static bool descriptors_left(void)
 /* Never ev_default_loop: it would reap Emacs's children. */
 static bool make_loop(struct server *s, const struct server_settings *set)
 {
-	if (!descriptors_left() || !(s->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV)))
+	sigjmp_buf failed;
+	if (!descriptors_left())
+		return false;
+	ev_set_allocator(allocate);
+	ev_set_syserr_cb(on_failure);
+	if (sigsetjmp(failed, 0) == 0) {
+		lifeline = &failed;
+		s->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+		if (s->loop)
+			watch(s, set->heartbeat);
+	} else {
+		s->loop = NULL; /* what there was of it is lost */
+	}
+	lifeline = NULL;
+	if (!s->loop)
 		return false;
 	interrupt_prepare(set->signal);
-	watch(s, set->heartbeat);
 	queue_on_change(s->queue, wake, s);
 	return true;
 }

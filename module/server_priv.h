@@ -64,6 +64,7 @@ struct waiter {
 struct server {
 	struct queue *queue; /* borrowed */
 	struct ev_loop *loop;
+	bool broken; /* the loop failed and is not to be touched any more; set when its thread ends */
 	pthread_t thread;
 	ev_async wake;    /* replies, rings answered, changed catalogue, stop */
 	ev_io accept;

@@ -61,7 +61,7 @@ check() { # FOLDER
 	}')
 	(cd "$root" && find bridge module lisp -type f -name '*.[ch]' -o -type f -name '*.el' | sort | xargs -r -d '\n' wc -l |
 		awk '$2 != "total" && $1 > 600 { print $2 ":" $1 ": longer than 600 lines" }')
-	(cd "$root" && find bridge module lisp tests -type f \( -name '*.c' -o -name '*.h' -o -name '*.el' \) ! -path 'tests/unit/*' ! -path 'tests/lisp/*' |
+	(cd "$root" && find bridge module lisp tests -type f \( -name '*.c' -o -name '*.h' -o -name '*.el' \) ! -path 'tests/unit/*' ! -path 'tests/fuzz/*' ! -path 'tests/bench/*' ! -path 'tests/lisp/*' |
 		sed 's|.*/||' | sort | uniq -d | sed 's|$|:1: a name that occurs twice|')
 }
 

@@ -35,6 +35,7 @@ emacs_is_new_enough || want+=(emacs-nox)
 [ "$level" != build ] && command_from python3 python3
 if [ "$level" = test ]; then
 	header_from cmocka.h libcmocka-dev
+	command_from ps procps
 	command_from tmux tmux
 	command_from node nodejs
 	command_from npm npm

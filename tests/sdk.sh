@@ -41,5 +41,6 @@ cd "$home" || exit 1
 case ${1:-} in
 v1 | v2) exec "$node" "sdk_$1.mjs" ;;
 inspector) exec "$node" inspector.mjs ;;
-*) echo "usage: $0 v1|v2|inspector" >&2; exit 2 ;;
+node) echo "$node" ;; # for tests/bench: the clients are there, and this runs them
+*) echo "usage: $0 v1|v2|inspector|node" >&2; exit 2 ;;
 esac

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit 1
 build=${B:-build}
 bad=0
 
-exported=$(nm -D --defined-only "$build/efrit-mcp-module.so" | awk '{ print $NF }' | grep -v '^_\(init\|fini\|edata\|end\|_bss_start\)$' | sort | tr '\n' ' ')
+exported=$(nm -D --defined-only "$build/efrit-mcp-module.so" | awk '{ print $NF }' | grep -v -e '^__odr_asan' -e '^_\(init\|fini\|edata\|end\|_bss_start\)$' | sort | tr '\n' ' ')
 if [ "$exported" != "emacs_module_init plugin_is_GPL_compatible " ]; then
 	echo "$build/efrit-mcp-module.so exports: $exported"
 	bad=1

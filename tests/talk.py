@@ -30,7 +30,7 @@ One line is one step; a line that begins with a space goes on from the one befor
   stderr "~REGEX"                                the bridge has said so on stderr
   log NAME "~REGEX"                              that Emacs has said so
   file PATH exists|missing|mode 0700             $XDG, $HOME, $TMP are the test's own
-  folder PATH MODE | chown UID PATH | write PATH "TEXT"
+  folder PATH MODE (or a file that is there) | chown UID PATH | write PATH "TEXT"
   stale NAME                                     a socket under that name nobody listens on
   fake NAME silent|"BYTES" [closes]              one that is listened on; after the first bytes it says these
   type NAME "KEYS" | screen NAME "~REGEX"        a terminal Emacs
@@ -195,7 +195,8 @@ class Talk:
         self.home = os.path.join(self.folder, "home")
         for folder in (self.xdg, self.home):
             os.mkdir(folder, 0o700)
-        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.xdg, EFRIT_MCP_FOLDERS=self.xdg + "/efrit", HOME=self.home, TMPDIR=self.folder, LC_ALL="C.UTF-8")
+        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.xdg, EFRIT_MCP_FOLDERS=self.xdg + "/efrit", HOME=self.home, TMPDIR=self.folder, LC_ALL="C.UTF-8",
+                        EFRIT_MCP_EMACS=os.environ.get("EMACS", "emacs"), XDG_CONFIG_HOME=self.home + "/.config")
         for name in ("DISPLAY", "WAYLAND_DISPLAY", "INSIDE_EMACS", "EFRIT_MCP_INSTANCE"):
             self.env.pop(name, None)
         self.programs = {}
@@ -542,7 +543,8 @@ class Talk:
 
     def do_folder(self, rest):
         path, mode = rest.rsplit(None, 1)
-        os.makedirs(path, exist_ok=True)
+        if not os.path.exists(path):
+            os.makedirs(path)
         os.chmod(path, int(mode, 8))
 
     def do_chown(self, rest):
@@ -638,7 +640,18 @@ class Talk:
             log = program.log.decode("utf-8", "backslashreplace")
             print(f"--- {program.name} ({state}) said besides\n{log[-4 * SHOWN:]}")
 
+    def let_end(self, program):
+        """A bridge with a sanitizer looks for leaks when it ends by itself."""
+        os.killpg(program.process.pid, signal.SIGCONT)
+        program.process.stdin.close()
+        deadline = time.monotonic() + 10
+        while program.alive() and time.monotonic() < deadline:
+            self.turn(0.02)
+
     def clean(self):
+        for program in self.programs.values():
+            if os.environ.get("SAN") and isinstance(program, Bridge) and program.alive():
+                self.let_end(program)
         for program in self.programs.values():
             program.end()
         for s, _ in self.sockets + self.clients:

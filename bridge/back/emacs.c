@@ -1,11 +1,8 @@
 /* emacs.c - see emacs.h */
-#include "back/emacs.h"
-#include "back/plug.h"
+#include "back/emacs_impl.h"
 #include "log.h"
-#include "mcp/result.h"
 #include "mcp/text.h"
 #include "os.h"
-#include "wire/wire.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,34 +14,7 @@ _Static_assert((int)PRIORITY_BATCH == (int)WIRE_BATCH && (int)PRIORITIES == (int
 _Static_assert((int)REQUEST_TOOL_MAX == (int)WIRE_TOOL_MAX && (int)REQUEST_CLIENT_MAX == (int)WIRE_CLIENT_MAX, "one length of names");
 _Static_assert((int)WORKER_NAME_MAX == (int)RUNTIME_NAME_MAX, "one length of instance names");
 
-enum {
-	UNSENT_MAX = 4 * 1024 * 1024,  /* bytes Emacs has not read yet at which no more calls are sent */
-	ANSWER_MAX = 8 * 1024 * 1024,  /* bytes of an answer that is no RESULT */
-};
-
-struct emacs {
-	struct worker worker;
-	struct ev_loop *loop;          /* borrowed */
-	const struct config *config;   /* borrowed */
-	char (*folders)[RUNTIME_PATH_MAX]; /* borrowed */
-	unsigned seen;                 /* folders that hold its socket */
-	int folder;                    /* the one it is connected in */
-	bool better;                   /* its name has appeared in a folder that comes first */
-	struct plug plug;
-	TAILQ_HEAD(, ask) asks;        /* ask::of_worker; borrowed */
-	uint64_t numbers;              /* of asks: odd; calls have even ones */
-	ev_timer hello;                /* it must have answered the greeting by then */
-	ev_timer tick;                 /* runs while calls fly */
-	ev_timer retry;
-	double pause;                  /* seconds until the next try */
-	double heard;                  /* os_now of its last byte */
-	double ticked;                 /* and of our last look */
-	bool refused_us;               /* it said GOODBYE with a reason that will not pass by itself */
-	bool news;                     /* the folder changed since we connected: somebody else may listen now */
-	bool ending;                   /* frames that are still in the buffer mean nothing */
-	char parting[WORKER_WHY_MAX];  /* what GOODBYE, or our distrust, said */
-	char logged[WORKER_WHY_MAX];   /* the last complaint: a retry does not repeat it */
-};
+enum { UNSENT_MAX = 4 * 1024 * 1024 }; /* bytes Emacs has not read yet at which no more calls are sent */
 
 static void connect_now(struct emacs *e);
 
@@ -53,13 +23,7 @@ static struct emacs *of(struct worker *w)
 	return (struct emacs *)(void *)w; /* worker is the first member */
 }
 
-/* Calls and questions share the wire's ids. */
-static uint64_t wire_id(const struct request *r)
-{
-	return r->number * 2;
-}
-
-static void send_frame(struct emacs *e, enum wire_type type, uint64_t id, const char *data, size_t len)
+void emacs_send_frame(struct emacs *e, enum wire_type type, uint64_t id, const char *data, size_t len)
 {
 	if (e->plug.fd < 0)
 		return;
@@ -70,7 +34,7 @@ static void send_frame(struct emacs *e, enum wire_type type, uint64_t id, const 
 
 /* --- coming and going --- */
 
-static void complain(struct emacs *e, const char *why)
+void emacs_complain(struct emacs *e, const char *why)
 {
 	if (strcmp(e->logged, why) != 0)
 		log_warning("%s: %s", e->worker.name, why);
@@ -132,13 +96,13 @@ static void on_plug_end(struct plug *plug, const char *why)
 	lose(e, why);
 }
 
-static void distrust(struct worker *w, const char *why)
+void emacs_distrust(struct worker *w, const char *why)
 {
 	struct emacs *e = of(w);
 	if (e->ending)
 		return;
 	snprintf(e->parting, sizeof e->parting, "it broke the contract of the wire (%s)", why);
-	complain(e, e->parting);
+	emacs_complain(e, e->parting);
 	e->ending = true;
 	if (e->plug.fd >= 0)
 		plug_end(&e->plug, e->parting);
@@ -172,7 +136,7 @@ static void greet(struct emacs *e)
 	if (!runtime_peer(e->plug.fd, &uid, &e->worker.pid) || uid != geteuid()) {
 		char why[WORKER_WHY_MAX];
 		snprintf(why, sizeof why, "its socket is served by another user (%ld) and not by you: it is not used", (long)uid);
-		complain(e, why);
+		emacs_complain(e, why);
 		plug_close(&e->plug);
 		service_set_state(&e->worker, WORKER_GONE, why);
 		retry_later(e);
@@ -180,7 +144,7 @@ static void greet(struct emacs *e)
 	}
 	struct buf hello = {0};
 	text_format(&hello, "{\"version\":\"" EFRIT_MCP_VERSION "\",\"pid\":%ld,\"client\":\"efrit-bridge\"}", (long)getpid());
-	send_frame(e, WIRE_HELLO, 0, buf_data(&hello), buf_len(&hello));
+	emacs_send_frame(e, WIRE_HELLO, 0, buf_data(&hello), buf_len(&hello));
 	buf_finish(&hello);
 	ev_timer_set(&e->hello, (double)e->config->hello_timeout / 1000, 0.);
 	ev_timer_start(e->loop, &e->hello);
@@ -223,14 +187,14 @@ static void connect_now(struct emacs *e)
 	case PLUG_ERROR:
 		e->worker.listed = true;
 		service_set_state(&e->worker, WORKER_GONE, error);
-		complain(e, error);
+		emacs_complain(e, error);
 		break;
 	}
 	retry_later(e);
 }
 
 /* The first folder wins, also when its Emacs started later; but not in the middle of a call. */
-static void move(struct emacs *e)
+void emacs_move(struct emacs *e)
 {
 	if (!e->better || e->worker.flying_count || !TAILQ_EMPTY(&e->asks))
 		return;
@@ -249,7 +213,7 @@ void emacs_seen(struct worker *w, unsigned folders)
 	e->news = folders != 0;
 	if (e->plug.fd >= 0) {
 		e->better |= earlier != 0;
-		move(e);
+		emacs_move(e);
 		return;
 	}
 	if (folders)
@@ -262,196 +226,6 @@ bool emacs_evictable(const struct worker *w)
 {
 	const struct emacs *e = (const struct emacs *)(const void *)w;
 	return !w->listed && e->plug.fd < 0 && !w->flying_count && !w->waiting_count && TAILQ_EMPTY(&e->asks);
-}
-
-/* --- what Emacs says --- */
-
-static void put_question(struct emacs *e, const struct ask *ask)
-{
-	static const enum wire_type types[] = {
-		[ASK_STATUS] = WIRE_STATUS, [ASK_INTERRUPT] = WIRE_INTERRUPT, [ASK_CATALOGUE] = WIRE_CATALOGUE};
-	send_frame(e, types[ask->kind], ask->number, buf_data(&ask->question), buf_len(&ask->question));
-}
-
-static void keep_hash(struct emacs *e, const json_t *message)
-{
-	const char *hash = json_string_value(json_object_get(message, "catalogue"));
-	snprintf(e->worker.hash, sizeof e->worker.hash, "%s", hash ? hash : "");
-	if (*e->worker.hash)
-		e->worker.on_hash(&e->worker);
-}
-
-static void on_welcome(struct emacs *e, const json_t *message)
-{
-	json_t *pid = json_object_get(message, "pid");
-	const char *version = json_string_value(json_object_get(message, "version"));
-	if (e->worker.linked)
-		return;
-	if (json_is_integer(pid) && !e->worker.pid)
-		e->worker.pid = (pid_t)json_integer_value(pid);
-	if (version && strcmp(version, EFRIT_MCP_VERSION) != 0) {
-		char why[WORKER_WHY_MAX];
-		snprintf(why, sizeof why, "it runs efrit-mcp %.32s and this bridge is " EFRIT_MCP_VERSION ": restart Emacs after an upgrade", version);
-		complain(e, why);
-	}
-	ev_timer_stop(e->loop, &e->hello);
-	e->pause = 1;
-	e->worker.linked = true;
-	service_set_state(&e->worker, WORKER_READY, "");
-	struct ask *ask;
-	TAILQ_FOREACH(ask, &e->asks, of_worker)
-		put_question(e, ask);
-	keep_hash(e, message);
-	e->worker.on_room(&e->worker);
-}
-
-static void on_goodbye(struct emacs *e, const json_t *message)
-{
-	const char *code = json_string_value(json_object_get(message, "code"));
-	const char *text = json_string_value(json_object_get(message, "message"));
-	snprintf(e->parting, sizeof e->parting, "%s", text ? text : code ? code : "it said goodbye");
-	e->refused_us = code && strcmp(code, "exit") != 0;
-	if (e->refused_us)
-		complain(e, e->parting);
-}
-
-static struct request *call_of(struct emacs *e, uint64_t id)
-{
-	struct request *r;
-	TAILQ_FOREACH(r, &e->worker.flying, of_worker)
-		if (wire_id(r) == id)
-			return r;
-	return NULL;
-}
-
-static const char *take_result(struct emacs *e, const struct wire_frame *f)
-{
-	struct request *r = call_of(e, f->id);
-	bool last = !(f->flags & WIRE_MORE);
-	if (!r)
-		return "a result nobody asked for";
-	if (f->len && memchr(f->data, '\n', f->len))
-		return "a result that is not on one line";
-	if (!r->received && (f->len < 3 || f->data[0] != '{' || f->data[1] != '"'))
-		return "a result that is no JSON object";
-	r->received += f->len;
-	if (r->received > WIRE_RESULT_MAX)
-		return "a result over the limit";
-	if (!r->settled)
-		text_add(&r->reply, f->data, f->len);
-	e->worker.on_reply(&e->worker, r, last);
-	return NULL;
-}
-
-static const char *take_refusal(struct emacs *e, const struct wire_frame *f)
-{
-	struct request *r = call_of(e, f->id);
-	if (!r)
-		return "a refusal of what nobody asked";
-	json_t *m = json_loadb(f->data, f->len, JSON_REJECT_DUPLICATES, NULL);
-	const char *code = json_string_value(json_object_get(m, "code"));
-	const char *text = json_string_value(json_object_get(m, "message"));
-	json_t *retry = json_object_get(m, "retry_ms");
-	json_t *about = json_pack("{s:s,s:b}", "instance_id", e->worker.name, "may_have_run", 0);
-	if (json_is_number(retry))
-		json_object_set_new(about, "retry_after", json_real(json_number_value(retry) / 1000));
-	if (!r->settled)
-		result_error(r, code ? code : "refused", about, "%s", text ? text : "Emacs refused the call");
-	else
-		json_decref(about);
-	json_decref(m);
-	e->worker.on_refused(&e->worker, r);
-	return NULL;
-}
-
-static const char *take_answer(struct emacs *e, const struct wire_frame *f)
-{
-	struct ask *ask;
-	TAILQ_FOREACH(ask, &e->asks, of_worker)
-		if (ask->number == f->id)
-			break;
-	if (!ask)
-		return NULL; /* asked long ago and given up */
-	text_add(&ask->answer, f->data, f->len);
-	if (buf_len(&ask->answer) > ANSWER_MAX)
-		return "an answer over the limit";
-	if (f->flags & WIRE_MORE)
-		return NULL;
-	e->worker.ops->drop(&e->worker, ask);
-	ask->on_answer(ask, buf_data(&ask->answer), buf_len(&ask->answer));
-	return NULL;
-}
-
-static const char *take_message(struct emacs *e, const struct wire_frame *f)
-{
-	json_t *m = json_loadb(f->data, f->len, JSON_REJECT_DUPLICATES, NULL);
-	if (f->type == WIRE_WELCOME)
-		on_welcome(e, m);
-	else if (f->type == WIRE_CHANGED)
-		keep_hash(e, m);
-	else
-		on_goodbye(e, m);
-	json_decref(m);
-	return NULL;
-}
-
-/* NULL, or what is wrong with the frame. */
-static const char *take_frame(struct emacs *e, const struct wire_frame *f)
-{
-	if (!e->worker.linked && f->type != WIRE_WELCOME && f->type != WIRE_GOODBYE)
-		return "its first frame is no welcome";
-	switch (f->type) {
-	case WIRE_WELCOME:
-	case WIRE_CHANGED:
-	case WIRE_GOODBYE:
-		return take_message(e, f);
-	case WIRE_PONG:
-		return NULL;
-	case WIRE_RESULT:
-		return take_result(e, f);
-	case WIRE_REFUSED:
-		return take_refusal(e, f);
-	case WIRE_STATE:
-	case WIRE_INTERRUPTED:
-	case WIRE_TOOLS:
-		return take_answer(e, f);
-	default:
-		return "a frame of an unknown type";
-	}
-}
-
-static void on_plug_bytes(struct plug *plug)
-{
-	struct emacs *e = (struct emacs *)(void *)((char *)plug - offsetof(struct emacs, plug));
-	struct wire_frame frame;
-	const char *why;
-	e->heard = os_now();
-	if (e->worker.linked && e->worker.state == WORKER_BLOCKED)
-		service_set_state(&e->worker, WORKER_READY, "");
-	while (!e->ending) {
-		switch (wire_take(&plug->in, &frame, &why)) {
-		case WIRE_TAKE_NONE:
-			move(e); /* nothing of plug->in may be touched after it */
-			return;
-		case WIRE_TAKE_BAD:
-			distrust(&e->worker, why);
-			return;
-		case WIRE_TAKE_FRAME:
-			why = take_frame(e, &frame);
-			wire_eat(&plug->in, &frame);
-			if (why)
-				distrust(&e->worker, why);
-		}
-	}
-}
-
-static void on_plug_sent(struct plug *plug)
-{
-	struct emacs *e = (struct emacs *)(void *)((char *)plug - offsetof(struct emacs, plug));
-	if (!e->worker.clogged)
-		return;
-	e->worker.clogged = false;
-	e->worker.on_room(&e->worker);
 }
 
 /* --- what is asked of it --- */
@@ -472,7 +246,7 @@ static void on_tick(EV_P_ ev_timer *timer, int revents)
 		e->heard = now;
 	e->ticked = now;
 	if (buf_len(&e->plug.out) < WIRE_BLOCK)
-		send_frame(e, WIRE_PING, ++e->numbers * 2 + 1, NULL, 0);
+		emacs_send_frame(e, WIRE_PING, ++e->numbers * 2 + 1, NULL, 0);
 	if (now - e->heard < (double)e->config->silence / 1000)
 		return;
 	service_explain(&e->worker, why);
@@ -500,7 +274,7 @@ static void call(struct worker *w, struct request *r)
 		.arguments = buf_data(&r->arguments),
 		.arguments_len = buf_len(&r->arguments),
 	};
-	if (!wire_put_call(&e->plug.out, wire_id(r), &c))
+	if (!wire_put_call(&e->plug.out, emacs_wire_id(r), &c))
 		log_no_memory(); /* its size was checked when it was taken in */
 	plug_wake(&e->plug);
 	r->sent = os_now();
@@ -513,14 +287,14 @@ static void call(struct worker *w, struct request *r)
 
 static void cancel(struct worker *w, struct request *r, const char *reason)
 {
-	send_frame(of(w), WIRE_CANCEL, wire_id(r), reason, strlen(reason));
+	emacs_send_frame(of(w), WIRE_CANCEL, emacs_wire_id(r), reason, strlen(reason));
 }
 
 static void credit(struct worker *w, struct request *r, size_t bytes)
 {
 	char amount[4];
 	wire_store_u32(amount, (uint32_t)bytes);
-	send_frame(of(w), WIRE_CREDIT, wire_id(r), amount, sizeof amount);
+	emacs_send_frame(of(w), WIRE_CREDIT, emacs_wire_id(r), amount, sizeof amount);
 }
 
 static void on_ask_late(EV_P_ ev_timer *timer, int revents)
@@ -544,7 +318,7 @@ static void ask_it(struct worker *w, struct ask *ask, const char *payload, doubl
 	if (payload)
 		text_put(&ask->question, payload);
 	if (w->linked)
-		put_question(e, ask);
+		dialogue_put_question(e, ask);
 }
 
 static void drop(struct worker *w, struct ask *ask)
@@ -569,7 +343,7 @@ static void destroy(struct worker *w)
 }
 
 static const struct worker_ops ops = {
-	.call = call, .cancel = cancel, .credit = credit, .ask = ask_it, .drop = drop, .distrust = distrust, .destroy = destroy};
+	.call = call, .cancel = cancel, .credit = credit, .ask = ask_it, .drop = drop, .distrust = emacs_distrust, .destroy = destroy};
 
 struct worker *emacs_create(struct ev_loop *loop, const struct config *config, struct service *service, const char *name,
 			    char (*folders)[RUNTIME_PATH_MAX])
@@ -586,9 +360,9 @@ struct worker *emacs_create(struct ev_loop *loop, const struct config *config, s
 	snprintf(e->worker.name, sizeof e->worker.name, "%s", name);
 	TAILQ_INIT(&e->asks);
 	plug_init(&e->plug, loop);
-	e->plug.on_bytes = on_plug_bytes;
+	e->plug.on_bytes = dialogue_on_bytes;
 	e->plug.on_end = on_plug_end;
-	e->plug.on_sent = on_plug_sent;
+	e->plug.on_sent = dialogue_on_sent;
 	ev_timer_init(&e->hello, on_hello_late, 0., 0.);
 	ev_timer_init(&e->tick, on_tick, 0., (double)config->ping_interval / 1000);
 	ev_timer_init(&e->retry, on_retry, 0., 0.);

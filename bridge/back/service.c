@@ -4,10 +4,13 @@
 #include "mcp/closer.h"
 #include "mcp/result.h"
 #include "os.h"
+#include "wire/runtime.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+_Static_assert((int)SERVICE_HOME_MAX == (int)RUNTIME_PATH_MAX && (int)WORKER_WHY_MAX == (int)RUNTIME_ERROR, "one length of paths and sentences");
 
 enum { WINDOW = 256 * 1024, PIECE = 64 * 1024 }; /* bytes a worker may send ahead; worth a grant */
 
@@ -16,6 +19,8 @@ struct service {
 	TAILQ_HEAD(, worker) workers; /* worker::of_service; owned */
 	void (*on_hash)(void *data, struct worker *);
 	void *data;
+	void (*on_state)(void *data, struct worker *);
+	void *state_data;
 	char *places, *trouble; /* owned */
 };
 
@@ -55,6 +60,12 @@ void service_on_hash(struct service *s, void (*on_hash)(void *data, struct worke
 {
 	s->on_hash = on_hash;
 	s->data = data;
+}
+
+void service_on_state(struct service *s, void (*on_state)(void *data, struct worker *), void *data)
+{
+	s->on_state = on_state;
+	s->state_data = data;
 }
 
 static json_t *about(const struct worker *w, bool may_have_run)
@@ -332,15 +343,19 @@ void service_explain(const struct worker *w, char why[WORKER_WHY_MAX])
 
 void service_set_state(struct worker *w, enum worker_state state, const char *why)
 {
-	if (w->state != state || strcmp(w->why, why) != 0)
+	bool changed = w->state != state;
+	if (changed || strcmp(w->why, why) != 0)
 		log_info("%s: %s%s%s", w->name, service_state_word(state), *why ? ": " : "", why);
 	w->state = state;
-	snprintf(w->why, sizeof w->why, "%s", why);
+	if (why != w->why) /* who keeps the reason passes it */
+		snprintf(w->why, sizeof w->why, "%s", why);
 	if (state == WORKER_BLOCKED && !w->linked) {
 		char sentence[WORKER_WHY_MAX + WORKER_NAME_MAX + 64];
 		snprintf(sentence, sizeof sentence, "the Emacs \"%s\" does not answer: %s", w->name, why);
 		fail_waiting(w, "not_responding", sentence);
 	}
+	if (changed && w->service->on_state)
+		w->service->on_state(w->service->state_data, w);
 }
 
 void service_set_places(struct service *s, const char *places, const char *trouble)
@@ -359,4 +374,14 @@ const char *service_places(const struct service *s)
 const char *service_trouble(const struct service *s)
 {
 	return s->trouble;
+}
+
+bool service_name_valid(const char *name)
+{
+	return runtime_name_valid(name);
+}
+
+bool service_home(char folder[SERVICE_HOME_MAX], char error[WORKER_WHY_MAX])
+{
+	return runtime_make_folder(folder, error);
 }

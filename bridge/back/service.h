@@ -9,11 +9,16 @@
 
 struct service;
 
+enum { SERVICE_HOME_MAX = 108 };
+
 struct service *service_create(const struct config *config); /* config: borrowed, outlives us */
 void service_destroy(struct service *); /* its requests must be settled before */
 
 /* Called whenever a worker tells the hash of its catalogue. */
 void service_on_hash(struct service *, void (*on_hash)(void *data, struct worker *), void *data);
+
+/* Called whenever a worker's state is another one. */
+void service_on_state(struct service *, void (*on_state)(void *data, struct worker *), void *data);
 
 void service_add(struct service *, struct worker *); /* takes it over; its ops->destroy ends it */
 void service_remove(struct worker *);                /* destroys it; it must have no calls */
@@ -37,5 +42,9 @@ void service_give_up(struct worker *, struct request *, const char *code, const 
 void service_set_places(struct service *, const char *places, const char *trouble);
 const char *service_places(const struct service *);
 const char *service_trouble(const struct service *);
+
+/* For those who start an instance: may it have that name, and where will its socket be? */
+bool service_name_valid(const char *name);
+bool service_home(char folder[SERVICE_HOME_MAX], char error[WORKER_WHY_MAX]) __attribute__((warn_unused_result));
 
 #endif

@@ -242,6 +242,15 @@ static struct toolset *set_of(const struct catalogue *c, const char *hash)
 	return NULL;
 }
 
+bool catalogue_asks(const struct catalogue *c)
+{
+	const struct toolset *set;
+	TAILQ_FOREACH(set, &c->sets, link)
+		if (set->ask.worker)
+			return true;
+	return false;
+}
+
 bool catalogue_has(const struct catalogue *c, const struct worker *w, const struct tool *t)
 {
 	const struct toolset *set = set_of(c, w->hash);

@@ -264,6 +264,7 @@ struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *conf
 	ev_prepare_init(&p->reaper, on_reaper);
 	p->reaper.data = p;
 	p->catalogue = catalogue_create(loop, config, service, on_tools_changed, p);
+	p->starter = starter_create(p);
 	return p;
 }
 
@@ -273,6 +274,7 @@ void pipeline_destroy(struct pipeline *p)
 		return;
 	reap(p);
 	ev_prepare_stop(p->loop, &p->reaper);
+	starter_destroy(p->starter);
 	catalogue_destroy(p->catalogue);
 	free(p);
 }
@@ -300,6 +302,17 @@ bool pipeline_busy(const struct session *s)
 		if (!r->listens)
 			return true;
 	return false;
+}
+
+bool pipeline_ready(const struct pipeline *p, const char *tool)
+{
+	const struct tool *t = catalogue_find(p->catalogue, tool);
+	if (t && t->builtin)
+		return true;
+	for (struct worker *w = service_first(p->service); w; w = service_next(w))
+		if (w->listed && w->state == WORKER_STARTING)
+			return false;
+	return !catalogue_asks(p->catalogue);
 }
 
 void pipeline_end_listens(struct session *s)

@@ -3,19 +3,21 @@
 #include "log.h"
 #include "mcp/result.h"
 #include "mcp/text.h"
+#include "os.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* One request that asks one or all workers. */
-struct task {
+struct questions {
+	struct task task;
 	struct request *request; /* borrowed */
-	void (*finish)(struct task *);
+	void (*finish)(struct questions *);
 	size_t count, pending;
 	struct item {
 		struct ask ask;
-		struct task *task;     /* borrowed */
+		struct questions *task;     /* borrowed */
 		struct worker *worker; /* borrowed; it may leave the service once it was answered */
 		char name[WORKER_NAME_MAX + 1];
 		struct buf answer;
@@ -23,35 +25,50 @@ struct task {
 	} items[];
 };
 
-static struct task *create(struct request *r, size_t count, void (*finish)(struct task *))
+static void drop(struct task *task)
 {
-	struct task *t = calloc(1, sizeof *t + count * sizeof t->items[0]);
-	if (!t)
-		log_no_memory();
-	t->request = r;
-	t->finish = finish;
-	t->count = count;
-	r->task = t;
-	return t;
-}
-
-void self_drop(struct request *r)
-{
-	for (size_t i = 0; r->task && i < r->task->count; i++) {
-		struct ask *ask = &r->task->items[i].ask;
+	struct questions *t = (struct questions *)(void *)task;
+	for (size_t i = 0; i < t->count; i++) {
+		struct ask *ask = &t->items[i].ask;
 		if (ask->worker)
 			ask->worker->ops->drop(ask->worker, ask);
 	}
 }
 
-void self_destroy(struct task *t)
+static void destroy(struct task *task)
 {
-	for (size_t i = 0; t && i < t->count; i++) {
+	struct questions *t = (struct questions *)(void *)task;
+	for (size_t i = 0; i < t->count; i++) {
 		buf_finish(&t->items[i].ask.question);
 		buf_finish(&t->items[i].ask.answer);
 		buf_finish(&t->items[i].answer);
 	}
 	free(t);
+}
+
+static struct questions *create(struct request *r, size_t count, void (*finish)(struct questions *))
+{
+	struct questions *t = calloc(1, sizeof *t + count * sizeof t->items[0]);
+	if (!t)
+		log_no_memory();
+	t->task = (struct task){drop, destroy};
+	t->request = r;
+	t->finish = finish;
+	t->count = count;
+	r->task = &t->task;
+	return t;
+}
+
+void self_drop(struct request *r)
+{
+	if (r->task)
+		r->task->drop(r->task);
+}
+
+void self_destroy(struct task *t)
+{
+	if (t)
+		t->destroy(t);
 }
 
 /* What is known of an instance that did not tell it itself: members of its state. */
@@ -60,7 +77,8 @@ static void describe(const struct worker *w, struct buf *out)
 	char why[WORKER_WHY_MAX];
 	enum worker_state state = w->listed ? w->state : WORKER_GONE;
 	snprintf(why, sizeof why, "%s", w->why);
-	if (state == WORKER_READY) { /* connected, and yet silent */
+	bool stopped = state == WORKER_STARTING && os_process_state(w->pid) == OS_PROCESS_STOPPED;
+	if (state == WORKER_READY || stopped) { /* connected, and yet silent */
 		state = WORKER_BLOCKED;
 		service_explain(w, why);
 	}
@@ -77,7 +95,7 @@ static void describe(const struct worker *w, struct buf *out)
 static void on_answer(struct ask *ask, const char *json, size_t len)
 {
 	struct item *item = ask->owner;
-	struct task *t = item->task;
+	struct questions *t = item->task;
 	if (len > 2 && json[0] == '{' && json[1] == '"' && json[len - 1] == '}')
 		item->told = true;
 	if (item->told)
@@ -92,7 +110,7 @@ static void on_answer(struct ask *ask, const char *json, size_t len)
 }
 
 /* A worker that cannot answer now is not asked: what is known of it stands. */
-static void ask(struct task *t, size_t i, struct worker *w, enum ask_kind kind, const char *question, double timeout)
+static void ask(struct questions *t, size_t i, struct worker *w, enum ask_kind kind, const char *question, double timeout)
 {
 	struct item *item = &t->items[i];
 	item->task = t;
@@ -109,7 +127,7 @@ static void ask(struct task *t, size_t i, struct worker *w, enum ask_kind kind, 
 	w->ops->ask(w, &item->ask, question, timeout);
 }
 
-static enum verdict begin(struct task *t)
+static enum verdict begin(struct questions *t)
 {
 	if (t->pending)
 		return WAIT;
@@ -120,7 +138,7 @@ static enum verdict begin(struct task *t)
 
 /* --- efrit_list_instances --- */
 
-static void finish_list(struct task *t)
+static void finish_list(struct questions *t)
 {
 	struct buf text = {0}, absence = {0};
 	const struct service *s = t->request->pipeline->service;
@@ -155,7 +173,7 @@ static enum verdict list(struct request *r, const json_t *arguments, const char 
 	(void)instance;
 	for (struct worker *w = service_first(s); w; w = service_next(w))
 		count += w->listed;
-	struct task *t = create(r, count, finish_list);
+	struct questions *t = create(r, count, finish_list);
 	for (struct worker *w = service_first(s); w; w = service_next(w))
 		if (w->listed)
 			ask(t, i++, w, ASK_STATUS, NULL, (double)r->pipeline->config->status_timeout / 1000);
@@ -164,7 +182,7 @@ static enum verdict list(struct request *r, const json_t *arguments, const char 
 
 /* --- efrit_status --- */
 
-static void finish_status(struct task *t)
+static void finish_status(struct questions *t)
 {
 	const struct buf *answer = &t->items[0].answer;
 	result_text(t->request, buf_data(answer), buf_len(answer), false);
@@ -191,14 +209,14 @@ static enum verdict status(struct request *r, const json_t *arguments, const cha
 	struct worker *w = registry_choose(r, instance, NULL);
 	if (!w)
 		return DONE;
-	struct task *t = create(r, 1, finish_status);
+	struct questions *t = create(r, 1, finish_status);
 	ask(t, 0, w, ASK_STATUS, NULL, (double)r->pipeline->config->status_timeout / 1000);
 	return begin(t);
 }
 
 /* --- efrit_interrupt, efrit_wait for idle --- */
 
-static void no_answer(struct task *t, const char *what)
+static void no_answer(struct questions *t, const char *what)
 {
 	struct worker *w = t->items[0].worker;
 	char why[WORKER_WHY_MAX];
@@ -210,7 +228,7 @@ static void no_answer(struct task *t, const char *what)
 		     "the Emacs \"%s\" did not say %s: %s", w->name, what, why);
 }
 
-static void finish_interrupt(struct task *t)
+static void finish_interrupt(struct questions *t)
 {
 	struct buf *answer = &t->items[0].answer;
 	if (!t->items[0].told) {
@@ -238,13 +256,13 @@ static enum verdict interrupt(struct request *r, const json_t *arguments, const 
 	text_put(&question, "\"client\":");
 	text_quote(&question, r->client);
 	text_put(&question, "}");
-	struct task *t = create(r, 1, finish_interrupt);
+	struct questions *t = create(r, 1, finish_interrupt);
 	ask(t, 0, w, ASK_INTERRUPT, text_string(&question), (double)r->pipeline->config->interrupt_timeout / 1000);
 	buf_finish(&question);
 	return begin(t);
 }
 
-static void finish_wait(struct task *t)
+static void finish_wait(struct questions *t)
 {
 	struct buf *answer = &t->items[0].answer;
 	if (t->items[0].told)
@@ -262,7 +280,7 @@ static enum verdict wait_idle(struct request *r, const json_t *arguments, const 
 	if (!w)
 		return DONE;
 	snprintf(question, sizeof question, "{\"until\":\"idle\",\"timeout_ms\":%lu}", (unsigned long)timeout);
-	struct task *t = create(r, 1, finish_wait);
+	struct questions *t = create(r, 1, finish_wait);
 	ask(t, 0, w, ASK_STATUS, question, (double)(timeout + r->pipeline->config->call_margin) / 1000);
 	return begin(t);
 }
@@ -278,6 +296,8 @@ bool self_call(struct request *r, const struct tool *tool, const json_t *argumen
 		{"efrit_status", NULL, status},
 		{"efrit_interrupt", NULL, interrupt},
 		{"efrit_wait", "idle", wait_idle},
+		{"efrit_start_instance", NULL, starter_start},
+		{"efrit_stop_instance", NULL, stopper_stop},
 	};
 	const char *wanted = json_string_value(json_object_get(arguments, "for"));
 	for (size_t i = 0; tool->builtin && i < sizeof tools / sizeof tools[0]; i++) {

@@ -8,6 +8,7 @@
 
 struct catalogue;
 struct service;
+struct starter;
 TAILQ_HEAD(session_list, session);
 
 struct pipeline {
@@ -15,6 +16,7 @@ struct pipeline {
 	const struct config *config;  /* borrowed */
 	struct service *service;      /* borrowed */
 	struct catalogue *catalogue;  /* owned */
+	struct starter *starter;      /* owned */
 	struct session_list sessions; /* session::of_pipeline; owned */
 	struct request_list dead;     /* request::of_session; freed when nobody is in a callback */
 	ev_prepare reaper;            /* active while dead holds something */

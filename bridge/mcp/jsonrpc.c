@@ -13,6 +13,9 @@ static const int numbers[] = {
 bool jsonrpc_parse(struct request *r)
 {
 	json_error_t error;
+	const char *nul = memchr(r->text, 0, r->text_len);
+	if (nul) /* jansson steps over one that follows a number or a word */
+		return request_fail(r, FAULT_PARSE, NULL, "not JSON: a NUL, at byte %td of the line", nul - r->text + 1);
 	r->message = json_loadb(r->text, r->text_len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
 	if (!r->message)
 		return request_fail(r, FAULT_PARSE, NULL, "not JSON: %s, at byte %d of the line", error.text, error.position);

@@ -91,6 +91,10 @@ static void test_bad_envelopes(void **state)
 	struct request *r = parse("{}\0", 3);
 	assert_int_equal(r->fault, FAULT_PARSE);
 	request_destroy(r);
+	r = parse("{\"a\":1\0}", 8); /* jansson alone would take it */
+	assert_int_equal(r->fault, FAULT_PARSE);
+	assert_says(r->reason, "byte 7");
+	request_destroy(r);
 	is_bad("{\"a\":1,\"a\":2}", FAULT_PARSE, "JSON");
 	is_bad("{\"id\":18446744073709551616}", FAULT_PARSE, "JSON");
 	is_bad("\xFF\xFE", FAULT_PARSE, "JSON");

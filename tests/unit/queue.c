@@ -674,7 +674,7 @@ static void test_rings(void **state)
 
 /* ---- both threads at once ---- */
 
-enum { ROUNDS = 20000 };
+enum { ROUNDS = 5000 };
 
 static void *lisp(void *data)
 {

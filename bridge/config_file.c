@@ -1,0 +1,122 @@
+/* config_file.c - the configuration file; see config.h. */
+#include "config.h"
+#include "log.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FILE_BYTES = 1024 * 1024 };
+
+static bool __attribute__((format(printf, 2, 3))) say(char **error, const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	if (vasprintf(error, format, ap) < 0)
+		log_no_memory();
+	va_end(ap);
+	return false;
+}
+
+char *config_place(void)
+{
+	const char *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+	char *path = NULL;
+	if (base && *base == '/')
+		say(&path, "%s/efrit-mcp/config.json", base);
+	else if (home && *home == '/')
+		say(&path, "%s/.config/efrit-mcp/config.json", home);
+	return path;
+}
+
+/* NULL with errno; the caller frees. */
+static char *read_all(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return NULL;
+	char *text = malloc(FILE_BYTES + 1);
+	if (!text)
+		log_no_memory();
+	size_t len = fread(text, 1, FILE_BYTES, file);
+	int error = ferror(file) ? errno : feof(file) || len < FILE_BYTES ? 0 : EFBIG;
+	fclose(file);
+	text[len] = 0;
+	if (!error)
+		return text;
+	free(text);
+	errno = error;
+	return NULL;
+}
+
+/* The line on which the file's object has the member KEY.  The text is known to be JSON. */
+static int line_of(const char *text, const char *key)
+{
+	size_t len = strlen(key);
+	int line = 1, depth = 0;
+	for (const char *p = text; *p; p++) {
+		if (*p == '"') {
+			const char *begin = ++p;
+			while (*p && *p != '"')
+				p += *p == '\\' && p[1] ? 2 : 1;
+			if (depth == 1 && (size_t)(p - begin) == len && memcmp(begin, key, len) == 0
+			    && p[1 + strspn(p + 1, " \t\r\n")] == ':')
+				break;
+		}
+		line += *p == '\n';
+		depth += *p == '{' || *p == '[' ? 1 : *p == '}' || *p == ']' ? -1 : 0;
+	}
+	return line;
+}
+
+static bool take(struct config *c, const char *path, const char *text, const char *key, const json_t *value, char **error)
+{
+	char number[32], *why = NULL;
+	const char *words = json_string_value(value);
+	if (json_is_integer(value)) {
+		snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		words = number;
+	}
+	if (!words)
+		say(&why, "%s must be a number or a string", key);
+	else if (config_assign(c, key, key, words, &why))
+		return true;
+	say(error, "%s, line %d: %s", path, line_of(text, key), why);
+	free(why);
+	return false;
+}
+
+static bool read_settings(struct config *c, const char *path, const char *text, char **error)
+{
+	json_error_t where;
+	const char *key;
+	json_t *value, *all = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+	if (!all)
+		return say(error, "%s, line %d: no JSON: %s", path, where.line, where.text);
+	bool good = json_is_object(all);
+	if (!good)
+		say(error, "%s must be an object of settings, for example {\"log_level\": \"info\"}", path);
+	else
+		json_object_foreach(all, key, value)
+			good = good && take(c, path, text, key, value, error);
+	json_decref(all);
+	return good;
+}
+
+bool config_file(struct config *c, const char *path, char **error)
+{
+	char *place = path ? NULL : config_place();
+	const char *from = path ? path : place;
+	char *text = from ? read_all(from) : NULL;
+	bool good = true;
+	if (text)
+		good = read_settings(c, from, text, error);
+	else if (from && (path || (errno != ENOENT && errno != ENOTDIR)))
+		good = say(error, "%s cannot be read: %s", from, strerror(errno));
+	free(text);
+	free(place);
+	return good;
+}

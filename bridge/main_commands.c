@@ -1,0 +1,266 @@
+/* main_commands.c - call, status, instances: what a tool says, printed for people. */
+#include "log.h"
+#include "main_house.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SHOWN = JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15), INPUT_MAX = 5 * 1024 * 1024 };
+
+static const char *word(const json_t *object, const char *key, const char *otherwise)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : otherwise;
+}
+
+static long number(const json_t *object, const char *key)
+{
+	return (long)json_number_value(json_object_get(object, key));
+}
+
+/* The first text of a result; NULL: none. */
+static const char *text_of(const json_t *response)
+{
+	json_t *content = json_object_get(json_object_get(response, "result"), "content");
+	return word(json_array_get(content, 0), "text", NULL);
+}
+
+enum exit_status house_status_of(const json_t *response, json_t **said)
+{
+	json_t *fault = json_object_get(response, "error");
+	const char *text = text_of(response);
+	*said = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+	if (fault)
+		return number(fault, "code") == -32602 ? EXIT_USAGE : EXIT_FAILED;
+	if (!json_is_true(json_object_get(json_object_get(response, "result"), "isError")))
+		return EXIT_GOOD;
+	return cli_status_of(word(*said, "error_code", NULL));
+}
+
+static void print_json(const json_t *value, FILE *out)
+{
+	if (json_dumpf(value, out, SHOWN) != 0)
+		log_error("the answer cannot be printed");
+	fputc('\n', out);
+}
+
+static void print_block(const json_t *block)
+{
+	const char *text = word(block, "text", NULL), *data = word(block, "data", "");
+	json_t *value = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+	if (value)
+		print_json(value, stdout);
+	else if (text)
+		printf("%s%s", text, *text && text[strlen(text) - 1] == '\n' ? "" : "\n");
+	else
+		printf("[%s %s, %zu bytes in base64; --json prints it]\n", word(block, "type", "something"),
+		       word(block, "mimeType", ""), strlen(data));
+	json_decref(value);
+}
+
+/* The output of a program ends up on paper or not at all. */
+static int flushed(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	log_error("the answer could not be written");
+	return status ? status : EXIT_FAILED;
+}
+
+static int print_response(const json_t *response, bool raw)
+{
+	json_t *said, *block, *result = json_object_get(response, "result");
+	size_t i;
+	enum exit_status status = house_status_of(response, &said);
+	json_decref(said);
+	if (raw)
+		print_json(result ? result : response, stdout);
+	else if (!result)
+		fprintf(stderr, "efrit-bridge: %s\n", word(json_object_get(response, "error"), "message", "no answer"));
+	else
+		json_array_foreach(json_object_get(result, "content"), i, block)
+			print_block(block);
+	return flushed((int)status);
+}
+
+/* --- call --- */
+
+static json_t *read_input(json_error_t *error)
+{
+	char *text = malloc(INPUT_MAX + 1);
+	if (!text)
+		log_no_memory();
+	size_t len = fread(text, 1, INPUT_MAX + 1, stdin);
+	json_t *value = len > INPUT_MAX ? NULL : json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, error);
+	if (len > INPUT_MAX)
+		snprintf(error->text, sizeof error->text, "more than %d bytes", INPUT_MAX);
+	free(text);
+	return value;
+}
+
+static json_t *read_arguments(const char *text)
+{
+	json_error_t error = {.text = ""};
+	json_t *value;
+	if (!text)
+		return json_object();
+	value = strcmp(text, "-") == 0 ? read_input(&error) : json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+	if (json_is_object(value))
+		return value;
+	if (value)
+		fprintf(stderr, "efrit-bridge: the arguments must be an object of JSON, for example '{\"content\": \"(+ 1 2)\"}'\n");
+	else
+		fprintf(stderr, "efrit-bridge: the arguments are no JSON: %s, at line %d, column %d\n", error.text, error.line,
+			error.column);
+	json_decref(value);
+	return NULL;
+}
+
+/* With --start: an Emacs of that name, or any, is there afterwards.  Else the status. */
+static int start_first(struct house *h, const struct cli *cli, const char *id)
+{
+	const char *name = id && *id ? id : *h->config->instance ? h->config->instance : NULL;
+	bool there = false;
+	if (!cli->start)
+		return EXIT_GOOD;
+	for (struct worker *w = service_first(h->service); w; w = service_next(w))
+		there |= w->listed && (!name || strcmp(w->name, name) == 0);
+	if (there)
+		return EXIT_GOOD;
+	json_t *said, *response = house_call(h, "efrit_start_instance", json_pack("{s:s}", "name", name ? name : "default"));
+	enum exit_status status = house_status_of(response, &said);
+	if (status != EXIT_GOOD)
+		print_response(response, cli->json);
+	json_decref(said);
+	json_decref(response);
+	return (int)status;
+}
+
+int command_call(struct house *h, const struct cli *cli)
+{
+	json_t *arguments = read_arguments(cli->words[1]);
+	if (!arguments)
+		return EXIT_USAGE;
+	int status = start_first(h, cli, word(arguments, "instance_id", NULL));
+	if (status != EXIT_GOOD) {
+		json_decref(arguments);
+		return status;
+	}
+	json_t *response = house_call(h, cli->words[0], arguments);
+	status = print_response(response, cli->json);
+	json_decref(response);
+	return status;
+}
+
+/* --- status, instances --- */
+
+static void print_duration(long ms)
+{
+	if (ms < 10000)
+		printf("%.1f s", (double)ms / 1000);
+	else if (ms < 600000)
+		printf("%ld s", ms / 1000);
+	else
+		printf("%ld min", ms / 60000);
+}
+
+static void print_job(const json_t *job)
+{
+	printf("  runs      #%ld %s for %s, ", number(job, "request"), word(job, "tool", "?"), word(job, "client", "?"));
+	print_duration(number(job, "for_ms"));
+	fputs(" of ", stdout);
+	print_duration(number(job, "timeout_ms"));
+	puts(json_object_get(job, "stopping") ? ", being stopped" : "");
+}
+
+static void print_state(const json_t *s)
+{
+	json_t *job = json_object_get(s, "running"), *prompt = json_object_get(s, "prompt"), *child = json_object_get(s, "child");
+	json_t *counts = json_object_get(s, "counts");
+	printf("%s is %s", word(s, "instance", "Emacs"), word(s, "state", "unknown"));
+	if (json_is_number(json_object_get(s, "for_ms"))) {
+		fputs(" for ", stdout);
+		print_duration(number(s, "for_ms"));
+	}
+	puts("");
+	if (*word(s, "why", ""))
+		printf("  why       %s\n", word(s, "why", ""));
+	if (number(s, "pid"))
+		printf("  process   %ld\n", number(s, "pid"));
+	if (*word(s, "emacs_version", ""))
+		printf("  versions  Emacs %s, efrit-mcp %s\n", word(s, "emacs_version", ""), word(s, "version", "?"));
+	if (json_is_object(job))
+		print_job(job);
+	if (json_is_object(prompt))
+		printf("  asks      %s\n", word(prompt, "text", ""));
+	if (json_is_object(child))
+		printf("  waits for process %ld, %s\n", number(child, "pid"), word(child, "command", ""));
+	if (counts)
+		printf("  calls     %ld waiting, %ld done, %ld failed, %ld stopped\n", number(s, "waiting"), number(counts, "done"),
+		       number(counts, "failed"), number(counts, "stopped"));
+}
+
+static int status_of_state(const json_t *state)
+{
+	const char *is = word(state, "state", "");
+	return strcmp(is, "gone") == 0 ? EXIT_NO_INSTANCE : strcmp(is, "blocked") == 0 ? EXIT_LATE : EXIT_GOOD;
+}
+
+int command_status(struct house *h, const struct cli *cli)
+{
+	json_t *arguments = json_object(), *said;
+	int status = start_first(h, cli, cli->words[0]);
+	if (cli->words[0])
+		json_object_set_new(arguments, "instance_id", json_string(cli->words[0]));
+	if (status != EXIT_GOOD) {
+		json_decref(arguments);
+		return status;
+	}
+	json_t *response = house_call(h, "efrit_status", arguments);
+	status = (int)house_status_of(response, &said);
+	if (status != EXIT_GOOD && !cli->json)
+		fprintf(stderr, "efrit-bridge: %s\n", word(said, "error", "no answer"));
+	else if (cli->json)
+		print_json(said, stdout);
+	else
+		print_state(said);
+	if (status == EXIT_GOOD)
+		status = status_of_state(said);
+	json_decref(said);
+	json_decref(response);
+	return flushed(status);
+}
+
+static void print_instances(const json_t *all)
+{
+	json_t *one;
+	size_t i, widest = 2;
+	json_array_foreach(all, i, one) {
+		size_t len = strlen(word(one, "id", ""));
+		widest = len > widest ? len : widest;
+	}
+	if (json_array_size(all))
+		printf("%-*s  %-10s %8s  %-8s %-8s %s\n", (int)widest, "ID", "STATE", "PID", "EMACS", "VERSION", "WHY");
+	json_array_foreach(all, i, one)
+		printf("%-*s  %-10s %8ld  %-8s %-8s %s\n", (int)widest, word(one, "id", ""), word(one, "state", ""), number(one, "pid"),
+		       word(one, "emacs_version", "-"), word(one, "version", "-"), word(one, "why", ""));
+}
+
+int command_instances(struct house *h, const struct cli *cli)
+{
+	json_t *said, *response = house_call(h, "efrit_list_instances", json_object());
+	enum exit_status status = house_status_of(response, &said);
+	json_t *all = json_object_get(said, "instances");
+	if (cli->json)
+		print_json(said, stdout);
+	else
+		print_instances(all);
+	if (!cli->json && *word(said, "why", ""))
+		fprintf(stderr, "efrit-bridge: %s\n", word(said, "why", ""));
+	if (status == EXIT_GOOD && !json_array_size(all))
+		status = EXIT_NO_INSTANCE;
+	json_decref(said);
+	json_decref(response);
+	return flushed((int)status);
+}

@@ -1,0 +1,31 @@
+/* main_house.h - all rooms of the bridge put together, and the commands that people give.
+ * main_*.c alone include it. */
+#ifndef MAIN_HOUSE_H
+#define MAIN_HOUSE_H
+
+#include "back/finder.h"
+#include "cli.h"
+#include "core/pipeline.h"
+
+struct house {
+	struct config *config; /* borrowed */
+	struct ev_loop *loop;
+	struct service *service;
+	struct pipeline *pipeline;
+	struct finder *finder;
+};
+
+bool house_init(struct house *, struct config *); /* false: said in the log */
+void house_finish(struct house *);
+
+/* Calls TOOL as an agent would and waits.  The JSON-RPC response; the caller's.  ARGUMENTS is taken. */
+json_t *house_call(struct house *, const char *tool, json_t *arguments);
+enum exit_status house_status_of(const json_t *response, json_t **said); /* *said: its text as JSON or NULL; the caller's */
+
+/* Commands: an exit status each. */
+int command_call(struct house *, const struct cli *);      /* main_commands.c */
+int command_status(struct house *, const struct cli *);
+int command_instances(struct house *, const struct cli *);
+int command_doctor(struct house *, const struct cli *);    /* main_doctor.c */
+
+#endif

@@ -1,0 +1,232 @@
+/* setup_edit.c - see setup_edit.h */
+#include "setup_edit.h"
+#include "log.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *__attribute__((format(printf, 1, 2))) compose(const char *format, ...)
+{
+	char *made;
+	va_list ap;
+	va_start(ap, format);
+	if (vasprintf(&made, format, ap) < 0)
+		log_no_memory();
+	va_end(ap);
+	return made;
+}
+
+/* --- JSON: jansson has said that the text is sound; here only places are looked for --- */
+
+static const char *skip_space(const char *p)
+{
+	return p + strspn(p, " \t\r\n");
+}
+
+static const char *skip_string(const char *p) /* at its first quote */
+{
+	for (p++; *p && *p != '"'; p++)
+		if (*p == '\\' && p[1])
+			p++;
+	return *p ? p + 1 : p;
+}
+
+static const char *skip_value(const char *p)
+{
+	int depth = 0;
+	do {
+		if (*p == '"') {
+			p = skip_string(p);
+			continue;
+		}
+		if (*p == '{' || *p == '[')
+			depth++;
+		else if (*p == '}' || *p == ']')
+			depth--;
+		else if (!depth)
+			return p + strcspn(p, ",}] \t\r\n");
+		p++;
+	} while (*p && depth);
+	return p;
+}
+
+struct place {
+	const char *value, *end;   /* of the member; NULL: there is none */
+	const char *last;          /* behind the last member, or behind the opening brace */
+	bool empty;
+};
+
+static bool is_key(const char *quoted, const char *end, const char *key)
+{
+	json_t *text = json_loadb(quoted, (size_t)(end - quoted), JSON_DECODE_ANY, NULL);
+	bool same = text && strcmp(json_string_value(text), key) == 0;
+	json_decref(text);
+	return same;
+}
+
+/* The member KEY of the object that begins at P. */
+static struct place find(const char *p, const char *key)
+{
+	struct place place = {.last = p + 1, .empty = true};
+	for (p = skip_space(p + 1); *p == '"'; p = skip_space(p)) {
+		const char *name = p, *name_end = skip_string(p);
+		const char *value = skip_space(skip_space(name_end) + 1); /* behind the colon */
+		const char *end = skip_value(value);
+		if (is_key(name, name_end, key)) {
+			place.value = value;
+			place.end = end;
+		}
+		place.last = end;
+		place.empty = false;
+		p = skip_space(end);
+		p += *p == ',';
+	}
+	return place;
+}
+
+static char *splice(const char *old, const char *from, const char *to, const char *middle)
+{
+	return compose("%.*s%s%s", (int)(from - old), old, middle, to);
+}
+
+/* DEPTH is how far the new member is indented. */
+static char *insert(const char *old, struct place where, int depth, const char *key, const char *value)
+{
+	const char *rest = skip_space(where.last);
+	char *member = compose("%s\n%*s\"%s\": %s%s%*s", where.empty ? "" : ",", depth * 2, "", key, value, where.empty ? "\n" : "",
+			       where.empty ? (depth - 1) * 2 : 0, "");
+	char *made = splice(old, where.last, where.empty ? rest : where.last, member);
+	free(member);
+	return made;
+}
+
+static bool is_ours(const char *command)
+{
+	const char *slash = command ? strrchr(command, '/') : NULL;
+	return command && strcmp(slash ? slash + 1 : command, "efrit-bridge") == 0;
+}
+
+/* Of an entry that is there only the program is replaced: who added arguments wants them. */
+static enum setup_edit replace(const char *old, struct place entry, const json_t *value, const char *name, const char *bridge,
+			       char **out)
+{
+	const char *command = json_string_value(json_object_get(value, "command"));
+	if (!is_ours(command)) {
+		*out = compose("it has a server \"%s\" that is not efrit-bridge; rename that one", name);
+		return SETUP_REFUSED;
+	}
+	if (strcmp(command, bridge) == 0)
+		return SETUP_THERE;
+	struct place place = find(entry.value, "command");
+	json_t *text = json_string(bridge);
+	char *quoted = json_dumps(text, JSON_ENCODE_ANY);
+	if (!quoted)
+		log_no_memory();
+	*out = splice(old, place.value, place.end, quoted);
+	free(quoted);
+	json_decref(text);
+	return SETUP_DONE;
+}
+
+static enum setup_edit edit(const char *old, const json_t *all, const char *key, const char *name, const char *entry,
+			    const char *bridge, char **out)
+{
+	const json_t *servers = json_object_get(all, key), *ours = json_object_get(servers, name);
+	struct place place = find(skip_space(old), key);
+	if (!json_is_object(all) || (servers && !json_is_object(servers)) || (ours && !json_is_object(ours))) {
+		*out = compose("%s is no object of JSON", !json_is_object(all) ? "the whole" : !json_is_object(servers) ? key : name);
+		return SETUP_REFUSED;
+	}
+	if (ours)
+		return replace(old, find(place.value, name), ours, name, bridge, out);
+	if (servers) {
+		*out = insert(old, find(place.value, name), 2, name, entry);
+		return SETUP_DONE;
+	}
+	char *object = compose("{\n    \"%s\": %s\n  }", name, entry);
+	*out = insert(old, place, 1, key, object);
+	free(object);
+	return SETUP_DONE;
+}
+
+enum setup_edit setup_edit_json(const char *old, const char *key, const char *name, const char *entry, const char *bridge, char **out)
+{
+	json_error_t error;
+	*out = NULL;
+	if (!*skip_space(old)) {
+		*out = compose("{\n  \"%s\": {\n    \"%s\": %s\n  }\n}\n", key, name, entry);
+		return SETUP_DONE;
+	}
+	json_t *all = json_loads(old, JSON_REJECT_DUPLICATES, &error);
+	if (!all) {
+		*out = compose("it is no JSON (%s, line %d); a file with comments must be changed by hand", error.text, error.line);
+		return SETUP_REFUSED;
+	}
+	enum setup_edit result = edit(old, all, key, name, entry, bridge, out);
+	json_decref(all);
+	return result;
+}
+
+/* --- TOML: only whether our table is there, line by line --- */
+
+/* P behind WORD, bare or quoted, and the space around it; NULL: something else is there. */
+static const char *behind(const char *p, const char *word)
+{
+	size_t len = strlen(word);
+	p += strspn(p, " \t");
+	char quote = *p == '"' || *p == '\'' ? *p++ : 0;
+	if (strncmp(p, word, len) != 0)
+		return NULL;
+	p += len;
+	if (quote && *p++ != quote)
+		return NULL;
+	if (!quote && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-", *p) && *p)
+		return NULL;
+	return p + strspn(p, " \t");
+}
+
+enum line { LINE_OTHER, LINE_OURS, LINE_INLINE };
+
+/* *section: inside [KEY]; *top: before the first header. */
+static enum line judge(const char *line, const char *key, const char *name, bool *section, bool *top)
+{
+	const char *p = line + strspn(line, " \t"), *q;
+	if (*p == '[') {
+		*top = *section = false;
+		q = behind(p + 1 + (p[1] == '['), key);
+		*section = q && *q == ']';
+		q = q && *q == '.' ? behind(q + 1, name) : NULL;
+		return q && (*q == ']' || *q == '.') ? LINE_OURS : LINE_OTHER;
+	}
+	if (*section && behind(p, name))
+		return LINE_INLINE;
+	q = *top ? behind(p, key) : NULL;
+	return q && (*q == '.' || *q == '=') ? LINE_INLINE : LINE_OTHER;
+}
+
+enum setup_edit setup_edit_toml(const char *old, const char *key, const char *name, const char *table, const char *bridge, char **out)
+{
+	bool section = false, top = true;
+	*out = NULL;
+	for (const char *line = old; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		switch (judge(line, key, name, &section, &top)) {
+		case LINE_OURS:
+			if (strstr(line, bridge))
+				return SETUP_THERE;
+			*out = compose("it has a table [%s.%s] already, with another program; change its command to %s", key, name, bridge);
+			return SETUP_REFUSED;
+		case LINE_INLINE:
+			*out = compose("it names %s in another way than by a table; add %s there by hand", key, name);
+			return SETUP_REFUSED;
+		case LINE_OTHER:
+			break;
+		}
+	}
+	size_t len = strlen(old);
+	*out = compose("%s%s%s%s", old, len && old[len - 1] != '\n' ? "\n" : "", len ? "\n" : "", table);
+	return SETUP_DONE;
+}

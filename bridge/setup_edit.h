@@ -1,0 +1,19 @@
+/* setup_edit.h - adding our server to the text of an agent's configuration, every other
+ * byte staying as it is.  Pure.  setup.c alone calls. */
+#ifndef SETUP_EDIT_H
+#define SETUP_EDIT_H
+
+enum setup_edit {
+	SETUP_DONE,    /* *out is the new text, malloc'd */
+	SETUP_THERE,   /* it is there already, as it should be */
+	SETUP_REFUSED, /* *out is a sentence, malloc'd */
+};
+
+/* OLD is "" where there is no file.  KEY holds the servers; NAME is ours; ENTRY its JSON,
+ * an object with "command": BRIDGE. */
+enum setup_edit setup_edit_json(const char *old, const char *key, const char *name, const char *entry, const char *bridge, char **out);
+
+/* TABLE is the text to append, which begins with the header [KEY.NAME]. */
+enum setup_edit setup_edit_toml(const char *old, const char *key, const char *name, const char *table, const char *bridge, char **out);
+
+#endif
