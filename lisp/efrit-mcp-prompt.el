@@ -13,6 +13,7 @@
 ;;; Code:
 
 (require 'efrit-mcp-native)
+(eval-when-compile (require 'cl-lib))
 
 (declare-function efrit-mcp--mod-set-prompt "efrit-mcp-module")
 
@@ -54,14 +55,11 @@ It reads an event to do so, which `inhibit-interaction' takes for a question."
   (let ((inhibit-interaction (and inhibit-interaction (not efrit-mcp-prompt--refuse))))
     (apply function arguments)))
 
-(defvar native-comp-enable-subr-trampolines)
-(defvar comp-enable-subr-trampolines)
 
 (defun efrit-mcp-prompt-guard ()
   "Install what makes questions fail inside jobs."
   ;; A trampoline for the one primitive would be compiled here and now, for seconds.
-  (let ((native-comp-enable-subr-trampolines nil)
-        (comp-enable-subr-trampolines nil))
+  (cl-progv '(native-comp-enable-subr-trampolines comp-enable-subr-trampolines) '(nil nil)
     (dolist (function efrit-mcp-prompt--gaps)
       (advice-add function :around #'efrit-mcp-prompt--refuse))
     (advice-add 'sit-for :around #'efrit-mcp-prompt--sit-for))

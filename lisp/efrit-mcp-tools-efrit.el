@@ -158,6 +158,12 @@ At most MAX characters of each."
     (:title "List Emacs instances" :read-only t :bridge t)
   nil)
 
+(efrit-mcp-define-tool efrit-get-queue-stats
+    "Figures of an Emacs's queue: calls pending and running now, completed and failed in the last hour, average and p95 run time in seconds, seconds since the last activity. Always answers within milliseconds."
+    ((instance-id string "Which Emacs; omit it when only one runs."))
+    (:title "Figures of the queue" :read-only t :bridge t)
+  nil)
+
 (efrit-mcp-define-tool efrit-start-instance
     "Start an Emacs of your own in the background, without a window, and wait until it can be used. It goes on when you leave; end it with efrit_stop_instance. A name in use is refused."
     ((name string "Its id: 1 to 48 of A-Z a-z 0-9 . _ -" :required t)

@@ -90,8 +90,10 @@ python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])'
 run 0 doctor; says 'note  old .*stale.*rm .*/old.sock'
 pid=$("$bridge" status main --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["pid"])')
 kill -STOP "$pid"
-run 4 status main; says "blocked.*kill -CONT $pid"
-run 1 doctor; says "FAIL  main .*stopped.*kill -CONT $pid"
+if grep -q inotify_init1 "$bridge"; then # the portable one cannot ask how a process is
+	run 4 status main; says "blocked.*kill -CONT $pid"
+	run 1 doctor; says "FAIL  main .*stopped.*kill -CONT $pid"
+fi
 run 4 --set stop_timeout=200 call efrit_stop_instance '{"instance_id":"main"}'; is 'j["error_code"] == "not_stopped"'
 kill -CONT "$pid"
 for _ in $(seq 500); do [ -d "/proc/$pid" ] || break; timeout 0.02 tail --pid="$pid" -f /dev/null; done # the signal waited for it

@@ -2,10 +2,11 @@
 # fuzz.sh [NAME [SECONDS]] - fuzzes with tests/fuzz/NAME.c, or with each in turn, SECONDS each
 # (default 60).  Starts from tests/fuzz/corpus/NAME; what it finds on the way stays in
 # build/fuzz/found/NAME, an input that breaks something in build/fuzz/broken.
-# fuzz.sh keep NAME - the smallest inputs that reach all that was reached join the corpus.
+# fuzz.sh keep NAME - some of the inputs that reach what the corpus does not join it.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-kept=60000 # bytes of one corpus
+kept=45000 # bytes of one corpus
+files=100  # and inputs that join it at once
 
 # A clang that has libFuzzer: the plain one or one with a version in its name.
 find_clang() {
@@ -23,14 +24,16 @@ find_clang() {
 	return 1
 }
 
-smallest() { # NAME: of an input that no other replaces, by size, until the corpus is full
-	local name=$1 merged size total=0 file
+keep() { # NAME
+	local name=$1 merged size total file
+	total=$(cat "tests/fuzz/corpus/$name"/* | wc -c)
 	merged=$(mktemp -d)
+	cp "tests/fuzz/corpus/$name"/* "$merged"
 	build/fuzz/bin/"$name" -merge=1 "$merged" tests/fuzz/corpus/"$name" build/fuzz/found/"$name" >"$merged.log" 2>&1 || tail -n 5 "$merged.log"
-	for file in $(ls -Sr "$merged"); do
+	for file in $(ls -S "$merged" | shuf -n $files --random-source=/dev/zero); do
 		size=$(stat -c %s "$merged/$file")
 		[ $((total += size)) -gt $kept ] && break
-		cp "$merged/$file" "tests/fuzz/corpus/$name/$file"
+		cp "$merged/$file" "tests/fuzz/corpus/$name/"
 	done
 	rm -rf "$merged" "$merged.log"
 	du -sb "tests/fuzz/corpus/$name"
@@ -54,7 +57,7 @@ want=${1:-}
 [ "$want" = keep ] && want=$2
 make --no-print-directory CC="$clang" B=build/fuzz FUZZING=1 "${want:+build/fuzz/bin/}${want:-fuzz-programs}" || exit 1
 if [ "${1:-}" = keep ]; then
-	smallest "$2"
+	keep "$2"
 	exit
 fi
 failed=0

@@ -271,6 +271,27 @@ static void finish_wait(struct questions *t)
 		no_answer(t, "whether it is idle");
 }
 
+/* --- efrit_get_queue_stats --- */
+
+static void finish_stats(struct questions *t)
+{
+	if (t->items[0].told)
+		finish_status(t);
+	else
+		no_answer(t, "its figures");
+}
+
+static enum verdict queue_stats(struct request *r, const json_t *arguments, const char *instance)
+{
+	struct worker *w = registry_choose(r, instance, NULL);
+	(void)arguments;
+	if (!w)
+		return DONE;
+	struct questions *t = create(r, 1, finish_stats);
+	ask(t, 0, w, ASK_STATUS, "{\"stats\":true}", (double)r->pipeline->config->status_timeout / 1000);
+	return begin(t);
+}
+
 static enum verdict wait_idle(struct request *r, const json_t *arguments, const char *instance)
 {
 	uint32_t timeout = r->timeout_ms ? r->timeout_ms : 30000;
@@ -296,6 +317,7 @@ bool self_call(struct request *r, const struct tool *tool, const json_t *argumen
 		{"efrit_status", NULL, status},
 		{"efrit_interrupt", NULL, interrupt},
 		{"efrit_wait", "idle", wait_idle},
+		{"efrit_get_queue_stats", NULL, queue_stats},
 		{"efrit_start_instance", NULL, starter_start},
 		{"efrit_stop_instance", NULL, stopper_stop},
 	};
