@@ -82,6 +82,7 @@ demo:
 
 check: deps
 	@tests/deps.sh test
+	@$(if $(SAN),$(MAKE) --no-print-directory CI=1 SAN= module,:)
 	@$(MAKE) --no-print-directory CI=1 all check-programs
 	@tests/run
 

@@ -82,6 +82,8 @@ Return non-nil if it is there afterwards.  What is missing is named."
 (defun efrit-mcp-native--offer ()
   "Offer to build the module; return non-nil if it was built."
   (and (not noninteractive)
+       ;; A daemon without a frame has nobody to ask: it would read from its stdin.
+       (not (equal (terminal-name) "initial_terminal"))
        (efrit-mcp-native--project)
        (y-or-n-p (format "The efrit-mcp module is not built; run `make module bridge' in %s now? "
                          (abbreviate-file-name (efrit-mcp-native--project))))

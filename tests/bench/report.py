@@ -128,12 +128,13 @@ def verdicts(f):
 
 
 def write(about, f):
-    disturbed = " **The ping-pong moved more than it should: other work disturbed this run.**" if about["spread"] > 1.5 else ""
+    disturbed = "  **Other work disturbed this run: repeat it on a quiet machine.**" if about["spread"] > 2 or about["busy"] > 0.1 else ""
     return "\n".join([
         "# What a call costs\n",
         "Written by `make bench`, never by hand.  %s.  %s.  %s.\n" % (about["date"], about["machine"], ", ".join(about["versions"])),
         "All peers are asked by one client, tests/bench/bench.c, in three rounds of which the median is shown; the run took %.0f s."
-        "  The ping-pong's p50 differed between the rounds by a factor of %.2f.%s\n" % (about["seconds"], about["spread"], disturbed),
+        "  The ping-pong's p50 differed between the rounds by a factor of %.2f;"
+        " before or after the run others used %.0f %% of the cores.%s\n" % (about["seconds"], about["spread"], 100 * about["busy"], disturbed),
         "## What is promised, and what was measured\n",
         table(["promise", "met", "measured"], [[what, "yes" if met else "**no**", figure] for what, met, figure in verdicts(f)]),
         "## One call at a time\n", sequential(f),
