@@ -124,7 +124,7 @@ static const struct setting *find(const char *name, const char **near)
 	return NULL;
 }
 
-static bool __attribute__((format(printf, 2, 3))) say(char **error, const char *format, ...)
+bool config_complain(char **error, const char *format, ...)
 {
 	va_list ap;
 	va_start(ap, format);
@@ -139,7 +139,7 @@ static bool assign(struct config *c, const struct setting *s, const char *shown,
 	if (s->is_text) {
 		char **at = text_at(c, s);
 		if (strcmp(s->name, "log_level") == 0 && !log_set_level(value))
-			return say(error, "%s is \"%s\"; it must be error, warning, info or debug", shown, value);
+			return config_complain(error, "%s is \"%s\"; it must be error, warning, info or debug", shown, value);
 		free(*at);
 		*at = copy(value);
 		return true;
@@ -148,9 +148,9 @@ static bool assign(struct config *c, const struct setting *s, const char *shown,
 	errno = 0;
 	long n = strtol(value, &end, 10);
 	if (end == value || *end || errno)
-		return say(error, "%s is \"%s\"; it must be a number of %s", shown, value, s->unit);
+		return config_complain(error, "%s is \"%s\"; it must be a number of %s", shown, value, s->unit);
 	if (n < s->least || n > s->most)
-		return say(error, "%s is %ld; it must be from %ld to %ld %s", shown, n, s->least, s->most, s->unit);
+		return config_complain(error, "%s is %ld; it must be from %ld to %ld %s", shown, n, s->least, s->most, s->unit);
 	*number_at(c, s) = n;
 	return true;
 }
@@ -213,15 +213,15 @@ bool config_assign(struct config *c, const char *name, const char *shown, const 
 	if (s)
 		return assign(c, s, shown, value, error);
 	if (near)
-		return say(error, "there is no setting \"%s\"; did you mean %s?", name, near);
-	return say(error, "there is no setting \"%s\"; --help lists them", name);
+		return config_complain(error, "there is no setting \"%s\"; did you mean %s?", name, near);
+	return config_complain(error, "there is no setting \"%s\"; --help lists them", name);
 }
 
 bool config_set(struct config *c, const char *assignment, char **error)
 {
 	const char *equals = strchr(assignment, '=');
 	if (!equals)
-		return say(error, "\"%s\" is no NAME=VALUE", assignment);
+		return config_complain(error, "\"%s\" is no NAME=VALUE", assignment);
 	char name[WORD_MAX];
 	snprintf(name, sizeof name, "%.*s", (int)(equals - assignment), assignment);
 	return config_assign(c, name, name, equals + 1, error);

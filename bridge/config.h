@@ -44,6 +44,9 @@ struct config_row {
 };
 bool config_row(size_t i, struct config_row *row); /* false: there is no I-th */
 
+/* Puts a sentence, malloc'd, into *ERROR; always false. */
+bool config_complain(char **error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* The one of the COUNT words that WORD was probably meant to be; NULL when none is near. */
 const char *config_nearest(const char *word, const char *const *words, size_t count);
 

@@ -11,24 +11,14 @@
 
 enum { FILE_BYTES = 1024 * 1024 };
 
-static bool __attribute__((format(printf, 2, 3))) say(char **error, const char *format, ...)
-{
-	va_list ap;
-	va_start(ap, format);
-	if (vasprintf(error, format, ap) < 0)
-		log_no_memory();
-	va_end(ap);
-	return false;
-}
-
 char *config_place(void)
 {
 	const char *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
 	char *path = NULL;
 	if (base && *base == '/')
-		say(&path, "%s/efrit-mcp/config.json", base);
+		config_complain(&path, "%s/efrit-mcp/config.json", base);
 	else if (home && *home == '/')
-		say(&path, "%s/.config/efrit-mcp/config.json", home);
+		config_complain(&path, "%s/.config/efrit-mcp/config.json", home);
 	return path;
 }
 
@@ -81,10 +71,10 @@ static bool take(struct config *c, const char *path, const char *text, const cha
 		words = number;
 	}
 	if (!words)
-		say(&why, "%s must be a number or a string", key);
+		config_complain(&why, "%s must be a number or a string", key);
 	else if (config_assign(c, key, key, words, &why))
 		return true;
-	say(error, "%s, line %d: %s", path, line_of(text, key), why);
+	config_complain(error, "%s, line %d: %s", path, line_of(text, key), why);
 	free(why);
 	return false;
 }
@@ -95,10 +85,10 @@ static bool read_settings(struct config *c, const char *path, const char *text, 
 	const char *key;
 	json_t *value, *all = json_loads(text, JSON_REJECT_DUPLICATES, &where);
 	if (!all)
-		return say(error, "%s, line %d: no JSON: %s", path, where.line, where.text);
+		return config_complain(error, "%s, line %d: no JSON: %s", path, where.line, where.text);
 	bool good = json_is_object(all);
 	if (!good)
-		say(error, "%s must be an object of settings, for example {\"log_level\": \"info\"}", path);
+		config_complain(error, "%s must be an object of settings, for example {\"log_level\": \"info\"}", path);
 	else
 		json_object_foreach(all, key, value)
 			good = good && take(c, path, text, key, value, error);
@@ -115,7 +105,7 @@ bool config_file(struct config *c, const char *path, char **error)
 	if (text)
 		good = read_settings(c, from, text, error);
 	else if (from && (path || (errno != ENOENT && errno != ENOTDIR)))
-		good = say(error, "%s cannot be read: %s", from, strerror(errno));
+		good = config_complain(error, "%s cannot be read: %s", from, strerror(errno));
 	free(text);
 	free(place);
 	return good;

@@ -36,17 +36,6 @@ const struct setup_host setup_hosts[] = {
 };
 const size_t setup_hosts_count = sizeof setup_hosts / sizeof setup_hosts[0];
 
-static char *__attribute__((format(printf, 1, 2))) compose(const char *format, ...)
-{
-	char *made;
-	va_list ap;
-	va_start(ap, format);
-	if (vasprintf(&made, format, ap) < 0)
-		log_no_memory();
-	va_end(ap);
-	return made;
-}
-
 static const struct setup_host *find(const char *word)
 {
 	const char *names[sizeof setup_hosts / sizeof setup_hosts[0]];
@@ -68,7 +57,7 @@ static const struct setup_host *find(const char *word)
 static char *fill(const char *format, const char *with)
 {
 	const char *at = strstr(format, "%s");
-	return at ? compose("%.*s%s%s", (int)(at - format), format, with, at + 2) : compose("%s", format);
+	return at ? setup_edit_compose("%.*s%s%s", (int)(at - format), format, with, at + 2) : setup_edit_compose("%s", format);
 }
 
 static bool plain(const char *text)
@@ -129,10 +118,10 @@ static char *place_of(const struct setup_host *host)
 	const char *home = getenv("HOME"), *codex = getenv("CODEX_HOME");
 	char folder[PATH_MAX];
 	if (host->kind == SETUP_TOML && codex && *codex == '/')
-		return compose("%s/config.toml", codex);
+		return setup_edit_compose("%s/config.toml", codex);
 	if (strncmp(host->file, "~/", 2) == 0)
-		return home && *home == '/' ? compose("%s/%s", home, host->file + 2) : NULL;
-	return getcwd(folder, sizeof folder) ? compose("%s/%s", folder, host->file) : NULL;
+		return home && *home == '/' ? setup_edit_compose("%s/%s", home, host->file + 2) : NULL;
+	return getcwd(folder, sizeof folder) ? setup_edit_compose("%s/%s", folder, host->file) : NULL;
 }
 
 /* What is added, as it looks in the file. */
@@ -142,9 +131,9 @@ static char *entry_of(const struct setup_host *host, const char *bridge)
 	if (!quoted)
 		return NULL;
 	if (host->kind == SETUP_TOML)
-		made = compose("[%s.%s]\ncommand = %s\nargs = []\n", host->key, name, quoted);
+		made = setup_edit_compose("[%s.%s]\ncommand = %s\nargs = []\n", host->key, name, quoted);
 	else
-		made = compose("{\n%s      \"command\": %s,\n      \"args\": []\n    }",
+		made = setup_edit_compose("{\n%s      \"command\": %s,\n      \"args\": []\n    }",
 			       strcmp(host->key, "servers") == 0 ? "      \"type\": \"stdio\",\n" : "", quoted);
 	free(quoted);
 	return made;

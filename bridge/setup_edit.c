@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *__attribute__((format(printf, 1, 2))) compose(const char *format, ...)
+char *setup_edit_compose(const char *format, ...)
 {
 	char *made;
 	va_list ap;
@@ -90,14 +90,14 @@ static struct place find(const char *p, const char *key)
 
 static char *splice(const char *old, const char *from, const char *to, const char *middle)
 {
-	return compose("%.*s%s%s", (int)(from - old), old, middle, to);
+	return setup_edit_compose("%.*s%s%s", (int)(from - old), old, middle, to);
 }
 
 /* DEPTH is how far the new member is indented. */
 static char *insert(const char *old, struct place where, int depth, const char *key, const char *value)
 {
 	const char *rest = skip_space(where.last);
-	char *member = compose("%s\n%*s\"%s\": %s%s%*s", where.empty ? "" : ",", depth * 2, "", key, value, where.empty ? "\n" : "",
+	char *member = setup_edit_compose("%s\n%*s\"%s\": %s%s%*s", where.empty ? "" : ",", depth * 2, "", key, value, where.empty ? "\n" : "",
 			       where.empty ? (depth - 1) * 2 : 0, "");
 	char *made = splice(old, where.last, where.empty ? rest : where.last, member);
 	free(member);
@@ -116,7 +116,7 @@ static enum setup_edit replace(const char *old, struct place entry, const json_t
 {
 	const char *command = json_string_value(json_object_get(value, "command"));
 	if (!is_ours(command)) {
-		*out = compose("it has a server \"%s\" that is not efrit-bridge; rename that one", name);
+		*out = setup_edit_compose("it has a server \"%s\" that is not efrit-bridge; rename that one", name);
 		return SETUP_REFUSED;
 	}
 	if (strcmp(command, bridge) == 0)
@@ -138,7 +138,7 @@ static enum setup_edit edit(const char *old, const json_t *all, const char *key,
 	const json_t *servers = json_object_get(all, key), *ours = json_object_get(servers, name);
 	struct place place = find(skip_space(old), key);
 	if (!json_is_object(all) || (servers && !json_is_object(servers)) || (ours && !json_is_object(ours))) {
-		*out = compose("%s is no object of JSON", !json_is_object(all) ? "the whole" : !json_is_object(servers) ? key : name);
+		*out = setup_edit_compose("%s is no object of JSON", !json_is_object(all) ? "the whole" : !json_is_object(servers) ? key : name);
 		return SETUP_REFUSED;
 	}
 	if (ours)
@@ -147,7 +147,7 @@ static enum setup_edit edit(const char *old, const json_t *all, const char *key,
 		*out = insert(old, find(place.value, name), 2, name, entry);
 		return SETUP_DONE;
 	}
-	char *object = compose("{\n    \"%s\": %s\n  }", name, entry);
+	char *object = setup_edit_compose("{\n    \"%s\": %s\n  }", name, entry);
 	*out = insert(old, place, 1, key, object);
 	free(object);
 	return SETUP_DONE;
@@ -158,12 +158,12 @@ enum setup_edit setup_edit_json(const char *old, const char *key, const char *na
 	json_error_t error;
 	*out = NULL;
 	if (!*skip_space(old)) {
-		*out = compose("{\n  \"%s\": {\n    \"%s\": %s\n  }\n}\n", key, name, entry);
+		*out = setup_edit_compose("{\n  \"%s\": {\n    \"%s\": %s\n  }\n}\n", key, name, entry);
 		return SETUP_DONE;
 	}
 	json_t *all = json_loads(old, JSON_REJECT_DUPLICATES, &error);
 	if (!all) {
-		*out = compose("it is no JSON (%s, line %d); a file with comments must be changed by hand", error.text, error.line);
+		*out = setup_edit_compose("it is no JSON (%s, line %d); a file with comments must be changed by hand", error.text, error.line);
 		return SETUP_REFUSED;
 	}
 	enum setup_edit result = edit(old, all, key, name, entry, bridge, out);
@@ -217,16 +217,16 @@ enum setup_edit setup_edit_toml(const char *old, const char *key, const char *na
 		case LINE_OURS:
 			if (strstr(line, bridge))
 				return SETUP_THERE;
-			*out = compose("it has a table [%s.%s] already, with another program; change its command to %s", key, name, bridge);
+			*out = setup_edit_compose("it has a table [%s.%s] already, with another program; change its command to %s", key, name, bridge);
 			return SETUP_REFUSED;
 		case LINE_INLINE:
-			*out = compose("it names %s in another way than by a table; add %s there by hand", key, name);
+			*out = setup_edit_compose("it names %s in another way than by a table; add %s there by hand", key, name);
 			return SETUP_REFUSED;
 		case LINE_OTHER:
 			break;
 		}
 	}
 	size_t len = strlen(old);
-	*out = compose("%s%s%s%s", old, len && old[len - 1] != '\n' ? "\n" : "", len ? "\n" : "", table);
+	*out = setup_edit_compose("%s%s%s%s", old, len && old[len - 1] != '\n' ? "\n" : "", len ? "\n" : "", table);
 	return SETUP_DONE;
 }

@@ -13,6 +13,9 @@ enum setup_edit {
  * an object with "command": BRIDGE. */
 enum setup_edit setup_edit_json(const char *old, const char *key, const char *name, const char *entry, const char *bridge, char **out);
 
+/* A string put together, malloc'd. */
+char *setup_edit_compose(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* TABLE is the text to append, which begins with the header [KEY.NAME]. */
 enum setup_edit setup_edit_toml(const char *old, const char *key, const char *name, const char *table, const char *bridge, char **out);
 

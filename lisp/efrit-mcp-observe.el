@@ -80,9 +80,6 @@
                   (change . ,(if old "text" "new"))
                   (modified . ,(if (buffer-modified-p buffer) t :false)))
                 changed))))
-    (dolist (old (plist-get before :ticks))
-      (unless (buffer-live-p (car old))
-        (setq n (1+ n))))
     (vconcat (nreverse changed))))
 
 (defun efrit-mcp-observe--killed (before)

@@ -45,11 +45,11 @@ The module calls this for what JSON has no form for."
           (setq budget (1- budget))
           (if (consp (car v))
               (push (car v) todo)
-            (setq budget (efrit-mcp-print--atom (car v) budget todo))
+            (setq budget (efrit-mcp-print--atom (car v) budget))
             (when (efrit-mcp-print--deep-p (car v))
               (push (append (efrit-mcp-print--inside (car v)) nil) todo)))
           (setq v (cdr v)))
-        (setq budget (efrit-mcp-print--atom v budget todo))
+        (setq budget (efrit-mcp-print--atom v budget))
         (when (efrit-mcp-print--deep-p v)
           (push (append (efrit-mcp-print--inside v) nil) todo))))
     budget))
@@ -65,7 +65,7 @@ The module calls this for what JSON has no form for."
         ((vectorp value) value)
         (t (let (all) (dotimes (i (length value)) (push (aref value i) all)) all))))
 
-(defun efrit-mcp-print--atom (value budget _todo)
+(defun efrit-mcp-print--atom (value budget)
   "Return BUDGET less about what the atom VALUE prints to."
   (- budget
      (cond ((stringp value) (+ 2 (length value)))

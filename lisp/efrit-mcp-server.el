@@ -81,9 +81,6 @@ It returns an alist that is added to the answer.")
 (defvar efrit-mcp-server-active-function #'ignore
   "Function called with the name of the client whose job ran, outside the job.")
 
-(defvar efrit-mcp-server-after-job-hook nil
-  "Hook run after each wake-up, outside any job.")
-
 ;;; Stopping
 
 (defun efrit-mcp-server--foreign-frame (function arguments looped)
@@ -332,7 +329,6 @@ One that nobody uses: without a handler in `special-event-map'."
                       (not (input-pending-p))))
           (setq left job))
       (when left (efrit-mcp--mod-ring)))
-    (run-hooks 'efrit-mcp-server-after-job-hook)
     (efrit-mcp-server--take-events)))
 
 (defun efrit-mcp-server--inside ()
