@@ -112,7 +112,8 @@ TAILQ_HEAD(request_list, request);
 struct outlet {
 	void (*deliver)(struct outlet *, struct request *); /* once; the front then owes pipeline_settle */
 	void (*more)(struct outlet *, struct request *);    /* a streaming reply has grown or ended */
-	void (*notify)(struct outlet *, const char *line, size_t len); /* without the newline */
+	/* A line (without the newline) besides the answers; ABOUT: of that request, or NULL: of the session. */
+	void (*notify)(struct outlet *, struct request *about, const char *line, size_t len);
 };
 
 struct request *request_create(void); /* all zero; ends the program when there is no memory */

@@ -20,7 +20,7 @@ static void on_progress(EV_P_ ev_timer *timer, int revents)
 			    r->worker ? r->worker->name : "Emacs", seconds);
 	text_put(&params, "}");
 	jsonrpc_notification(&line, "notifications/progress", text_string(&params));
-	s->outlet->notify(s->outlet, buf_data(&line), buf_len(&line));
+	s->outlet->notify(s->outlet, r, buf_data(&line), buf_len(&line));
 	buf_finish(&params);
 	buf_finish(&line);
 }

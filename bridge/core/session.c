@@ -125,11 +125,11 @@ enum verdict session_initialize(struct request *r)
 	return DONE;
 }
 
-static void notify(struct session *s, const char *method, const char *params)
+static void notify(struct session *s, struct request *about, const char *method, const char *params)
 {
 	struct buf line = {0};
 	jsonrpc_notification(&line, method, params);
-	s->outlet->notify(s->outlet, buf_data(&line), buf_len(&line));
+	s->outlet->notify(s->outlet, about, buf_data(&line), buf_len(&line));
 	buf_finish(&line);
 }
 
@@ -137,7 +137,7 @@ static void notify_listener(struct request *r, const char *method, const char *m
 {
 	struct buf params = {0};
 	text_format(&params, "{%s\"_meta\":{\"%s\":%s}}", more, era_key_subscription, r->id);
-	notify(r->session, method, text_string(&params));
+	notify(r->session, r, method, text_string(&params));
 	buf_finish(&params);
 }
 
@@ -173,7 +173,7 @@ void session_tools_changed(struct pipeline *p)
 	struct request *r;
 	TAILQ_FOREACH(s, &p->sessions, of_pipeline) {
 		if (s->initialized)
-			notify(s, method, NULL);
+			notify(s, NULL, method, NULL);
 		TAILQ_FOREACH(r, &s->unanswered, of_session)
 			if (r->listens_tools)
 				notify_listener(r, method, "");

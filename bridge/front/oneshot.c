@@ -66,8 +66,9 @@ static void on_more(struct outlet *outlet, struct request *r)
 		pump(o);
 }
 
-static void on_notify(struct outlet *outlet, const char *line, size_t len)
+static void on_notify(struct outlet *outlet, struct request *about, const char *line, size_t len)
 {
+	(void)about;
 	(void)outlet;
 	(void)line;
 	(void)len;

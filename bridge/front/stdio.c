@@ -138,8 +138,9 @@ static void on_more(struct outlet *outlet, struct request *r)
 	pump(s);
 }
 
-static void on_notify(struct outlet *outlet, const char *line, size_t len)
+static void on_notify(struct outlet *outlet, struct request *about, const char *line, size_t len)
 {
+	(void)about; /* one pipe carries everything */
 	struct stdio *s = (struct stdio *)(void *)outlet;
 	struct buf *to = s->open ? &s->behind : &s->out;
 	add(to, line, len);
