@@ -20,7 +20,7 @@ CFLAGS ?= -O2 -g
 ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule -Ibridge -MMD -MP $(WARN) $(CFLAGS) $(SANFLAGS)
 
 WIRE := buf runtime wire
-MODULE := answers child efrit-mcp-module frames history interrupt job json lisp listen peer queue queue_stop server status waiters
+MODULE := answers child efrit-mcp-module frames history interrupt job json lisp listen peer queue queue_note queue_stop server status waiters
 BRIDGE := $(filter-out bridge/main_gateway% bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/os_$(OS).c
 LISP := $(wildcard lisp/efrit-mcp*.el)
 
@@ -45,7 +45,7 @@ $(B)/efrit-mcp-module.so: $(MODULE_O)
 	$(call say,LD)$(CC) -shared $(SANFLAGS) $(LDFLAGS) -o $@.new $^ -ljansson -lev -lpthread && mv $@.new $@
 
 $(B)/efrit-bridge: $(BRIDGE_O)
-	$(call say,LD)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ -Wl,--as-needed -lev -ljansson -lpcre2-8
+	$(call say,LD)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ -Wl,--as-needed -lev -ljansson -lpcre2-8 -lsodium -lm
 
 $(B)/o/module/%.o: module/%.c
 	@mkdir -p $(@D)

@@ -24,6 +24,7 @@
 ;;; Code:
 
 (require 'efrit-mcp-native)
+(require 'efrit-mcp-client)
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-prompt)
 
@@ -216,7 +217,7 @@ themselves."
   '(efrit-mcp-server--foreign-frame efrit-mcp-server--foreign efrit-mcp-server--leave
     efrit-mcp-server--debugger efrit-mcp-server--signalled efrit-mcp-server--call
     efrit-mcp-server--marked
-    efrit-mcp-server--bound efrit-mcp-tool-call efrit-mcp-tool--apply)
+    efrit-mcp-server--bound efrit-mcp-tool-call efrit-mcp-tool--run efrit-mcp-tool--apply)
   "Functions that must be compiled for a stop to be safe.")
 
 (defun efrit-mcp-server--compiled-p (function)
@@ -262,23 +263,37 @@ One that nobody uses: without a handler in `special-event-map'."
                   ('ended result)
                   ('dropped (cons 'stopped (efrit-mcp-server--stopped-answer number 0)))
                   (_ (cons 'stopped (efrit-mcp-server--stopped-answer number took))))))
-    (if (eq outcome 'deferred)
-        (efrit-mcp--mod-defer number)
+    (pcase outcome
+     ('deferred (efrit-mcp--mod-defer number))
+     ((or 'whole 'fault 'asks)
+      (efrit-mcp--mod-reply number value
+                            (pcase outcome ('fault 3) ('asks 4) (_ (if (assq 'isError value) 1 0)))
+                            t)
+      (efrit-mcp-server--log-end number name outcome took))
+     (_
       ;; Errors, and whatever is in Efrit's shape, say which Emacs it was and how long it took.
       (when (and (consp value) (eq (car-safe (car value)) 'status))
         (setq value (append value `((instance_id . ,efrit-mcp-server-instance)
                                     (execution_time . ,(/ (fround (* took 1e6)) 1e6)) ,@seen))))
       (efrit-mcp--mod-reply number value (pcase outcome ('done 0) ('stopped 2) (_ 1)))
-      (funcall efrit-mcp-server-log-function
-               (format "request %d %s %s, %.1f ms" number name outcome (* 1000 took))))))
+      (efrit-mcp-server--log-end number name outcome took)))))
+
+(defun efrit-mcp-server--log-end (number name outcome took)
+  "Log that job NUMBER, a call of NAME, had OUTCOME and TOOK so many seconds."
+  (funcall efrit-mcp-server-log-function
+           (format "request %d %s %s, %.1f ms" number name outcome (* 1000 took))))
 
 (defun efrit-mcp-server--run (job nested)
   "Run JOB, as `efrit-mcp--mod-take' gave it; NESTED inside another one."
-  (pcase-let* ((`(,number ,tool ,client ,arguments ,timeout-ms) job)
+  (pcase-let* ((`(,number ,tool ,client ,arguments ,timeout-ms ,context) job)
                (started (float-time))
                (done nil)
                (efrit-mcp-tool-job number)
                (efrit-mcp-tool-client client)
+               (efrit-mcp-client-context context)
+               (efrit-mcp-client--used nil)
+               (efrit-mcp-client--state nil)
+               (efrit-mcp-client--credit nil)
                (efrit-mcp-tool-timeout (/ timeout-ms 1000.0))
                (deactivate-mark nil))
     (unless nested (setq efrit-mcp-prompt--aborted-by nil))
@@ -399,6 +414,7 @@ cannot be."
       (error (efrit-mcp-server--take-down doorbell)
              (signal (car err) (cdr err)))))
   (efrit-mcp-prompt-guard)
+  (efrit-mcp-client-listen)
   (add-hook 'efrit-mcp-tool-changed-hook #'efrit-mcp-server-announce)
   (add-hook 'kill-emacs-hook #'efrit-mcp-server--goodbye)
   (efrit-mcp-server-announce)
@@ -412,6 +428,7 @@ cannot be."
     (remove-hook 'kill-emacs-hook #'efrit-mcp-server--goodbye)
     (efrit-mcp--mod-stop (or why "the server in Emacs was stopped"))
     (efrit-mcp-prompt-unguard)
+    (efrit-mcp-client-deafen)
     (efrit-mcp-server--take-down efrit-mcp-server--doorbell)))
 
 (defun efrit-mcp-server--goodbye ()

@@ -158,15 +158,16 @@ static emacs_value mod_take(emacs_env *env, ptrdiff_t n, emacs_value *args, void
 	if (!job)
 		return lisp_nil(env);
 	json_t *json = json_loadb(job->arguments, job->arguments_len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-	emacs_value list[5] = {
+	emacs_value list[6] = {
 		env->make_integer(env, (intmax_t)job->number),
 		lisp_string(env, job->tool, strlen(job->tool)),
 		lisp_string(env, job->client, strlen(job->client)),
 		json_is_object(json) ? lisp_from_json(env, json) : lisp_symbol(env, ":invalid"),
 		env->make_integer(env, job->timeout_ms),
+		job->context ? lisp_string(env, job->context, job->context_len) : lisp_nil(env),
 	};
 	json_decref(json);
-	emacs_value taken = lisp_list(env, 5, list);
+	emacs_value taken = lisp_list(env, 6, list);
 	if (lisp_exited(env))
 		give_back(job->number);
 	return taken;
@@ -249,15 +250,25 @@ static bool put_result(const struct buf *text, bool failed, struct buf *out)
 	       && buf_printf(out, "}]%s}", failed ? ",\"isError\":true" : "") && buf_len(out) <= WIRE_RESULT_MAX;
 }
 
+/* VALUE is the whole result and not its text: an object with members. */
+static bool put_whole(emacs_env *env, emacs_value value, bool special, struct buf *out)
+{
+	bool lossy = false;
+	return lisp_put_json(env, value, out, &lossy) && buf_len(out) <= (special ? WIRE_SPECIAL_MAX : WIRE_RESULT_MAX)
+	       && buf_len(out) > 2 && buf_data(out)[0] == '{' && buf_data(out)[1] == '"';
+}
+
 static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
 {
 	struct buf text = {0}, result = {0};
 	uint64_t number = number_of(env, args[0]);
 	intmax_t outcome = env->extract_integer(env, args[2]);
-	(void)n, (void)data;
+	bool whole = n > 3 && env->is_not_nil(env, args[3]);
+	(void)data;
 	if (lisp_exited(env))
 		return lisp_nil(env);
-	bool ok = put_text(env, args[1], &text) && put_result(&text, outcome != JOB_DONE, &result);
+	bool ok = whole ? put_whole(env, args[1], outcome > JOB_STOPPED, &result)
+			: put_text(env, args[1], &text) && put_result(&text, outcome != JOB_DONE, &result);
 	if (!ok) {
 		static const char sorry[] = "{\"content\":[{\"type\":\"text\",\"text\":\"{\\\"status\\\":\\\"error\\\",\\\"error_code\\\":"
 					    "\\\"result_too_large\\\",\\\"error\\\":\\\"the result is over 64 MiB or has over a million parts and cannot be "
@@ -267,7 +278,21 @@ static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 		ok = buf_add(&result, sorry, sizeof sorry - 1);
 	}
 	buf_finish(&text);
-	return truth(env, queue_reply(queue, number, &result, outcome < 0 || outcome > JOB_STOPPED ? JOB_FAILED : (enum job_outcome)outcome));
+	return truth(env, queue_reply(queue, number, &result, outcome < 0 || outcome > JOB_ASKS ? JOB_FAILED : (enum job_outcome)outcome));
+}
+
+static emacs_value mod_note(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	struct buf text = {0};
+	bool lossy = false;
+	uint64_t number = env->is_not_nil(env, args[0]) ? number_of(env, args[0]) : 0;
+	(void)n, (void)data;
+	if (lisp_exited(env))
+		return lisp_nil(env);
+	bool ok = server && lisp_put_json(env, args[1], &text, &lossy) && buf_len(&text) <= WIRE_NOTE_MAX;
+	if (!ok)
+		buf_finish(&text);
+	return truth(env, ok && queue_note(queue, number, &text));
 }
 
 static emacs_value mod_json(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
@@ -416,9 +441,9 @@ static const struct {
 	{"ring", 0, 0, mod_ring, "Have the doorbell rung again, for the jobs that are left."},
 	{"heard", 0, 0, mod_heard, "Tell the thread that the doorbell was heard."},
 	{"take", 1, 1, mod_take,
-	 "Take the next job: (NUMBER TOOL CLIENT ARGUMENTS TIMEOUT-MS), or nil.\n"
+	 "Take the next job: (NUMBER TOOL CLIENT ARGUMENTS TIMEOUT-MS CONTEXT), or nil.\n"
 	 "With NESTED non-nil only one that may run inside another.  ARGUMENTS is an alist\n"
-	 "with string keys, or :invalid."},
+	 "with string keys, or :invalid.  CONTEXT is JSON text, or nil."},
 	{"begin", 1, 2, mod_begin, "Mark job NUMBER as running, NESTED or not.  nil: it is to stop already."},
 	{"end", 1, 1, mod_end, "Mark job NUMBER as ended: no signal for it arrives after this returned."},
 	{"why", 1, 1, mod_why, "Why job NUMBER is to stop: (CODE BY), or nil."},
@@ -426,9 +451,14 @@ static const struct {
 	{"stop-seen", 1, 2, mod_stop_seen, "Say that the stop of job NUMBER is acted on; or not, because of OBSTACLE."},
 	{"defer", 1, 1, mod_defer, "Job NUMBER returned without an answer, which comes later."},
 	{"alive", 1, 1, mod_alive, "Return t if somebody still waits for the answer of job NUMBER."},
-	{"reply", 3, 3, mod_reply,
-	 "Answer job NUMBER with VALUE; OUTCOME is 0 done, 1 failed, 2 stopped.\n"
-	 "A string is the text, all else is written as JSON.  nil: nobody waits for it."},
+	{"reply", 3, 4, mod_reply,
+	 "Answer job NUMBER with VALUE; OUTCOME is 0 done, 1 failed, 2 stopped,\n"
+	 "3 a fault of the protocol, 4 the client must answer something first.\n"
+	 "A string is the text, all else is written as JSON; with WHOLE non-nil VALUE is\n"
+	 "the result itself.  nil: nobody waits for it."},
+	{"note", 2, 2, mod_note,
+	 "Tell the client of job NUMBER, or with nil every bridge, VALUE as JSON.\n"
+	 "nil: it was dropped."},
 	{"json", 1, 1, mod_json, "Return VALUE as JSON text."},
 	{"parse", 1, 1, mod_parse, "Return the value of the JSON TEXT."},
 	{"set-catalogue", 3, 3, mod_set_catalogue, "Announce the tools: JSON text, HASH, vector of names that may NEST."},

@@ -26,7 +26,8 @@ enum job_stop {
 	STOP_EXIT, /* Emacs ends, or the server does */
 };
 
-enum job_outcome { JOB_DONE, JOB_FAILED, JOB_STOPPED };
+/* NOTE is no answer: a word on the way, in the line of the answers so that it stays before its own. */
+enum job_outcome { JOB_DONE, JOB_FAILED, JOB_STOPPED, JOB_FAULT, JOB_ASKS, JOB_NOTE };
 
 enum { JOB_BY_MAX = 96, JOB_OBSTACLE_MAX = 160 };
 
@@ -48,6 +49,8 @@ struct job {
 	uint32_t timeout_ms;
 	char *tool, *client, *arguments; /* owned, terminated */
 	size_t arguments_len;
+	char *context;                   /* owned, terminated; NULL: none came */
+	size_t context_len;
 	struct reply *reply;          /* owned; made with the job, so that an answer needs no memory */
 	double queued_at, started_at; /* seconds, monotonic */
 	enum job_state state;

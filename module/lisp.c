@@ -18,8 +18,8 @@ static unsigned values_left; /* of the value that is being written */
 
 /* Global references, made once. */
 static struct {
-	emacs_value nil, t, k_false, k_null, integer, floating, string, symbol, cons_type, vector;
-	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, proper_list, error;
+	emacs_value nil, t, k_false, k_null, integer, floating, string, symbol, cons_type, vector, hash_table;
+	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, proper_list, error, members;
 } sym;
 
 static bool intern(emacs_env *env, emacs_value *to, const char *name)
@@ -37,7 +37,8 @@ bool lisp_init(emacs_env *env)
 	       && intern(env, &sym.cons, "cons") && intern(env, &sym.list, "list") && intern(env, &sym.vec, "vector")
 	       && intern(env, &sym.string_bytes, "string-bytes") && intern(env, &sym.symbol_name, "symbol-name")
 	       && intern(env, &sym.clean_string, "efrit-mcp--clean-string") && intern(env, &sym.show, "efrit-mcp--show")
-	       && intern(env, &sym.proper_list, "proper-list-p") && intern(env, &sym.error, "efrit-mcp-error");
+	       && intern(env, &sym.proper_list, "proper-list-p") && intern(env, &sym.error, "efrit-mcp-error")
+	       && intern(env, &sym.hash_table, "hash-table") && intern(env, &sym.members, "efrit-mcp--members");
 }
 
 bool lisp_exited(emacs_env *env)
@@ -297,6 +298,10 @@ static bool put_value(emacs_env *env, emacs_value value, struct buf *out, bool *
 		return put_array(env, value, true, out, lossy, depth + 1);
 	if (is(env, type, sym.cons_type))
 		return put_cons(env, value, out, lossy, depth + 1);
+	if (is(env, type, sym.hash_table)) {
+		emacs_value members = call1(env, sym.members, value);
+		return env->is_not_nil(env, members) ? put_value(env, members, out, lossy, depth + 1) : buf_add(out, "{}", 2);
+	}
 	emacs_value shown = call1(env, sym.show, value);
 	return !lisp_exited(env) && put_string(env, shown, out, lossy);
 }

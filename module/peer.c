@@ -56,6 +56,13 @@ static struct sending *ready(struct peer *p)
 	return NULL;
 }
 
+static unsigned outcome_flag(enum job_outcome outcome)
+{
+	static const unsigned char flags[] = {
+		[JOB_DONE] = 0, [JOB_FAILED] = WIRE_FAILED, [JOB_STOPPED] = WIRE_FAILED, [JOB_FAULT] = WIRE_FAULT, [JOB_ASKS] = WIRE_ASKS};
+	return flags[outcome];
+}
+
 static void send_block(struct peer *p, struct sending *s)
 {
 	struct reply *r = s->reply;
@@ -63,7 +70,7 @@ static void send_block(struct peer *p, struct sending *s)
 	size_t n = left < WIRE_BLOCK ? left : WIRE_BLOCK;
 	if (n > s->allowed)
 		n = s->allowed;
-	uint8_t flags = (uint8_t)((n < left ? WIRE_MORE : 0) | (r->outcome != JOB_DONE ? WIRE_FAILED : 0));
+	uint8_t flags = (uint8_t)((n < left ? WIRE_MORE : 0) | outcome_flag(r->outcome));
 	peer_send(p, WIRE_RESULT, flags, r->id, buf_data(&r->text), n);
 	buf_eat(&r->text, n);
 	s->allowed -= n;

@@ -105,7 +105,7 @@ void queue_leave_lane(struct queue *q, struct peer_queue *pq, struct job *job)
 void queue_remove(struct queue *q, struct job *job)
 {
 	TAILQ_REMOVE(&q->jobs, job, all);
-	q->bytes -= job->arguments_len;
+	q->bytes -= job->arguments_len + job->context_len;
 }
 
 /* ---- the loop's side ---- */
@@ -132,7 +132,7 @@ static enum queue_refusal admit(struct queue *q, struct job *job)
 		return QUEUE_STOPPING;
 	if (q->paused)
 		return QUEUE_PAUSED;
-	if (q->waiting + deferred >= q->limits.total || job->arguments_len > QUEUE_BYTES_MAX - q->bytes)
+	if (q->waiting + deferred >= q->limits.total || job->arguments_len + job->context_len > QUEUE_BYTES_MAX - q->bytes)
 		return QUEUE_FULL;
 	struct peer_queue *pq = queue_peer(q, job->peer);
 	if (!pq && !(pq = make_peer(q, job->peer)))
@@ -142,7 +142,7 @@ static enum queue_refusal admit(struct queue *q, struct job *job)
 	job->number = ++q->last_number;
 	TAILQ_INSERT_TAIL(&pq->lanes[job->priority], job, lane);
 	TAILQ_INSERT_TAIL(&q->jobs, job, all);
-	q->bytes += job->arguments_len;
+	q->bytes += job->arguments_len + job->context_len;
 	pq->waiting++;
 	q->waiting++;
 	q->lanes[job->priority]++;
@@ -182,6 +182,7 @@ void queue_take_replies(struct queue *q, struct reply_list *into)
 {
 	pthread_mutex_lock(&q->lock);
 	TAILQ_CONCAT(into, &q->replies, link);
+	q->notes = 0;
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -240,7 +241,7 @@ void queue_look(struct queue *q, struct queue_view *view)
 		view->job = *q->running;
 		strncpy(view->tool, q->running->tool, sizeof view->tool - 1);
 		strncpy(view->client, q->running->client, sizeof view->client - 1);
-		view->job.tool = view->job.client = view->job.arguments = NULL; /* Lisp may free them any time */
+		view->job.tool = view->job.client = view->job.arguments = view->job.context = NULL; /* Lisp may free them any time */
 		view->job.reply = NULL;
 	}
 	struct job *job;
@@ -410,10 +411,10 @@ static bool settle(struct queue *q, struct job *job, struct buf *text, enum job_
 {
 	bool wanted = !job->answered;
 	double now = queue_now();
-	history_add(&q->history, now, job->started_at ? now - job->started_at : 0, outcome != JOB_DONE);
+	history_add(&q->history, now, job->started_at ? now - job->started_at : 0, outcome != JOB_DONE && outcome != JOB_ASKS);
 	struct reply *reply = job_reply(job, text, outcome);
 	if (wanted) {
-		*(outcome == JOB_STOPPED ? &q->counts.stopped : outcome == JOB_FAILED ? &q->counts.failed : &q->counts.done) += 1;
+		*(outcome == JOB_STOPPED ? &q->counts.stopped : outcome == JOB_FAILED || outcome == JOB_FAULT ? &q->counts.failed : &q->counts.done) += 1;
 	} else {
 		reply->peer = 0;
 		buf_finish(&reply->text);

@@ -31,6 +31,7 @@ header_from stdio.h libc6-dev
 header_from ev.h libev-dev
 header_from jansson.h libjansson-dev
 header_from pcre2.h libpcre2-dev
+header_from sodium.h libsodium-dev
 emacs_is_new_enough || want+=(emacs-nox)
 [ "$level" != build ] && command_from python3 python3
 if [ "$level" = test ]; then

@@ -3,6 +3,7 @@
 #ifndef SESSION_H
 #define SESSION_H
 
+#include "core/offers.h"
 #include "core/stage.h"
 
 struct session {
@@ -16,6 +17,12 @@ struct session {
 	bool closing;
 	enum version version;
 	char client[REQUEST_CLIENT_MAX + 1];
+	char principal[REQUEST_CLIENT_MAX + 1]; /* who it is, as far as it was proved */
+	json_t *capabilities; /* owned; of initialize */
+	json_t *subscribed;   /* owned; URIs as the keys of an object, or NULL */
+	int log_level;        /* of a legacy session; what is below it is not told */
+	bool log_set;         /* the client chose it */
+	TAILQ_HEAD(, question) questions; /* core/asking.c: what it was asked and has not answered */
 };
 
 struct session *session_create(struct pipeline *, struct outlet *);
@@ -27,7 +34,13 @@ void session_forget(struct request *); /* it is answered */
 
 bool session_takes_batches(const struct session *);
 enum verdict session_initialize(struct request *);
-enum verdict session_listen(struct request *);
-void session_tools_changed(struct pipeline *); /* tells every client that wants to know */
+enum verdict session_set_level(struct request *);
+
+/* core/listen.c: who hears of changes */
+enum verdict listen_enter(struct request *);    /* subscriptions/listen */
+enum verdict listen_subscribe(struct request *, bool on); /* resources/subscribe and unsubscribe */
+void listen_changed(struct pipeline *);         /* tells every client that wants to know which lists are others now */
+void listen_note(struct pipeline *, const struct worker *, const char *json, size_t len); /* an instance tells everybody */
+void listen_notify(struct session *, struct request *about, const char *method, const char *params);
 
 #endif

@@ -116,7 +116,7 @@ static void test_another_version(void **state)
 {
 	const char *why = NULL;
 	(void)state;
-	assert_int_equal(take_raw("\0\0\0\0\xEF\x02", 6, &why), WIRE_TAKE_BAD);
+	assert_int_equal(take_raw("\0\0\0\0\xEF\x03", 6, &why), WIRE_TAKE_BAD);
 	assert_says(why, "version");
 	assert_int_equal(take_raw("\0\0\0\0\xEF\x00", 6, &why), WIRE_TAKE_BAD);
 	assert_says(why, "version");
@@ -140,9 +140,9 @@ static void test_the_largest_frame_and_one_more(void **state)
 	buf_finish(&b);
 	free(big);
 	/* A head alone is enough to refuse, nothing is waited for or allocated. */
-	assert_int_equal(take_raw("\x00\x10\x00\x01\xEF\x01\x02\x00\0\0\0\0\0\0\0\1", 16, &why), WIRE_TAKE_BAD);
+	assert_int_equal(take_raw("\x00\x10\x00\x01\xEF\x02\x02\x00\0\0\0\0\0\0\0\1", 16, &why), WIRE_TAKE_BAD);
 	assert_says(why, "1 MiB");
-	assert_int_equal(take_raw("\xFF\xFF\xFF\xFF\xEF\x01\x02\x00\0\0\0\0\0\0\0\1", 16, &why), WIRE_TAKE_BAD);
+	assert_int_equal(take_raw("\xFF\xFF\xFF\xFF\xEF\x02\x02\x00\0\0\0\0\0\0\0\1", 16, &why), WIRE_TAKE_BAD);
 }
 
 static void test_u32(void **state)
