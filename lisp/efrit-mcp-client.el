@@ -154,10 +154,9 @@ string keys, or nil when the user declined."
          (cdr (assoc "content" answer)))))
 
 (defun efrit-mcp-client--keep ()
-  "Return the member `state' for a question, or nil: what the next call needs."
-  (let ((state `(,@(when efrit-mcp-client--used `((used . ,(reverse efrit-mcp-client--used))))
-                 ,@(when efrit-mcp-client--state `((own . ,efrit-mcp-client--state))))))
-    (and state `((state . ,state)))))
+  "Return the member `state' of a question: what the next call needs."
+  `((state . ((used . ,(or (reverse efrit-mcp-client--used) (make-hash-table)))
+              ,@(when efrit-mcp-client--state `((own . ,efrit-mcp-client--state)))))))
 
 (defun efrit-mcp-client-state ()
   "Return what `efrit-mcp-client-set-state' kept in an earlier call, or nil."
@@ -173,7 +172,17 @@ The client carries it and cannot change it."
   (throw 'efrit-mcp-client--asks
          (cons 'asks (progn (when value (efrit-mcp-client-set-state value))
                             `((inputRequests . ,(make-hash-table))
-                              ,@(or (efrit-mcp-client--keep) '((state . t))))))))
+                              ,@(efrit-mcp-client--keep))))))
+
+;;; Tasks
+
+(defun efrit-mcp-begin-task ()
+  "Let the call that runs become a task now, where its tool says :task-later.
+Until here it may ask its client; from here on the client has a handle
+and need not wait.  Elsewhere this does nothing."
+  (and efrit-mcp-tool-job
+       (efrit-mcp-client--wants "task")
+       (efrit-mcp--mod-note efrit-mcp-tool-job '((task . t)))))
 
 ;;; Telling
 

@@ -146,7 +146,8 @@ STRING; :nest t lets the tool run while another job of an agent waits.
 then answers by `efrit-mcp-content' with :structured.  :schema ALIST is
 the inputSchema word for word, instead of what PARAMETERS say.  :meta
 ALIST is the _meta of the listed tool.  :task optional or required: where
-the client and the way to it know tasks, a call is one.
+the client and the way to it know tasks, a call is one; with :task-later
+not before BODY calls `efrit-mcp-begin-task'.
 
 A parameter's option :header STRING has clients over HTTP repeat the
 argument in a header of that name.
@@ -180,6 +181,7 @@ an init file."
       (annotations . ,(efrit-mcp-tool--annotations options))
       ,@(when (plist-get options :meta) `((_meta . ,(plist-get options :meta))))
       ,@(when (plist-get options :task) `((task . ,(symbol-name (plist-get options :task)))))
+      ,@(when (plist-get options :task-later) '((taskLater . t)))
       (answeredBy . ,(if (plist-get options :bridge) "bridge" "emacs")))))
 
 (defun efrit-mcp-tool-catalogue ()
