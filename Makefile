@@ -21,7 +21,7 @@ ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule 
 
 WIRE := buf runtime wire
 MODULE := answers child efrit-mcp-module frames history interrupt job json lisp listen peer queue queue_note queue_stop server status waiters
-BRIDGE := $(filter-out bridge/main_gateway% bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/os_$(OS).c
+BRIDGE := $(filter-out bridge/main_gateway% bridge/store/% bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/os_$(OS).c
 LISP := $(wildcard lisp/efrit-mcp*.el)
 
 WIRE_O := $(WIRE:%=$(B)/o/module/wire/%.o)

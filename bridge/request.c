@@ -32,6 +32,7 @@ void request_destroy(struct request *r)
 	request_forget_message(r);
 	json_decref(r->data);
 	json_decref(r->listens_uris);
+	json_decref(r->listens_tasks);
 	json_decref(r->capabilities);
 	buf_finish(&r->about);
 	buf_finish(&r->context);

@@ -78,12 +78,15 @@ struct request {
 	char *token;        /* owned; JSON text of the progress token, or NULL */
 	bool listens;       /* an open subscription: its answer is its end */
 	unsigned listens_to; /* bits of enum offer: changes of these lists */
-	json_t *listens_uris; /* owned; an array of what else it asked to hear of, or NULL */
+	json_t *listens_uris, *listens_tasks; /* owned; arrays of what else it asked to hear of, or NULL */
 	int log_level;      /* of enum loudness; what is below it is not told; LOG_NOTHING */
 
 	/* the call of a tool, or of a method that Emacs answers */
 	bool exact;              /* such a method: its failure is an error of the protocol */
 	bool again;              /* it may be called again, so its arguments are kept */
+	bool whole;              /* its result is wanted in one piece */
+	bool may_become_task;    /* the tool says itself when it is one */
+	void *owner;             /* of a request that no client sent: core/tasks.c */
 	char instance[REQUEST_INSTANCE_MAX + 1]; /* which Emacs it was given to */
 	json_t *capabilities;    /* owned; of the client, where the request itself brought them; or NULL */
 	struct buf about;        /* what a requestState of it is bound to */

@@ -36,6 +36,7 @@ emacs_is_new_enough || want+=(emacs-nox)
 [ "$level" != build ] && command_from python3 python3
 if [ "$level" = test ]; then
 	header_from cmocka.h libcmocka-dev
+	header_from sqlite3.h libsqlite3-dev
 	command_from ps procps
 	command_from tmux tmux
 	command_from node nodejs

@@ -127,7 +127,7 @@ static void pump(struct worker *w)
 /* It is judged as a whole before anything of it goes on. */
 static bool collects(const struct request *r)
 {
-	return r->parent || r->faulted || r->asks || (r->failed && r->exact);
+	return r->parent || r->whole || r->faulted || r->asks || (r->failed && r->exact);
 }
 
 /* Grants what keeps the sender busy: the first MiB is collected, after that only what

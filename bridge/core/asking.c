@@ -47,7 +47,7 @@ static void withdraw(struct request *r, const char *reason)
 		text_quote(&params, reason);
 		text_put(&params, "}");
 		if (!s->closing)
-			listen_notify(s, r, "notifications/cancelled", text_string(&params));
+			changes_notify(s, r, "notifications/cancelled", text_string(&params));
 		buf_finish(&params);
 		forget(s, q);
 	}

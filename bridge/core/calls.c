@@ -58,13 +58,15 @@ bool calls_tell_messages(const struct request *r)
 static json_t *wants(const struct request *r)
 {
 	bool log = r->log_level != LOG_NOTHING;
-	json_t *made = r->token || log ? json_array() : NULL;
+	json_t *made = r->token || log || r->may_become_task ? json_array() : NULL;
 	if (r->token)
 		json_array_append_new(made, json_string("progress"));
 	if (log)
 		json_array_append_new(made, json_string("log"));
 	if (r->token || calls_tell_messages(r))
 		json_array_append_new(made, json_string("said"));
+	if (r->may_become_task)
+		json_array_append_new(made, json_string("task"));
 	return made;
 }
 
@@ -88,8 +90,9 @@ static void write_context(struct request *r, const json_t *responses, const json
 /* --- requestState --- */
 
 /* Who asked for what: a state is good for nothing else. */
-static void write_about(const struct request *r, struct buf *about)
+void calls_bind(struct request *r)
 {
+	struct buf *about = &r->about;
 	json_t *params = json_copy(r->params);
 	json_object_del(params, "_meta");
 	json_object_del(params, "inputResponses");
@@ -103,8 +106,7 @@ static void write_about(const struct request *r, struct buf *about)
 	json_decref(params);
 }
 
-/* What was sealed: {"instance","state"}.  False: r is refused. */
-static bool open_state(struct request *r, json_t **state)
+bool calls_open_state(struct request *r, json_t **state)
 {
 	json_t *sealed = json_object_get(r->params, "requestState");
 	const char *text = json_string_value(sealed);
@@ -114,9 +116,11 @@ static bool open_state(struct request *r, json_t **state)
 	char *opened = text && strlen(text) == json_string_length(sealed)
 			       ? seal_open(r->pipeline->seal, text, buf_data(&r->about), buf_len(&r->about))
 			       : NULL;
-	*state = opened ? json_loads(opened, 0, NULL) : NULL;
+	json_t *whole = opened ? json_loads(opened, 0, NULL) : NULL;
+	*state = json_incref(json_object_get(whole, "state"));
 	free(opened);
-	return *state
+	json_decref(whole);
+	return opened
 	       || request_fail(r, FAULT_PARAMS, NULL,
 			       "the requestState was not made here for this request, was changed, or is too old: call again without it");
 }
@@ -131,15 +135,15 @@ static bool prepare(struct request *r)
 	json_t *state = NULL;
 	bool ok = true;
 	if (r->era == ERA_MODERN && may_ask(r)) {
-		write_about(r, &r->about);
-		ok = open_state(r, &state);
+		calls_bind(r);
+		ok = calls_open_state(r, &state);
 	}
 	json_t *can = useful(calls_capabilities(r));
 	r->again = r->again || (r->era == ERA_LEGACY && can);
 	json_decref(can);
 	if (ok)
 		write_context(r, r->era == ERA_MODERN ? json_object_get(r->params, "inputResponses") : NULL,
-			      json_object_get(state, "state"));
+			      state);
 	json_decref(state);
 	return ok;
 }
@@ -188,7 +192,7 @@ static void take_failure(struct request *r)
 }
 
 /* {"inputRequests":{...},"requestState":"..."}: the client asks its user and calls again. */
-static void put_question(struct request *r, const json_t *questions, const json_t *state)
+void calls_question(struct request *r, const json_t *questions, const json_t *state)
 {
 	struct buf plain = {0};
 	r->result_type = "input_required";
@@ -227,7 +231,7 @@ static bool take_question(struct request *r)
 		r->asker(r, questions, state);
 		waits = true;
 	} else if (r->era == ERA_MODERN) {
-		put_question(r, questions, state);
+		calls_question(r, questions, state);
 	} else {
 		asking_begin(r, json_incref(questions), json_incref(state));
 		waits = true;
@@ -237,7 +241,7 @@ static bool take_question(struct request *r)
 	return waits;
 }
 
-static void on_answered(struct request *r)
+void calls_answered(struct request *r)
 {
 	bool asks = r->asks && !r->fault, failed = r->failed;
 	r->asks = false;
@@ -268,7 +272,7 @@ enum verdict calls_submit(struct request *r, struct worker *w)
 	if (too_long(r))
 		return DONE;
 	snprintf(r->instance, sizeof r->instance, "%s", w->name);
-	r->resume = on_answered;
+	r->resume = calls_answered;
 	return service_submit(w, r) ? WAIT : DONE;
 }
 

@@ -57,6 +57,7 @@ static void add_tool(struct catalogue *c, const json_t *definition, bool builtin
 	json_object_del(t->definition, "answeredBy"); /* for people who read the table; self.c knows */
 	const char *task = json_string_value(json_object_get(t->definition, "task"));
 	t->may_task = task != NULL;
+	t->task_later = json_is_true(json_object_get(t->definition, "taskLater"));
 	t->must_task = task && strcmp(task, "required") == 0;
 	t->name = json_string_value(json_object_get(t->definition, "name"));
 	t->takes_timeout = takes(t, "timeout");

@@ -13,6 +13,7 @@
 #include "core/catalogue.h"
 #include "core/self.h"
 #include "core/session.h"
+#include "core/tasks.h"
 #include "log.h"
 #include "mcp/closer.h"
 #include "mcp/era.h"
@@ -97,7 +98,8 @@ void pipeline_run(struct request *r)
 	while (r->stage < STAGES) {
 		enum verdict verdict = road[r->stage++].enter(r);
 		if (verdict == WAIT) {
-			progress_start(r);
+			if (!r->settled) /* it may have been answered already */
+				progress_start(r);
 			return;
 		}
 		if (verdict == DONE)
@@ -252,12 +254,12 @@ void pipeline_cut(struct request *r, const char *why, struct buf *out)
 
 static void on_offers(void *p)
 {
-	listen_changed(p);
+	changes_tell(p);
 }
 
 static void on_note(void *p, struct worker *w, const char *json, size_t len)
 {
-	listen_note(p, w, json, len);
+	changes_note(p, w, json, len);
 }
 
 struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *config, struct service *service)
@@ -281,10 +283,16 @@ struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *conf
 	return p;
 }
 
+void pipeline_use_store(struct pipeline *p, struct store *store)
+{
+	p->tasks = tasks_create(p, store);
+}
+
 void pipeline_destroy(struct pipeline *p)
 {
 	if (!p)
 		return;
+	tasks_destroy(p->tasks);
 	reap(p);
 	ev_prepare_stop(p->loop, &p->reaper);
 	starter_destroy(p->starter);

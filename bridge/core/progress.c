@@ -48,7 +48,7 @@ static void tell(struct request *r, double value, double total, const char *mess
 		text_quote(&params, message);
 	}
 	text_put(&params, "}");
-	listen_notify(r->session, r, "notifications/progress", text_string(&params));
+	changes_notify(r->session, r, "notifications/progress", text_string(&params));
 	buf_finish(&params);
 }
 
@@ -59,7 +59,7 @@ static void tell_log(struct request *r, const char *level, const json_t *data, c
 		json_object_set_new(params, "logger", json_string(logger));
 	struct buf text = {0};
 	text_json(&text, params);
-	listen_notify(r->session, r, "notifications/message", text_string(&text));
+	changes_notify(r->session, r, "notifications/message", text_string(&text));
 	buf_finish(&text);
 	json_decref(params);
 }

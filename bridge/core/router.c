@@ -210,7 +210,11 @@ static enum verdict submit(struct request *r, const struct tool *tool, const jso
 	if (!w)
 		return DONE;
 	text_json(&r->arguments, arguments);
-	return tasks_wanted(r, tool) ? tasks_submit(r, w) : r->fault ? DONE : calls_submit(r, w);
+	if (tasks_wanted(r, tool)) {
+		r->may_become_task = tool->task_later;
+		return tasks_submit(r, w);
+	}
+	return r->fault || r->ended ? DONE : calls_submit(r, w);
 }
 
 static enum verdict call_tool(struct request *r)
@@ -265,11 +269,11 @@ enum verdict router_enter(struct request *r)
 		return complete(r);
 	case METHOD_SUBSCRIBE:
 	case METHOD_UNSUBSCRIBE:
-		return listen_subscribe(r, r->method->id == METHOD_SUBSCRIBE);
+		return changes_subscribe(r, r->method->id == METHOD_SUBSCRIBE);
 	case METHOD_SET_LEVEL:
 		return session_set_level(r);
 	case METHOD_LISTEN:
-		return listen_enter(r);
+		return changes_listen(r);
 	case METHOD_TASKS_GET:
 	case METHOD_TASKS_UPDATE:
 	case METHOD_TASKS_CANCEL:

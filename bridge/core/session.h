@@ -36,11 +36,12 @@ bool session_takes_batches(const struct session *);
 enum verdict session_initialize(struct request *);
 enum verdict session_set_level(struct request *);
 
-/* core/listen.c: who hears of changes */
-enum verdict listen_enter(struct request *);    /* subscriptions/listen */
-enum verdict listen_subscribe(struct request *, bool on); /* resources/subscribe and unsubscribe */
-void listen_changed(struct pipeline *);         /* tells every client that wants to know which lists are others now */
-void listen_note(struct pipeline *, const struct worker *, const char *json, size_t len); /* an instance tells everybody */
-void listen_notify(struct session *, struct request *about, const char *method, const char *params);
+/* core/changes.c: who hears of changes */
+enum verdict changes_listen(struct request *);    /* subscriptions/listen */
+enum verdict changes_subscribe(struct request *, bool on); /* resources/subscribe and unsubscribe */
+void changes_tell(struct pipeline *);         /* tells every client that wants to know which lists are others now */
+void changes_note(struct pipeline *, const struct worker *, const char *json, size_t len); /* an instance tells everybody */
+void changes_tell_listener(struct request *, const char *method, struct buf *members); /* of an open subscription */
+void changes_notify(struct session *, struct request *about, const char *method, const char *params);
 
 #endif

@@ -6,6 +6,10 @@
 #include "core/catalogue.h"
 #include "core/stage.h"
 
+struct store;
+struct tasks *tasks_create(struct pipeline *, struct store *); /* reads what the store still has */
+void tasks_destroy(struct tasks *); /* NULL is fine; stops what runs */
+
 /* The call of TOOL is to be a task.  False with r refused: it can be called as a task only. */
 bool tasks_wanted(struct request *r, const struct tool *tool);
 enum verdict tasks_submit(struct request *r, struct worker *w); /* as calls_submit */

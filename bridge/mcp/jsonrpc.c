@@ -116,9 +116,14 @@ char *jsonrpc_peek_id(const char *text, size_t len)
 	}
 }
 
+int jsonrpc_number(const struct request *r)
+{
+	return r->fault == FAULT_OWN ? r->own_fault : numbers[r->fault];
+}
+
 static void wrap_fault(struct request *r)
 {
-	text_format(&r->head, "\"error\":{\"code\":%d,\"message\":", r->fault == FAULT_OWN ? r->own_fault : numbers[r->fault]);
+	text_format(&r->head, "\"error\":{\"code\":%d,\"message\":", jsonrpc_number(r));
 	text_quote(&r->head, r->reason);
 	if (r->data) {
 		text_put(&r->head, ",\"data\":");

@@ -154,7 +154,7 @@ static void test_discovery(void **state)
 {
 	struct buf reply = {0};
 	(void)state;
-	era_modern_discover(&reply);
+	era_modern_discover(&reply, false);
 	json_t *v = json_loadb(buf_data(&reply), buf_len(&reply), 0, NULL);
 	assert_string_equal(json_string_value(json_array_get(json_object_get(v, "supportedVersions"), 0)), "2026-07-28");
 	assert_string_equal(json_string_value(json_object_get(v, "instructions")), era_instructions);

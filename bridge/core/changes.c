@@ -1,4 +1,4 @@
-/* listen.c - who hears of changes: sessions of the old dialects, which are told all changes
+/* changes.c - who hears of changes: sessions of the old dialects, which are told all changes
  * of lists and of the resources they subscribed to, and open subscriptions/listen. */
 #include "core/session.h"
 #include "core/tasks.h"
@@ -20,7 +20,7 @@ static const struct {
 };
 enum { LISTS = sizeof lists / sizeof lists[0] };
 
-void listen_notify(struct session *s, struct request *about, const char *method, const char *params)
+void changes_notify(struct session *s, struct request *about, const char *method, const char *params)
 {
 	struct buf line = {0};
 	while (about && about->parent)
@@ -35,8 +35,14 @@ static void tell_listener(struct request *r, const char *method, const char *mor
 {
 	struct buf params = {0};
 	text_format(&params, "{%s\"_meta\":{\"%s\":%s}}", more, era_key_subscription, r->id);
-	listen_notify(r->session, r, method, text_string(&params));
+	changes_notify(r->session, r, method, text_string(&params));
 	buf_finish(&params);
+}
+
+void changes_tell_listener(struct request *r, const char *method, struct buf *members)
+{
+	text_put(members, ",");
+	tell_listener(r, method, text_string(members));
 }
 
 /* --- subscriptions/listen --- */
@@ -92,7 +98,7 @@ static long open_listens(const struct session *s)
 }
 
 /* It stays unanswered: its answer is the end of the subscription. */
-enum verdict listen_enter(struct request *r)
+enum verdict changes_listen(struct request *r)
 {
 	json_t *wanted = json_object_get(r->params, "notifications");
 	struct buf honoured = {0}, members = {0};
@@ -117,7 +123,7 @@ enum verdict listen_enter(struct request *r)
 
 /* --- resources/subscribe --- */
 
-enum verdict listen_subscribe(struct request *r, bool on)
+enum verdict changes_subscribe(struct request *r, bool on)
 {
 	struct session *s = r->session;
 	const char *uri = json_string_value(json_object_get(r->params, "uri"));
@@ -149,7 +155,7 @@ static void tell_list(struct pipeline *p, int list)
 	struct request *r;
 	TAILQ_FOREACH(s, &p->sessions, of_pipeline) {
 		if (s->initialized)
-			listen_notify(s, NULL, lists[list].method, NULL);
+			changes_notify(s, NULL, lists[list].method, NULL);
 		TAILQ_FOREACH(r, &s->unanswered, of_session)
 			if (r->listens && r->listens_to & 1u << list)
 				tell_listener(r, lists[list].method, "");
@@ -164,7 +170,7 @@ static bool changed(struct pipeline *p, enum offer kind)
 	return is;
 }
 
-void listen_changed(struct pipeline *p)
+void changes_tell(struct pipeline *p)
 {
 	for (int i = 0; i < LISTS; i++) {
 		bool one = changed(p, lists[i].kind), other = changed(p, lists[i].also);
@@ -183,7 +189,7 @@ static void tell_updated(struct session *s, struct request *listener, const char
 	if (listener)
 		tell_listener(listener, method, text_string(&params));
 	else
-		listen_notify(s, NULL, method, text_string(&params));
+		changes_notify(s, NULL, method, text_string(&params));
 	buf_finish(&params);
 }
 
@@ -205,7 +211,7 @@ static void updated(struct pipeline *p, const struct worker *w, const char *uri)
 	}
 }
 
-void listen_note(struct pipeline *p, const struct worker *w, const char *json, size_t len)
+void changes_note(struct pipeline *p, const struct worker *w, const char *json, size_t len)
 {
 	json_t *note = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
 	const char *uri = json_string_value(json_object_get(note, "updated"));
