@@ -9,9 +9,9 @@
   `(let ((efrit-mcp-tool--all nil) (efrit-mcp-tool-changed-hook nil)) ,@body))
 
 (defun efrit-mcp-tool-test--listed ()
-  "Return the catalogue, parsed."
+  "Return the tools of the catalogue, parsed."
   (let ((json-array-type 'vector) (json-object-type 'alist) (json-false :false))
-    (json-read-from-string (decode-coding-string (efrit-mcp-tool-catalogue) 'utf-8))))
+    (alist-get 'tools (json-read-from-string (decode-coding-string (efrit-mcp-tool-catalogue) 'utf-8)))))
 
 (ert-deftest efrit-mcp-tool/one-form-gives-all ()
   (efrit-mcp-tool-test--with

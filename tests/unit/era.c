@@ -61,7 +61,10 @@ static void test_methods_of_the_other_era(void **state)
 	refused("initialize", "{\"_meta\":{" MODERN "," ABLE "}}", FAULT_METHOD, "initialize");
 	refused("ping", "{\"_meta\":{" MODERN "," ABLE "}}", FAULT_METHOD, "ping");
 	refused("subscriptions/listen", "{}", FAULT_METHOD, "subscriptions/listen");
-	refused("resources/list", NULL, FAULT_METHOD, "resources/list");
+	refused("resources/List", NULL, FAULT_METHOD, "resources/List");
+	refused("resources/subscribe", "{\"_meta\":{" MODERN "," ABLE "}}", FAULT_METHOD, "resources/subscribe");
+	refused("logging/setLevel", "{\"_meta\":{" MODERN "," ABLE "}}", FAULT_METHOD, "logging/setLevel");
+	refused("tasks/get", "{}", FAULT_METHOD, "tasks/get");
 	refused("tools/List", NULL, FAULT_METHOD, "tools/List");
 	refused("notifications/cancelled", NULL, FAULT_INVALID, "no id");
 }
@@ -71,6 +74,7 @@ static void test_what_a_modern_request_must_bring(void **state)
 	(void)state;
 	refused("tools/list", "{\"_meta\":{" MODERN "}}", FAULT_PARAMS, "clientCapabilities");
 	refused("tools/list", "{\"_meta\":{" MODERN ",\"io.modelcontextprotocol/clientCapabilities\":[]}}", FAULT_PARAMS, "object");
+	refused("tools/list", "{\"_meta\":{" MODERN "," ABLE ",\"io.modelcontextprotocol/logLevel\":\"loud\"}}", FAULT_PARAMS, "emergency");
 	refused("server/discover", NULL, FAULT_PARAMS, "_meta");
 	refused("server/discover", "{\"_meta\":{}}", FAULT_PARAMS, "protocolVersion");
 	refused("server/discover", "{\"_meta\":{" ABLE "}}", FAULT_PARAMS, "protocolVersion");
