@@ -17,6 +17,7 @@
 enum {
 	REQUEST_TOOL_MAX = 128,   /* bytes of a tool's name */
 	REQUEST_CLIENT_MAX = 128, /* bytes of a client's name */
+	REQUEST_LISTS = 4,        /* kinds of lists that can change */
 	REQUEST_INSTANCE_MAX = 48, /* bytes of an instance's name */
 };
 
@@ -77,7 +78,8 @@ struct request {
 	char client[REQUEST_CLIENT_MAX + 1];
 	char *token;        /* owned; JSON text of the progress token, or NULL */
 	bool listens;       /* an open subscription: its answer is its end */
-	unsigned listens_to; /* bits of enum offer: changes of these lists */
+	unsigned listens_to; /* bits: changes of these lists */
+	uint64_t knows[REQUEST_LISTS]; /* hashes of the lists when it was told last, by enum offer */
 	json_t *listens_uris, *listens_tasks; /* owned; arrays of what else it asked to hear of, or NULL */
 	int log_level;      /* of enum loudness; what is below it is not told; LOG_NOTHING */
 
@@ -121,6 +123,7 @@ struct request {
 	bool unanswered;       /* in its session's list */
 	bool settled;          /* nobody waits for it any more */
 	bool dead;             /* in pipeline::dead */
+	bool held, was_held;   /* in pipeline::held; it has been */
 	double born, sent;     /* os_now */
 	ev_timer progress;     /* its heartbeat */
 	double progressed;     /* the number last told; negative: none */

@@ -244,7 +244,7 @@ this was said too often: then it is dropped."
 (defun efrit-mcp-client--heard (text)
   "Advice for the value of `message', TEXT: tell the client while a job runs."
   (when (and efrit-mcp-client-context (stringp text) (not (equal text ""))
-             (efrit-mcp-client--wants "progress") (efrit-mcp-client--may-speak))
+             (efrit-mcp-client--wants "said") (efrit-mcp-client--may-speak))
     (efrit-mcp--mod-note efrit-mcp-tool-job
                          `((said . ,(efrit-mcp-client--cut (substring-no-properties text))))))
   text)

@@ -90,7 +90,7 @@ makes."
     `((name . ,(efrit-mcp-prompts--name symbol))
       ,@(when (plist-get options :title) `((title . ,(plist-get options :title))))
       (description . ,doc)
-      (required . ,(if (plist-get options :required) t :json-false)))))
+      (required . ,(if (plist-get options :required) t :false)))))
 
 (defun efrit-mcp-prompts-entries ()
   "Return the prompts as MCP lists them, a vector."

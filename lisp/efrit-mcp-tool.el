@@ -23,6 +23,8 @@
 (require 'seq)
 (eval-when-compile (require 'cl-lib))
 
+(declare-function efrit-mcp--mod-json "efrit-mcp-module")
+
 (defvar efrit-mcp-tool--all nil
   "The tools, in the order they were defined: a list of plists.")
 
@@ -69,7 +71,7 @@
           (append (efrit-mcp-tool--type-schema type)
                   `((description . ,doc))
                   (when (plist-member options :default)
-                    `((default . ,(or (plist-get options :default) :json-false))))
+                    `((default . ,(or (plist-get options :default) :false))))
                   (when (plist-member options :header)
                     `((x-mcp-header . ,(efrit-mcp-tool--header (plist-get options :header) type))))
                   (when (plist-member options :minimum) `((minimum . ,(plist-get options :minimum))))
@@ -95,11 +97,11 @@
       (properties . ,(or (mapcar #'efrit-mcp-tool--parameter-schema all) (make-hash-table)))
       ,@(when required
           `((required . ,(vconcat (mapcar (lambda (p) (efrit-mcp-tool--name (car p))) required)))))
-      (additionalProperties . :json-false))))
+      (additionalProperties . :false))))
 
 (defun efrit-mcp-tool--annotations (options)
   "Return the annotations that OPTIONS of a tool say, all of them stated."
-  (cl-flet ((bool (key) (if (plist-get options key) t :json-false)))
+  (cl-flet ((bool (key) (if (plist-get options key) t :false)))
     `((readOnlyHint . ,(bool :read-only))
       (destructiveHint . ,(bool :destructive))
       (idempotentHint . ,(if (plist-get options :read-only) t (bool :idempotent)))
@@ -184,15 +186,19 @@ an init file."
       ,@(when (plist-get options :task-later) '((taskLater . t)))
       (answeredBy . ,(if (plist-get options :bridge) "bridge" "emacs")))))
 
+(defun efrit-mcp-tool--offers ()
+  "Return the tools, resources and prompts as an alist."
+  `((tools . ,(vconcat (mapcar #'efrit-mcp-tool--entry efrit-mcp-tool--all)))
+    (resources . ,(efrit-mcp-resource-entries nil))
+    (resourceTemplates . ,(efrit-mcp-resource-entries t))
+    (prompts . ,(efrit-mcp-prompts-entries))))
+
 (defun efrit-mcp-tool-catalogue ()
-  "Return the tools, resources and prompts as the text of a JSON object."
-  (let ((json-encoding-pretty-print nil) (json-false :json-false))
-    (encode-coding-string
-     (json-encode `((tools . ,(vconcat (mapcar #'efrit-mcp-tool--entry efrit-mcp-tool--all)))
-                    (resources . ,(efrit-mcp-resource-entries nil))
-                    (resourceTemplates . ,(efrit-mcp-resource-entries t))
-                    (prompts . ,(efrit-mcp-prompts-entries))))
-     'utf-8 t)))
+  "Return the tools, resources and prompts as JSON, UTF-8 bytes.
+The module writes it, where it is loaded: it is quick."
+  (let ((json-encoding-pretty-print nil) (json-false :false) (offers (efrit-mcp-tool--offers)))
+    (encode-coding-string (if (fboundp 'efrit-mcp--mod-json) (efrit-mcp--mod-json offers) (json-encode offers))
+                          'utf-8 t)))
 
 (defun efrit-mcp-tool-nesting ()
   "Return the names of the tools that may run inside another job, a vector."

@@ -34,6 +34,7 @@ struct catalogue {
 	uint64_t hash;               /* of the list */
 	ev_timer changed;
 	void (*on_changed)(void *data);
+	void (*on_known)(void *data);
 	void *data;
 };
 
@@ -230,6 +231,7 @@ static void merge(struct catalogue *c)
 			add_tool(c, found[i].definition, false);
 	free(found);
 	write_lists(c);
+	c->on_known(c->data);
 	if (!ev_is_active(&c->changed)) {
 		ev_timer_set(&c->changed, (double)c->config->list_changed_delay / 1000, 0.);
 		ev_timer_start(c->loop, &c->changed);
@@ -361,7 +363,7 @@ static void load_builtin(struct catalogue *c)
 }
 
 struct catalogue *catalogue_create(struct ev_loop *loop, const struct config *config, struct service *service,
-				   void (*on_changed)(void *), void *data)
+				   void (*on_changed)(void *), void (*on_known)(void *), void *data)
 {
 	struct catalogue *c = calloc(1, sizeof *c);
 	if (!c || !(c->tools = calloc(TOOLS_MAX, sizeof *c->tools)))
@@ -370,6 +372,7 @@ struct catalogue *catalogue_create(struct ev_loop *loop, const struct config *co
 	c->config = config;
 	c->service = service;
 	c->on_changed = on_changed;
+	c->on_known = on_known;
 	c->data = data;
 	TAILQ_INIT(&c->sets);
 	ev_timer_init(&c->changed, on_changed_timer, 0., 0.);

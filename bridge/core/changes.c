@@ -19,6 +19,7 @@ static const struct {
 	{"resourcesListChanged", "notifications/resources/list_changed", OFFER_RESOURCES, OFFER_TEMPLATES},
 };
 enum { LISTS = sizeof lists / sizeof lists[0] };
+_Static_assert((int)OFFERS == (int)REQUEST_LISTS, "one number of lists");
 
 void changes_notify(struct session *s, struct request *about, const char *method, const char *params)
 {
@@ -44,6 +45,8 @@ void changes_tell_listener(struct request *r, const char *method, struct buf *me
 	text_put(members, ",");
 	tell_listener(r, method, text_string(members));
 }
+
+static void look(const struct pipeline *p, uint64_t now[REQUEST_LISTS]);
 
 /* --- subscriptions/listen --- */
 
@@ -112,6 +115,7 @@ enum verdict changes_listen(struct request *r)
 		r->listens = true;
 	if (r->listens) {
 		request_forget_message(r);
+		look(r->pipeline, r->knows);
 		text_format(&members, "\"notifications\":{%s},", text_string(&honoured));
 		tell_listener(r, "notifications/subscriptions/acknowledged", text_string(&members));
 		tasks_listened(r);
@@ -149,34 +153,44 @@ enum verdict changes_subscribe(struct request *r, bool on)
 
 /* --- changes --- */
 
-static void tell_list(struct pipeline *p, int list)
+/* What KNOWS holds of LIST is another one now: it is noted that this is told. */
+static bool outdated(uint64_t knows[REQUEST_LISTS], int list, const uint64_t now[REQUEST_LISTS])
 {
-	struct session *s;
+	enum offer kinds[2] = {lists[list].kind, lists[list].also};
+	bool is = false;
+	for (int i = 0; i < 2; i++) {
+		is |= knows[kinds[i]] && knows[kinds[i]] != now[kinds[i]];
+		if (knows[kinds[i]])
+			knows[kinds[i]] = now[kinds[i]];
+	}
+	return is;
+}
+
+static void tell_session(struct session *s, const uint64_t now[REQUEST_LISTS])
+{
 	struct request *r;
-	TAILQ_FOREACH(s, &p->sessions, of_pipeline) {
-		if (s->initialized)
-			changes_notify(s, NULL, lists[list].method, NULL);
+	for (int i = 0; i < LISTS; i++) {
+		if (s->initialized && outdated(s->knows, i, now))
+			changes_notify(s, NULL, lists[i].method, NULL);
 		TAILQ_FOREACH(r, &s->unanswered, of_session)
-			if (r->listens && r->listens_to & 1u << list)
-				tell_listener(r, lists[list].method, "");
+			if (r->listens && r->listens_to & 1u << i && outdated(r->knows, i, now))
+				tell_listener(r, lists[i].method, "");
 	}
 }
 
-static bool changed(struct pipeline *p, enum offer kind)
+static void look(const struct pipeline *p, uint64_t now[REQUEST_LISTS])
 {
-	uint64_t hash = offers_hash(p, kind);
-	bool is = hash != p->told[kind];
-	p->told[kind] = hash;
-	return is;
+	for (int kind = 0; kind < OFFERS; kind++)
+		now[kind] = offers_hash(p, (enum offer)kind);
 }
 
 void changes_tell(struct pipeline *p)
 {
-	for (int i = 0; i < LISTS; i++) {
-		bool one = changed(p, lists[i].kind), other = changed(p, lists[i].also);
-		if (one || other)
-			tell_list(p, i);
-	}
+	struct session *s;
+	uint64_t now[REQUEST_LISTS];
+	look(p, now);
+	TAILQ_FOREACH(s, &p->sessions, of_pipeline)
+		tell_session(s, now);
 }
 
 static void tell_updated(struct session *s, struct request *listener, const char *uri)

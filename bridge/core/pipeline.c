@@ -144,6 +144,7 @@ static void settle(struct request *r, const char *reason)
 	session_forget(r);
 	self_drop(r);
 	asking_drop(r);
+	hold_drop(r);
 	service_cancel(r, reason);
 	if (r->parent)
 		batch_forget(r);
@@ -257,6 +258,11 @@ static void on_offers(void *p)
 	changes_tell(p);
 }
 
+static void on_known(void *p)
+{
+	hold_look(p);
+}
+
 static void on_note(void *p, struct worker *w, const char *json, size_t len)
 {
 	changes_note(p, w, json, len);
@@ -274,10 +280,9 @@ struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *conf
 	TAILQ_INIT(&p->dead);
 	ev_prepare_init(&p->reaper, on_reaper);
 	p->reaper.data = p;
-	p->catalogue = catalogue_create(loop, config, service, on_offers, p);
+	hold_init(p);
+	p->catalogue = catalogue_create(loop, config, service, on_offers, on_known, p);
 	service_on_note(service, on_note, p);
-	for (int kind = 0; kind < OFFERS; kind++)
-		p->told[kind] = offers_hash(p, (enum offer)kind);
 	p->seal = seal_create(config->state_key);
 	p->starter = starter_create(p);
 	return p;
@@ -293,6 +298,7 @@ void pipeline_destroy(struct pipeline *p)
 	if (!p)
 		return;
 	tasks_destroy(p->tasks);
+	hold_finish(p);
 	reap(p);
 	ev_prepare_stop(p->loop, &p->reaper);
 	starter_destroy(p->starter);
@@ -331,10 +337,7 @@ bool pipeline_ready(const struct pipeline *p, const char *tool)
 	const struct tool *t = catalogue_find(p->catalogue, tool);
 	if (t && t->builtin)
 		return true;
-	for (struct worker *w = service_first(p->service); w; w = service_next(w))
-		if (w->listed && w->state == WORKER_STARTING)
-			return false;
-	return !catalogue_asks(p->catalogue);
+	return hold_known(p);
 }
 
 void pipeline_end_listens(struct session *s)

@@ -32,7 +32,10 @@ static enum verdict list_tools(struct request *r)
 {
 	if (!one_page(r))
 		return DONE;
+	if (hold_enter(r))
+		return WAIT;
 	const struct buf *list = catalogue_list(r->pipeline->catalogue, r->version);
+	r->session->knows[OFFER_TOOLS] = offers_hash(r->pipeline, OFFER_TOOLS);
 	return answer(r, buf_data(list), buf_len(list));
 }
 
@@ -40,7 +43,11 @@ static enum verdict list_offers(struct request *r, enum offer kind)
 {
 	if (!one_page(r))
 		return DONE;
+	if (hold_enter(r))
+		return WAIT;
 	offers_list(r->pipeline, kind, r->version, &r->reply);
+	if (r->era == ERA_LEGACY)
+		r->session->knows[kind] = offers_hash(r->pipeline, kind);
 	r->ended = true;
 	return DONE;
 }
@@ -71,6 +78,8 @@ static enum verdict read_resource(struct request *r)
 {
 	const char *uri = text_in(r, r->params, "uri", "params.");
 	char *plain;
+	if (hold_enter(r))
+		return WAIT;
 	struct worker *w = uri ? offers_resource(r, uri, &plain) : NULL;
 	if (!w)
 		return DONE;
@@ -85,6 +94,8 @@ static enum verdict get_prompt(struct request *r)
 {
 	const char *name = text_in(r, r->params, "name", "params.");
 	json_t *arguments = json_object_get(r->params, "arguments");
+	if (hold_enter(r))
+		return WAIT;
 	if (name && arguments && !json_is_object(arguments))
 		request_fail(r, FAULT_PARAMS, NULL, "params.arguments must be an object");
 	struct worker *w = r->fault || !name ? NULL : offers_prompt(r, name, json_string_value(json_object_get(arguments, "instance_id")));
@@ -103,6 +114,8 @@ static enum verdict complete(struct request *r)
 	struct worker *w = NULL;
 	const char *what;
 	char *plain = NULL;
+	if (hold_enter(r))
+		return WAIT;
 	if (!type || !text_in(r, argument, "name", "params.argument.") || !text_in(r, argument, "value", "params.argument."))
 		return DONE;
 	if (strcmp(type, "ref/prompt") == 0 && (what = text_in(r, ref, "name", "params.ref.")))
@@ -185,6 +198,12 @@ static bool read_arguments(struct request *r, struct tool *tool, const json_t *a
 	return !tool->takes_priority || !priority || json_is_null(priority) || read_priority(r, priority);
 }
 
+static bool is_known(const struct request *r)
+{
+	const char *name = json_string_value(json_object_get(r->params, "name"));
+	return name && catalogue_find(r->pipeline->catalogue, name);
+}
+
 static struct tool *find_tool(struct request *r)
 {
 	json_t *name = json_object_get(r->params, "name");
@@ -221,6 +240,8 @@ static enum verdict call_tool(struct request *r)
 {
 	const char *instance = NULL;
 	enum verdict verdict;
+	if (!is_known(r) && hold_enter(r))
+		return WAIT;
 	struct tool *tool = find_tool(r);
 	if (!tool)
 		return DONE;

@@ -21,8 +21,9 @@ struct pipeline {
 	struct request_list dead;     /* request::of_session; freed when nobody is in a callback */
 	ev_prepare reaper;            /* active while dead holds something */
 	uint64_t numbers;
-	uint64_t told[4];             /* hashes of the lists that clients know, by enum offer */
 	struct seal *seal;            /* owned */
+	struct request_list held;     /* request::of_worker; core/hold.c */
+	ev_timer patience, look;      /* of those */
 	struct tasks *tasks;          /* owned; NULL: no store was given */
 };
 
@@ -40,6 +41,14 @@ void pipeline_cancel(struct request *, const char *reason); /* nothing more is s
 /* core/batch.c */
 enum verdict batch_enter(struct request *);
 void batch_forget(struct request *child); /* it has been answered, or never will be */
+
+/* core/hold.c */
+void hold_init(struct pipeline *);
+void hold_finish(struct pipeline *);
+bool hold_known(const struct pipeline *); /* what all instances offer */
+bool hold_enter(struct request *); /* true: it waits until that is known, and enters its stage again */
+void hold_drop(struct request *);
+void hold_look(struct pipeline *); /* something may be known now */
 
 /* core/progress.c */
 void progress_start(struct request *);

@@ -92,7 +92,7 @@
               (if . ((properties . ((contactMethod . ((const . "phone"))))) (required . ["contactMethod"])))
               (then . ((required . ["phone"])))
               (else . ((required . ["email"])))
-              (additionalProperties . :json-false)))
+              (additionalProperties . :false)))
   (efrit-mcp-content (format "JSON Schema 2020-12 tool called by %s" (or name "nobody"))))
 
 (efrit-mcp-define-tool test-x-mcp-header "Its argument is repeated in a header."

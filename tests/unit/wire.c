@@ -273,7 +273,7 @@ static void test_contexts(void **state)
 	(void)state;
 	call.context = "{\"wants\":[]}";
 	call.context_len = 12;
-	assert_true(wire_put_call(&out, 4, &call));
+	assert_true(wire_put_call(&out, 9, &call));
 	gather(&out, &payload, &frames);
 	assert_true(wire_parse_call(buf_data(&payload), buf_len(&payload), &got, &why));
 	assert_int_equal(got.context_len, 12);
@@ -291,9 +291,9 @@ static void test_contexts(void **state)
 	buf_finish(&out);
 	buf_finish(&payload);
 	call.context_len = WIRE_REQUEST_MAX - 10 - 10 - 4 - 7 + 1;
-	assert_false(wire_put_call(&out, 4, &call));
+	assert_false(wire_put_call(&out, 9, &call));
 	call.context_len = SIZE_MAX;
-	assert_false(wire_put_call(&out, 4, &call));
+	assert_false(wire_put_call(&out, 9, &call));
 	assert_int_equal(buf_len(&out), 0);
 }
 
