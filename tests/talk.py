@@ -33,7 +33,7 @@ One line is one step; a line that begins with a space goes on from the one befor
   close stdin | bridge exits N | NAME is gone | NAME is alive
   stderr "~REGEX"                                the bridge has said so on stderr
   log NAME "~REGEX"                              that Emacs has said so
-  file PATH exists|missing|mode 0700             $XDG, $HOME, $TMP are the test's own
+  file PATH exists|missing|mode 0700             $XDG, $HOME, $TMP are the test's own, $B is the build
   folder PATH MODE (or a file that is there) | chown UID PATH | write PATH "TEXT"
   stale NAME                                     a socket under that name nobody listens on
   fake NAME silent|"BYTES" [closes]              one that is listened on; after the first bytes it says these
@@ -208,7 +208,7 @@ class Talk:
         self.clients = []
         self.current = "bridge"
         self.command = None
-        self.variables = {"XDG": self.xdg, "HOME": self.home, "TMP": self.folder, "ROOT": ROOT}
+        self.variables = {"XDG": self.xdg, "HOME": self.home, "TMP": self.folder, "ROOT": ROOT, "B": os.environ.get("B", "build")}
         self.patience = MESSAGE_LIMIT
         self.story = []
 
