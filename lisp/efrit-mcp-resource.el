@@ -115,6 +115,11 @@ ASCII is bytes), all else is shown as JSON.  BODY may call
                    (seq-filter (lambda (r) (eq (not templates) (not (plist-get r :variables))))
                                efrit-mcp-resource--all))))
 
+(defun efrit-mcp-resource--unescape (text)
+  "Return TEXT of a URI without its %-escapes."
+  (save-match-data
+    (decode-coding-string (url-unhex-string (encode-coding-string text 'utf-8 t)) 'utf-8 t)))
+
 (defun efrit-mcp-resource--find (uri)
   "Return (RESOURCE . VALUES of its variables) for URI, or nil."
   (or (let ((plain (seq-find (lambda (r) (and (not (plist-get r :variables)) (equal (plist-get r :uri) uri)))
@@ -129,7 +134,7 @@ ASCII is bytes), all else is shown as JSON.  BODY may call
                          (let ((n 0))
                            (mapcar (lambda (_)
                                      (setq n (1+ n))
-                                     (decode-coding-string (url-unhex-string (match-string n uri)) 'utf-8))
+                                     (efrit-mcp-resource--unescape (match-string n uri)))
                                    (plist-get resource :variables))))))))))
 
 (defun efrit-mcp-resource-read (arguments)
