@@ -498,7 +498,7 @@ void tasks_listened(struct request *r)
 	struct buf shown = {0};
 	json_array_foreach(r->listens_tasks, i, id) {
 		const struct task_record *t = find(r, json_string_value(id));
-		if (!t || !task_record_ended(t)) /* what goes on will be told */
+		if (!t || t->status == TASK_WORKING) /* its next change will be told */
 			continue;
 		buf_eat(&shown, buf_len(&shown));
 		task_record_show(t, &shown);

@@ -120,6 +120,7 @@
   (efrit-mcp-report-progress 50 100)
   (sleep-for 0.05)
   (efrit-mcp-report-progress 100 100)
+  (sleep-for 0.05) ; the official clients forget progress that comes with the answer
   "Tool with progress executed successfully")
 
 (efrit-mcp-define-tool test-reconnection "Its stream is closed in the middle." () (:read-only t)
