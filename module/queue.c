@@ -2,9 +2,12 @@
  * in queue_stop.c. */
 #include "queue_priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+enum { REPLIES_A_WAKE = 8 };
 
 double queue_now(void)
 {
@@ -178,11 +181,15 @@ void queue_hold(struct queue *q, uint64_t peer, bool held)
 	pthread_mutex_unlock(&q->lock);
 }
 
-void queue_take_replies(struct queue *q, struct reply_list *into)
+bool queue_take_replies(struct queue *q, struct reply_list *into, bool watched)
 {
 	pthread_mutex_lock(&q->lock);
+	bool some = q->n_replies;
 	TAILQ_CONCAT(into, &q->replies, link);
+	q->n_replies = 0;
+	q->watched = watched && some;
 	pthread_mutex_unlock(&q->lock);
+	return some;
 }
 
 void queue_close(struct queue *q)
@@ -196,7 +203,7 @@ void queue_open(struct queue *q, const struct queue_limits *limits)
 {
 	pthread_mutex_lock(&q->lock);
 	q->limits = *limits;
-	q->closed = q->rung = q->wake_on_ring = false;
+	q->closed = q->rung = q->wake_on_ring = q->watched = false;
 	q->look = true; /* a job of the stopped server may still run */
 	q->heard_at = 0;
 	pthread_mutex_unlock(&q->lock);
@@ -405,6 +412,17 @@ void queue_end(struct queue *q, uint64_t number)
 	pthread_mutex_unlock(&q->lock);
 }
 
+double queue_took(struct queue *q, uint64_t number, char tool[WIRE_TOOL_MAX + 1])
+{
+	pthread_mutex_lock(&q->lock);
+	struct job *job = taken(q, number);
+	double started = job ? job->started_at : 0;
+	if (tool)
+		snprintf(tool, WIRE_TOOL_MAX + 1, "%s", job ? job->tool : "");
+	pthread_mutex_unlock(&q->lock);
+	return started > 0 ? queue_now() - started : 0;
+}
+
 /* The job leaves.  When its answer has been given already, only its end is told. */
 static bool settle(struct queue *q, struct job *job, struct buf *text, enum job_outcome outcome)
 {
@@ -419,6 +437,7 @@ static bool settle(struct queue *q, struct job *job, struct buf *text, enum job_
 		buf_finish(&reply->text);
 	}
 	TAILQ_INSERT_TAIL(&q->replies, reply, link);
+	q->n_replies++;
 	if (q->running == job)
 		q->running = NULL;
 	queue_remove(q, job);
@@ -450,9 +469,11 @@ bool queue_reply(struct queue *q, uint64_t number, struct buf *text, enum job_ou
 	pthread_mutex_lock(&q->lock);
 	struct job *job = taken(q, number);
 	bool wanted = job && settle(q, job, text, outcome);
+	/* One wake for several, while Lisp has more to do and the loop looks anyway. */
+	bool wake = job && (!q->watched || !q->waiting || q->n_replies >= REPLIES_A_WAKE);
 	pthread_mutex_unlock(&q->lock);
 	buf_finish(text);
-	if (job)
+	if (wake)
 		wake_loop(q);
 	return wanted;
 }

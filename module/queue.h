@@ -78,7 +78,9 @@ bool queue_answer_next(struct queue *q, struct job *copy);
  * number of its job that runs; 0: none. */
 uint64_t queue_drop_peer(struct queue *q, uint64_t peer);
 void queue_hold(struct queue *q, uint64_t peer, bool held); /* its jobs wait while it does not read */
-void queue_take_replies(struct queue *q, struct reply_list *into);
+/* False: there was none.  WATCHED: the caller comes again within a millisecond or so, and is
+ * not woken for each further reply; unless there is none, then it is. */
+bool queue_take_replies(struct queue *q, struct reply_list *into, bool watched);
 void queue_close(struct queue *q); /* refuses from now on, until queue_open */
 /* True when the doorbell is to be rung: there is something to say and no ring is open. */
 bool queue_want_ring(struct queue *q, bool force);
@@ -109,6 +111,8 @@ enum job_stop queue_why(struct queue *q, uint64_t number, char by[JOB_BY_MAX]);
 void queue_stop_seen(struct queue *q, uint64_t number, const char *obstacle); /* NULL: it unwinds now */
 /* Hands over an answer; takes TEXT.  False: nobody waits for it any more. */
 bool queue_reply(struct queue *q, uint64_t number, struct buf *text, enum job_outcome outcome);
+/* Seconds since it began, 0: it did not; and the name of its TOOL, NULL: not wanted. */
+double queue_took(struct queue *q, uint64_t number, char tool[WIRE_TOOL_MAX + 1]);
 void queue_prompt(struct queue *q, const char *text, bool of_job); /* "" : no minibuffer is open */
 
 #endif

@@ -26,6 +26,8 @@ struct queue {
 	struct job_list jobs; /* all that have not left */
 	size_t bytes;         /* of their arguments */
 	struct reply_list replies;
+	unsigned n_replies;
+	bool watched; /* the loop looks for replies by itself, soon */
 	struct job *running; /* borrowed from jobs */
 	uint64_t last_number;
 	unsigned waiting, lanes[WIRE_PRIORITIES];

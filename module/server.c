@@ -33,20 +33,10 @@ static uint64_t last_serial;
 
 void server_event(struct server *s, const char *format, ...)
 {
-	char line[512];
 	va_list ap;
 	va_start(ap, format);
-	int n = vsnprintf(line, sizeof line, format, ap);
+	events_add(&s->events, format, ap);
 	va_end(ap);
-	if (n >= (int)sizeof line)
-		line[json_cut(line, sizeof line - 1, sizeof line - 2)] = 0;
-	for (char *c = line; *c; c++) /* what others named must not look like a line of its own */
-		if ((unsigned char)*c < 0x20 || *c == 0x7F)
-			*c = ' ';
-	pthread_mutex_lock(&s->lock);
-	if (buf_len(&s->events) < SERVER_EVENTS_MAX && !buf_printf(&s->events, "%s\n", line))
-		buf_finish(&s->events);
-	pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- the doorbell ---- */
@@ -296,6 +286,7 @@ static void watch(struct server *s, double heartbeat)
 	ev_timer_init(&s->deadline, answers_on_deadline, 0, 0);
 	ev_timer_init(&s->waiting, waiters_on_timer, 0, 0);
 	ev_timer_init(&s->accept_again, on_accept_again, 0, 0);
+	ev_timer_init(&s->watch, answers_on_watch, 0, SERVER_WATCH_US / 1e6);
 	interrupt_init(&s->interrupt, s->loop, s->queue);
 	s->interrupt.ring = ring;
 	s->interrupt.on_stuck = answers_on_stuck;
@@ -336,7 +327,7 @@ static void server_free(struct server *s)
 	if (s->doorbell >= 0)
 		close(s->doorbell);
 	buf_finish(&s->catalogue);
-	buf_finish(&s->events);
+	events_finish(&s->events);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -345,6 +336,11 @@ static struct server *make(const struct server_settings *set, struct queue *queu
 {
 	struct server *s = calloc(1, sizeof *s);
 	if (!s || pthread_mutex_init(&s->lock, NULL) != 0) {
+		free(s);
+		return NULL;
+	}
+	if (!events_init(&s->events)) {
+		pthread_mutex_destroy(&s->lock);
 		free(s);
 		return NULL;
 	}
@@ -494,9 +490,5 @@ void server_pause(struct server *s, bool paused)
 
 void server_take_events(struct server *s, struct buf *out)
 {
-	pthread_mutex_lock(&s->lock);
-	buf_finish(out);
-	*out = s->events;
-	s->events = (struct buf){0};
-	pthread_mutex_unlock(&s->lock);
+	events_take(&s->events, out);
 }

@@ -91,7 +91,7 @@ static uint64_t replied(uint64_t *number, enum job_outcome *outcome)
 {
 	struct reply_list list;
 	TAILQ_INIT(&list);
-	queue_take_replies(q, &list);
+	queue_take_replies(q, &list, false);
 	struct reply *r = TAILQ_FIRST(&list);
 	if (!r)
 		return 0;
@@ -732,7 +732,7 @@ static void test_two_threads(void **state)
 				job_destroy(job);
 			}
 		TAILQ_INIT(&list);
-		queue_take_replies(q, &list);
+		queue_take_replies(q, &list, false);
 		while ((r = TAILQ_FIRST(&list))) {
 			TAILQ_REMOVE(&list, r, link);
 			open -= r->peer != 0;
