@@ -20,7 +20,7 @@ CFLAGS ?= -O2 -g
 ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule -Ibridge -MMD -MP $(WARN) $(CFLAGS) $(SANFLAGS)
 
 WIRE := buf runtime wire
-MODULE := answers child efrit-mcp-module events frames history interrupt job json lisp listen peer queue queue_stop server status waiters
+MODULE := answers child efrit-mcp-module events express frames history interrupt job json lisp listen peer queue queue_stop server status waiters
 BRIDGE := $(filter-out bridge/main_gateway% bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/os_$(OS).c
 LISP := $(wildcard lisp/efrit-mcp*.el)
 

@@ -13,6 +13,8 @@
 (eval-when-compile (require 'cl-lib))
 (require 'seq)
 
+(declare-function efrit-mcp--mod-json "efrit-mcp-module")
+
 (defconst efrit-mcp-observe--messages-max 20 "New messages an answer shows.")
 (defconst efrit-mcp-observe--message-max 400 "Characters of a message an answer shows.")
 (defconst efrit-mcp-observe--buffers-max 20 "Changed buffers an answer shows.")
@@ -132,7 +134,8 @@
   "The last brief state that was told: a vector of what it follows from, and it.")
 
 (defun efrit-mcp-observe--brief ()
-  "Return the brief state, the same object again when nothing is different."
+  "Return the brief state as JSON text, the same again when nothing is different.
+That is (efrit-mcp--json . TEXT), as the module takes it."
   (let* ((window (selected-window)) (buffer (window-buffer window)) (known efrit-mcp-observe--state))
     (if (and known (= (minibuffer-depth) 0) (not (window-minibuffer-p window))
              (eq (aref known 0) buffer)
@@ -143,7 +146,7 @@
              (eq (aref known 5) (buffer-file-name buffer))
              (eq (aref known 6) (buffer-local-value 'major-mode buffer)))
         (aref known 7)
-      (let ((state (efrit-mcp-observe-state)))
+      (let ((state (cons 'efrit-mcp--json (efrit-mcp--mod-json (efrit-mcp-observe-state)))))
         (setq efrit-mcp-observe--state
               (and (= (minibuffer-depth) 0) (not (window-minibuffer-p window))
                    (vector buffer (buffer-chars-modified-tick buffer) (window-point window) (buffer-modified-p buffer)

@@ -264,9 +264,10 @@ static bool put_text(emacs_env *env, emacs_value value, struct buf *out)
 static bool put_response(emacs_env *env, uint64_t number, emacs_value value, emacs_value seen, struct buf *out)
 {
 	bool lossy = false, more = !env->eq(env, seen, lisp_t(env));
+	unsigned long long took = (unsigned long long)(queue_took(queue, number, NULL) * 1e6);
 	const char *instance = server ? server_instance(server) : "";
 	return buf_add(out, "{", 1) && lisp_put_members(env, value, true, true, out, &lossy)
-	       && buf_printf(out, ",\\\"instance_id\\\":\\\"%s\\\",\\\"execution_time\\\":%.6f", instance, queue_took(queue, number, NULL))
+	       && buf_printf(out, ",\\\"instance_id\\\":\\\"%s\\\",\\\"execution_time\\\":%llu.%06llu", instance, took / 1000000, took % 1000000)
 	       && (!more || lisp_put_members(env, seen, true, false, out, &lossy))
 	       && (!lossy || buf_printf(out, ",\\\"lossy\\\":true")) && buf_add(out, "}", 1);
 }
@@ -275,10 +276,10 @@ static void log_end(uint64_t number, intmax_t outcome)
 {
 	static const char *const words[] = {[JOB_DONE] = "done", [JOB_FAILED] = "failed", [JOB_STOPPED] = "stopped"};
 	char tool[WIRE_TOOL_MAX + 1];
-	double took = queue_took(queue, number, tool);
+	unsigned long long took = (unsigned long long)(queue_took(queue, number, tool) * 1e4);
 	if (server && *tool)
-		server_event(server, "request %llu %s %s, %.1f ms", (unsigned long long)number, tool,
-			     outcome < 0 || outcome > JOB_STOPPED ? "failed" : words[outcome], took * 1000);
+		server_event(server, "request %llu %s %s, %llu.%llu ms", (unsigned long long)number, tool,
+			     outcome < 0 || outcome > JOB_STOPPED ? "failed" : words[outcome], took / 10, took % 10);
 }
 
 static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)

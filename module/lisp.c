@@ -17,7 +17,7 @@ enum {
 /* Global references, made once. */
 static struct {
 	emacs_value nil, t, k_false, k_null, integer, floating, string, symbol, cons_type, vector;
-	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, vconcat, error;
+	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, vconcat, json, error;
 } sym;
 
 static bool intern(emacs_env *env, emacs_value *to, const char *name)
@@ -35,7 +35,7 @@ bool lisp_init(emacs_env *env)
 	       && intern(env, &sym.cons, "cons") && intern(env, &sym.list, "list") && intern(env, &sym.vec, "vector")
 	       && intern(env, &sym.string_bytes, "string-bytes") && intern(env, &sym.symbol_name, "symbol-name")
 	       && intern(env, &sym.clean_string, "efrit-mcp--clean-string") && intern(env, &sym.show, "efrit-mcp--show")
-	       && intern(env, &sym.vconcat, "vconcat") && intern(env, &sym.error, "efrit-mcp-error");
+	       && intern(env, &sym.vconcat, "vconcat") && intern(env, &sym.json, "efrit-mcp--json") && intern(env, &sym.error, "efrit-mcp-error");
 }
 
 bool lisp_exited(emacs_env *env)
@@ -355,9 +355,22 @@ static bool keyword(emacs_env *env, emacs_value value)
 	       && lisp_get_text(env, call1(env, sym.symbol_name, value), name, sizeof name) && name[0] == ':';
 }
 
+/* JSON text that was made before. */
+static bool put_json(struct writer *w, emacs_value string)
+{
+	struct buf text = {0};
+	bool ok = lisp_put_text(w->env, string, &text, &w->lossy)
+		  && (w->nested ? json_put_escaped(w->out, false, buf_data(&text), buf_len(&text), &w->lossy)
+				: buf_add(w->out, buf_data(&text), buf_len(&text)));
+	buf_finish(&text);
+	return ok;
+}
+
 static bool put_cons(struct writer *w, emacs_value value, int depth)
 {
 	emacs_env *env = w->env;
+	if (env->eq(env, call1(env, sym.car, value), sym.json))
+		return put_json(w, call1(env, sym.cdr, value));
 	emacs_value vector = call1(env, sym.vconcat, value);
 	if (clear(env)) /* dotted, or a circle without end */
 		return put_string(w, call1(env, sym.show, value));

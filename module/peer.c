@@ -148,8 +148,10 @@ bool peer_is_sending(const struct peer *p, uint64_t id)
 /* As much as the socket takes.  False: it is gone. */
 static bool send_out(struct peer *p)
 {
-	while (buf_len(&p->out)) {
-		ssize_t n = send(p->fd, buf_data(&p->out), buf_len(&p->out), MSG_NOSIGNAL | MSG_DONTWAIT);
+	for (;;) {
+		ssize_t n = express_write(&p->server->express, p->serial, p->fd, &p->out);
+		if (!n)
+			break;
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -158,7 +160,6 @@ static bool send_out(struct peer *p)
 			peer_drop(p, strerror(errno));
 			return false;
 		}
-		buf_eat(&p->out, (size_t)n);
 		push_results(p);
 	}
 	return !p->dead;
@@ -258,6 +259,7 @@ void peer_goodbye(struct peer *p, const char *code, const char *message)
 	peer_send_text(p, WIRE_GOODBYE, 0, &text);
 	if (p->dead)
 		return;
+	express_close(&p->server->express, p->serial, &p->out);
 	p->closing = true;
 	p->server->n_peers--;
 	set_limit(p, SERVER_GOODBYE_MS);
@@ -269,6 +271,7 @@ void peer_drop(struct peer *p, const char *why)
 	if (p->dead)
 		return;
 	p->dead = true;
+	express_close(&s->express, p->serial, NULL);
 	if (!p->closing)
 		s->n_peers--;
 	if (why)

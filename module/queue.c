@@ -292,9 +292,10 @@ void queue_wake_on_ring(struct queue *q)
 
 /* ---- Lisp's side ---- */
 
-void queue_on_change(struct queue *q, void (*wake)(void *), void *data)
+void queue_on_change(struct queue *q, void (*wake)(void *), bool (*send)(void *, const struct reply *), void *data)
 {
 	q->wake = wake;
+	q->send = send;
 	q->wake_data = data;
 }
 
@@ -424,25 +425,28 @@ double queue_took(struct queue *q, uint64_t number, char tool[WIRE_TOOL_MAX + 1]
 }
 
 /* The job leaves.  When its answer has been given already, only its end is told. */
-static bool settle(struct queue *q, struct job *job, struct buf *text, enum job_outcome outcome)
+static struct reply *settle(struct queue *q, struct job *job, struct buf *text, enum job_outcome outcome)
 {
-	bool wanted = !job->answered;
 	double now = queue_now();
 	history_add(&q->history, now, job->started_at ? now - job->started_at : 0, outcome != JOB_DONE);
 	struct reply *reply = job_reply(job, text, outcome);
-	if (wanted) {
+	if (!job->answered) {
 		*(outcome == JOB_STOPPED ? &q->counts.stopped : outcome == JOB_FAILED ? &q->counts.failed : &q->counts.done) += 1;
 	} else {
 		reply->peer = 0;
 		buf_finish(&reply->text);
 	}
-	TAILQ_INSERT_TAIL(&q->replies, reply, link);
-	q->n_replies++;
 	if (q->running == job)
 		q->running = NULL;
 	queue_remove(q, job);
 	job_destroy(job);
-	return wanted;
+	return reply;
+}
+
+static void add_reply(struct queue *q, struct reply *reply)
+{
+	TAILQ_INSERT_TAIL(&q->replies, reply, link);
+	q->n_replies++;
 }
 
 void queue_defer(struct queue *q, uint64_t number)
@@ -452,7 +456,7 @@ void queue_defer(struct queue *q, uint64_t number)
 	struct job *job = taken(q, number);
 	bool wake = job && (job->answered || job->stop);
 	if (job && job->answered) {
-		settle(q, job, &none, JOB_STOPPED);
+		add_reply(q, settle(q, job, &none, JOB_STOPPED));
 	} else if (job) {
 		if (q->running == job)
 			q->running = NULL;
@@ -468,11 +472,24 @@ bool queue_reply(struct queue *q, uint64_t number, struct buf *text, enum job_ou
 {
 	pthread_mutex_lock(&q->lock);
 	struct job *job = taken(q, number);
-	bool wanted = job && settle(q, job, text, outcome);
-	/* One wake for several, while Lisp has more to do and the loop looks anyway. */
-	bool wake = job && (!q->watched || !q->waiting || q->n_replies >= REPLIES_A_WAKE);
+	if (!job) {
+		pthread_mutex_unlock(&q->lock);
+		buf_finish(text);
+		return false;
+	}
+	bool alone = !job->stop && !q->waiting && !q->n_replies;
+	struct reply *reply = settle(q, job, text, outcome);
+	bool wanted = reply->peer != 0;
 	pthread_mutex_unlock(&q->lock);
-	buf_finish(text);
+	if (alone && q->send && q->send(q->wake_data, reply)) {
+		reply_destroy(reply);
+		return wanted;
+	}
+	pthread_mutex_lock(&q->lock);
+	add_reply(q, reply);
+	/* One wake for several, while Lisp has more to do and the loop looks anyway. */
+	bool wake = !q->watched || !q->waiting || q->n_replies >= REPLIES_A_WAKE;
+	pthread_mutex_unlock(&q->lock);
 	if (wake)
 		wake_loop(q);
 	return wanted;

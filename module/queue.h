@@ -97,7 +97,9 @@ void queue_look(struct queue *q, struct queue_view *view);
 uint64_t queue_stop_wanted(struct queue *q); /* what runs and is to stop; 0: nothing */
 
 /* ---- Lisp's side ---- */
-void queue_on_change(struct queue *q, void (*wake)(void *), void *data); /* wake: called in the emacs thread, any time */
+/* Both are called in the emacs thread: wake any time; send with an answer that nothing waits
+ * in front of: true, it is sent, and the loop need not know. */
+void queue_on_change(struct queue *q, void (*wake)(void *), bool (*send)(void *, const struct reply *), void *data);
 void queue_heard(struct queue *q);                                       /* the doorbell's filter runs */
 bool queue_name_nesting(struct queue *q, char **names, size_t n);         /* tools that may run inside a job; takes the strings */
 /* The next job, marked TAKEN; NULL: none.  NESTED: only one that may run inside

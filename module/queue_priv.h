@@ -41,7 +41,8 @@ struct queue {
 	char prompt[256];
 	char **nesting; /* owned */
 	size_t n_nesting;
-	void (*wake)(void *); /* these two: the emacs thread's alone */
+	void (*wake)(void *); /* these three: the emacs thread's alone */
+	bool (*send)(void *, const struct reply *);
 	void *wake_data;
 };
 

@@ -273,6 +273,16 @@ static void wake(void *data)
 	server_wake(data);
 }
 
+/* Of the emacs thread.  Whoever waits for news of a job hears of it from the loop. */
+static bool send_now(void *data, const struct reply *reply)
+{
+	struct server *s = data;
+	enum express_sent sent = s->n_waiters ? EXPRESS_NO : express_send(&s->express, reply);
+	if (sent == EXPRESS_PART)
+		server_wake(s);
+	return sent != EXPRESS_NO;
+}
+
 static void watch(struct server *s, double heartbeat)
 {
 	ev_async_init(&s->wake, on_wake);
@@ -319,7 +329,7 @@ static void free_peers(struct server *s)
 
 static void server_free(struct server *s)
 {
-	queue_on_change(s->queue, NULL, NULL);
+	queue_on_change(s->queue, NULL, NULL, NULL);
 	free_peers(s);
 	if (s->loop && s->loop != lost)
 		ev_loop_destroy(s->loop);
@@ -328,6 +338,7 @@ static void server_free(struct server *s)
 		close(s->doorbell);
 	buf_finish(&s->catalogue);
 	events_finish(&s->events);
+	express_finish(&s->express);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -339,7 +350,7 @@ static struct server *make(const struct server_settings *set, struct queue *queu
 		free(s);
 		return NULL;
 	}
-	if (!events_init(&s->events)) {
+	if (!events_init(&s->events) || !express_init(&s->express)) {
 		pthread_mutex_destroy(&s->lock);
 		free(s);
 		return NULL;
@@ -388,7 +399,7 @@ static bool make_loop(struct server *s, const struct server_settings *set)
 	if (!s->loop)
 		return false;
 	interrupt_prepare(set->signal);
-	queue_on_change(s->queue, wake, s);
+	queue_on_change(s->queue, wake, send_now, s);
 	return true;
 }
 

@@ -4,6 +4,7 @@
 #define SERVER_PRIV_H
 
 #include "events.h"
+#include "express.h"
 #include "interrupt.h"
 #include "listen.h"
 #include "server.h"
@@ -82,6 +83,8 @@ struct server {
 	pid_t pid, lisp_tid;
 
 	struct events events; /* any thread's */
+	struct express express;
+	_Atomic unsigned n_waiters; /* of `waiters`; Lisp reads it too */
 
 	pthread_mutex_t lock; /* what follows is used by both threads */
 	int doorbell;

@@ -23,7 +23,7 @@ static int open_queue(void **state)
 	q = queue_create(&(struct queue_limits){TOTAL, PER_PEER});
 	wakes = 0;
 	if (q)
-		queue_on_change(q, on_wake, NULL);
+		queue_on_change(q, on_wake, NULL, NULL);
 	return q ? 0 : -1;
 }
 
