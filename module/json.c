@@ -4,6 +4,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /* Length of the UTF-8 sequence at P (RFC 3629: no overlong forms, no surrogates,
  * nothing over U+10FFFF); 0: not one. */
@@ -103,46 +106,69 @@ static bool plain(unsigned char c)
 	return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
 }
 
-/* Where the first byte after P is that is not written as it is: eight at a time, a byte
- * that sets its high bit in one of the terms is not plain. */
-static const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end)
+enum { STEP = 16 }; /* bytes that copy_plain reads and writes at once */
+
+#ifdef __SSE2__
+/* A bit for each of the 16 bytes at P that is not written as it is; all are copied. */
+static unsigned copy_step(char *to, const unsigned char *p)
 {
-	for (uint64_t v; end - p >= 8; p += 8) {
-		memcpy(&v, p, 8);
-		uint64_t quote = v ^ EACH('"'), slash = v ^ EACH('\\'), del = v ^ EACH(0x7F);
-		if ((v | ((v - EACH(0x20)) & ~v) | ((quote - EACH(1)) & ~quote) | ((slash - EACH(1)) & ~slash)
-		     | ((del - EACH(1)) & ~del)) & HIGH)
-			break;
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	_mm_storeu_si128((__m128i *)(void *)to, v);
+	__m128i low = _mm_cmplt_epi8(v, _mm_set1_epi8(0x20)); /* signed: bytes over 0x7F are low too */
+	__m128i odd = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(low, _mm_or_si128(odd, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7F)))));
+}
+#else
+static unsigned copy_step(char *to, const unsigned char *p)
+{
+	unsigned mask = 0;
+	for (unsigned i = 0; i < STEP; i++) {
+		to[i] = (char)p[i];
+		mask |= (unsigned)!plain(p[i]) << i;
 	}
+	return mask;
+}
+#endif
+
+/* Copies up to the first byte that is not written as it is; TO has room for STEP bytes
+ * more than there are.  Returns how many were copied. */
+static size_t copy_plain(char *to, const unsigned char *p, const unsigned char *end)
+{
+	const unsigned char *from = p;
+	unsigned mask;
+	for (; end - p >= STEP; p += STEP, to += STEP)
+		if ((mask = copy_step(to, p)))
+			return (size_t)(p - from) + (unsigned)__builtin_ctz(mask);
 	while (p < end && plain(*p))
-		p++;
-	return p;
+		*to++ = (char)*p++;
+	return (size_t)(p - from);
 }
 
 bool json_put_escaped(struct buf *out, bool nested, const char *text, size_t len, bool *lossy)
 {
-	enum { SLACK = 16 }; /* the longest escape */
 	const unsigned char *p = (const unsigned char *)text, *end = p + len;
-	size_t n;
-	if (!buf_reserve(out, len + (len > 4096 ? len / 8 : 0) + SLACK))
+	if (!buf_reserve(out, len + (len > 4096 ? len / 8 : 0) + STEP))
 		return false;
 	while (p < end) {
-		const unsigned char *run = p;
-		while ((p = skip_plain(p, end)) < end && *p >= 0x80 && (n = utf8_length(p, end)))
-			p += n;
-		if (!buf_reserve(out, (size_t)(end - run) + SLACK))
+		if (out->cap - out->tail < (size_t)(end - p) + STEP && !buf_reserve(out, (size_t)(end - p) + STEP))
 			return false;
-		memcpy(buf_room(out), run, (size_t)(p - run));
-		buf_filled(out, (size_t)(p - run));
-		if (p == end)
-			break;
-		static const struct escape replacement = {3, "\xEF\xBF\xBD"};
-		const struct escape *e = *p < 0x80 ? &escapes[nested][*p] : &replacement;
-		memcpy(buf_room(out), e->text, sizeof e->text);
-		buf_filled(out, e->len);
-		if (*p >= 0x80 && lossy)
-			*lossy = true;
-		p++;
+		char *to = buf_room(out);
+		size_t n = copy_plain(to, p, end);
+		p += n;
+		to += n;
+		if (p < end && *p < 0x80) {
+			const struct escape *e = &escapes[nested][*p++];
+			memcpy(to, e->text, sizeof e->text);
+			n += e->len;
+		} else if (p < end) {
+			size_t m = utf8_length(p, end);
+			memcpy(to, m ? (const char *)p : "\xEF\xBF\xBD", m ? m : 3);
+			n += m ? m : 3;
+			p += m ? m : 1;
+			if (!m && lossy)
+				*lossy = true;
+		}
+		buf_filled(out, n);
 	}
 	return true;
 }
