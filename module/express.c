@@ -88,11 +88,12 @@ enum express_sent express_send(struct express *e, const struct reply *reply)
 {
 	enum express_sent sent = EXPRESS_NO;
 	uint8_t flags = reply->outcome != JOB_DONE ? WIRE_FAILED : 0;
-	if (!reply->peer || buf_len(&reply->text) > EXPRESS_MAX)
+	size_t len = buf_len(&reply->text); /* 0: there was no memory for it, and the peer is to go */
+	if (!reply->peer || !len || len > EXPRESS_MAX)
 		return EXPRESS_NO;
 	pthread_mutex_lock(&e->lock);
 	struct lane *lane = find(e, reply->peer);
-	if (lane && lane->open && wire_put(&lane->rest, WIRE_RESULT, flags, reply->id, buf_data(&reply->text), buf_len(&reply->text))) {
+	if (lane && lane->open && wire_put(&lane->rest, WIRE_RESULT, flags, reply->id, buf_data(&reply->text), len)) {
 		ssize_t n = send(lane->fd, buf_data(&lane->rest), buf_len(&lane->rest), MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n > 0)
 			buf_eat(&lane->rest, (size_t)n);

@@ -83,8 +83,8 @@ static void test_nothing_goes_before_the_loop_has_written(void **state)
 	assert_int_equal(f.type, WIRE_RESULT);
 	assert_int_equal(f.id, 1);
 	assert_int_equal(f.flags, 0);
-	assert_int_equal(answer(PEER, 2, 0, JOB_FAILED), EXPRESS_ALL);
-	assert_int_equal(hear(0).flags, WIRE_FAILED);
+	assert_int_equal(answer(PEER, 2, 1, JOB_FAILED), EXPRESS_ALL);
+	assert_int_equal(hear(1).flags, WIRE_FAILED);
 }
 
 static void test_what_goes_the_other_way(void **state)
@@ -93,6 +93,7 @@ static void test_what_goes_the_other_way(void **state)
 	ready();
 	assert_int_equal(answer(PEER + 1, 1, 10, JOB_DONE), EXPRESS_NO);
 	assert_int_equal(answer(0, 1, 10, JOB_DONE), EXPRESS_NO);
+	assert_int_equal(answer(PEER, 1, 0, JOB_DONE), EXPRESS_NO);
 	assert_int_equal(answer(PEER, 1, EXPRESS_MAX + 1, JOB_DONE), EXPRESS_NO);
 	express_close(&express, PEER, NULL);
 	assert_int_equal(answer(PEER, 1, 10, JOB_DONE), EXPRESS_NO);
