@@ -63,8 +63,8 @@ run 3 instances --json; is 'j["instances"] == []'
 run 1 doctor; says 'FAIL  instances.*to mend it'
 
 # --- start, call, stop ---
-run 0 --start status main; says '^main is (idle|running)'
-run 0 instances; says 'ID +STATE.*main +(idle|running)'
+run 0 --start status main; says '^main is (starting|idle|running)'
+run 0 instances; says 'ID +STATE.*main +(starting|idle|running)'
 run 0 instances --json; is 'j["instances"][0]["id"] == "main"'
 run 0 status --json; is 'j["instance"] == "main" and j["pid"] > 0'
 run 0 call efrit_execute '{"content":"(+ 1 2)"}'; is 'j["result"] == "3"'
