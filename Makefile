@@ -12,15 +12,20 @@ B := build/san-$(subst $(comma),-,$(SAN))
 SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 
-# os.h: linux, or portable (what runs where there is no inotify or /proc; tested on Linux too)
-OS ?= $(if $(filter Linux,$(shell uname -s)),linux,portable)
+# os.h, child.h, wire/socket.h: linux, or portable (what runs where there is no inotify, /proc
+# or accept4; OS=portable builds it on Linux, beside, in build/portable)
+NATIVE := $(if $(filter Linux,$(shell uname -s)),linux,portable)
+OS ?= $(NATIVE)
+ifneq ($(OS),$(NATIVE))
+B := $(B)/$(OS)
+endif
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(CI),-Werror)
 CFLAGS ?= -O2 -g
 ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule -Ibridge -MMD -MP $(WARN) $(CFLAGS) $(SANFLAGS)
 
-WIRE := buf runtime wire
-MODULE := answers child efrit-mcp-module frames history interrupt job json lisp listen peer queue queue_stop server status waiters
+WIRE := buf runtime socket_$(OS) wire
+MODULE := answers child_$(OS) efrit-mcp-module frames history interrupt job json lisp listen peer queue queue_stop server status waiters
 BRIDGE := $(filter-out bridge/main_gateway% bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/os_$(OS).c
 LISP := $(wildcard lisp/efrit-mcp*.el)
 

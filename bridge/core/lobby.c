@@ -19,6 +19,7 @@ struct guest {
 	TAILQ_ENTRY(guest) link;
 	struct lobby *lobby;       /* borrowed; NULL: it was sent on, or nobody waits for it */
 	struct request *request;   /* borrowed */
+	json_t *message, *params;  /* owned, borrowed from it; what the request needs to enter again */
 };
 
 static bool everybody_told(const struct lobby *l)
@@ -70,13 +71,18 @@ static void drop(struct task *task)
 
 static void destroy(struct task *task)
 {
-	free(task);
+	struct guest *g = (struct guest *)(void *)task;
+	json_decref(g->message);
+	free(g);
 }
 
 static void send_on(struct guest *g)
 {
 	struct request *r = g->request;
 	leave(g);
+	request_forget_message(r);
+	r->message = json_incref(g->message);
+	r->params = g->params;
 	self_destroy(r->task);
 	r->task = NULL;
 	progress_stop(r);
@@ -120,7 +126,7 @@ bool lobby_keeps(struct request *r)
 	struct guest *g = calloc(1, sizeof *g);
 	if (!g)
 		log_no_memory();
-	*g = (struct guest){.task = {drop, destroy}, .lobby = l, .request = r};
+	*g = (struct guest){.task = {drop, destroy}, .lobby = l, .request = r, .message = json_incref(r->message), .params = r->params};
 	r->task = &g->task;
 	TAILQ_INSERT_TAIL(&l->guests, g, link);
 	watch(l);
