@@ -27,7 +27,8 @@ ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule 
 WIRE := buf runtime socket_$(OS) wire
 MODULE := answers child_$(OS) efrit-mcp-module frames history interrupt job json lisp listen peer queue queue_stop server status waiters
 BRIDGE := $(filter-out bridge/main_gateway% bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/os_$(OS).c
-LISP := $(wildcard lisp/efrit-mcp*.el)
+# Without what package-vc writes beside it.
+LISP := $(filter-out %-autoloads.el %-pkg.el,$(wildcard lisp/efrit-mcp*.el))
 
 WIRE_O := $(WIRE:%=$(B)/o/module/wire/%.o)
 MODULE_O := $(MODULE:%=$(B)/o/module/%.o) $(WIRE_O)
