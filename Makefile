@@ -38,7 +38,7 @@ ELC := $(LISP:.el=.elc)
 # V=1 shows the commands.
 say = $(if $(V),,@echo '  $(1)  $@'; )
 
-.PHONY: all module bridge lisp man deps demo check clean help
+.PHONY: all module bridge lisp man info deps demo check clean help
 .DELETE_ON_ERROR:
 
 all: module bridge lisp
@@ -78,6 +78,13 @@ $(ELC) &: $(LISP)
 man: $(B)/efrit-bridge
 	$(call say,MAN)$(B)/efrit-bridge --man > bridge/efrit-bridge.1.new && mv bridge/efrit-bridge.1.new bridge/efrit-bridge.1
 
+# The manual: its settings, commands and tools from the Lisp, then Info.
+info: $(ELC)
+	@tests/deps.sh manual
+	@mkdir -p build
+	$(call say,MAN)$(EMACS) -Q --batch -L lisp -l efrit-mcp-manual -f efrit-mcp-manual-write lisp/efrit-mcp.texi
+	$(call say,INFO)makeinfo --no-split -o build/efrit-mcp.info lisp/efrit-mcp.texi
+
 deps:
 	@tests/deps.sh build
 
@@ -100,6 +107,7 @@ clean:
 help:
 	@echo 'make            build the module, the bridge, and the Lisp'
 	@echo 'make man        the manual page of the bridge, from its tables'
+	@echo 'make info       the manual for users: build/efrit-mcp.info'
 	@echo 'make deps       install what the build misses'
 	@echo 'make demo       a real session, explained'
 	@echo 'make check      all tests; TEST=pattern for some, SAN=address,undefined with sanitizers'

@@ -57,6 +57,9 @@ run 'package-vc-install' "(package-vc-install '(efrit-mcp . $spec))"
 # Two files Emacs writes itself, and complains of them.
 grep -i 'warning' <<<"$out" | grep -qvE '^efrit-mcp-(autoloads|pkg)\.el:' && { printf 'WRONG: a warning while it is installed\n%s\n' "$out"; exit 1; }
 [ -e "$installed/lisp/efrit-mcp.elc" ] || { echo "WRONG: not compiled: $out"; exit 1; }
+if command -v makeinfo install-info >/dev/null; then
+	[ -e "$installed/efrit-mcp.info" ] && [ -e "$installed/dir" ] || { echo "WRONG: no manual: $out"; exit 1; }
+fi
 [ -z "$(find "$installed/tests" -name '*.elc')" ] || { echo 'WRONG: the tests were compiled too (.elpaignore)'; exit 1; }
 run 'autoloads' '(package-activate-all)' "$unloaded" "$callable"
 run 'stop-all without a server says so' '(package-activate-all)' \
