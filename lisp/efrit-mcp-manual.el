@@ -29,11 +29,14 @@
    text t t))
 
 (defun efrit-mcp-manual--doc (text)
-  "Return the docstring TEXT as Texinfo."
-  (let ((cut (string-match "\n\nThis is a \\(global \\)?minor mode" text))) ; what Emacs adds, each in its words
+  "Return the docstring TEXT as Texinfo.
+The first line is a paragraph: Emacs 30 makes it one where a mode is defined."
+  (let ((cut (string-match "\n+This is a \\(global \\)?minor mode" text))) ; what Emacs adds, each in its words
     (replace-regexp-in-string
      "`\\([^`' \n]+\\)'" "@code{\\1}"
-     (efrit-mcp-manual--plain (efrit-mcp-manual--keys (if cut (substring text 0 cut) text))))))
+     (efrit-mcp-manual--plain
+      (efrit-mcp-manual--keys
+       (replace-regexp-in-string "\\`\\(.+\\)\n+" "\\1\n\n" (if cut (substring text 0 cut) text)))))))
 
 (defun efrit-mcp-manual--members (type)
   "Return the members of the customization group that are of TYPE, sorted."
