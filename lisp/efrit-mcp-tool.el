@@ -115,6 +115,7 @@ A tool of the same name is replaced in its place."
     (remhash name efrit-mcp-tool--by-name))
   (run-hooks 'efrit-mcp-tool-changed-hook))
 
+;;;###autoload
 (defmacro efrit-mcp-define-tool (name description parameters options &rest body)
   "Define the tool NAME, a symbol; agents call it by that name with _ for -.
 DESCRIPTION, a string, is what agents read.

@@ -59,10 +59,6 @@ nil: the daemon's name, else \"default\".  1 to 48 of A-Z a-z 0-9 . _ -;
 a name a living Emacs has already gets a number."
   :type '(choice (const :tag "The daemon's name" nil) string))
 
-(defcustom efrit-mcp-module-file nil
-  "File name of the module; nil: build/ beside the Lisp."
-  :type '(choice (const :tag "Beside the Lisp" nil) file))
-
 (defcustom efrit-mcp-queue-max 1000
   "Jobs that may wait in this Emacs; more are refused at once."
   :type 'natnum)
@@ -123,6 +119,7 @@ a second after the last one; 0 leaves that alone."
   (when (get-buffer-window "*efrit-mcp-events*" t)
     (efrit-mcp--write-events)))
 
+;;;###autoload
 (defun efrit-mcp-events ()
   "Show what agents did in this Emacs."
   (interactive)
@@ -251,12 +248,14 @@ In batch this does not return before the server is stopped; elsewhere it is
         (quit nil)
         (error (message "efrit-mcp: %s" (error-message-string err)))))))
 
+;;;###autoload
 (defun efrit-mcp-interrupt ()
   "Stop what an agent runs in this Emacs now."
   (interactive)
   (unless (and efrit-mcp-server-instance (efrit-mcp--mod-interrupt))
     (message "efrit-mcp: nothing of an agent runs")))
 
+;;;###autoload
 (defun efrit-mcp-stop-all ()
   "Stop what agents run in this Emacs, and refuse what they ask from now on.
 `efrit-mcp-resume' lets them go on.  They are told that you stopped them."
@@ -270,6 +269,7 @@ In batch this does not return before the server is stopped; elsewhere it is
   (efrit-mcp--update-sign)
   (message "Agents are stopped; M-x efrit-mcp-resume lets them go on"))
 
+;;;###autoload
 (defun efrit-mcp-resume ()
   "Let agents go on after `efrit-mcp-stop-all'."
   (interactive)
@@ -279,6 +279,7 @@ In batch this does not return before the server is stopped; elsewhere it is
   (efrit-mcp--update-sign)
   (message "Agents may go on"))
 
+;;;###autoload
 (defun efrit-mcp-status ()
   "Show what the server thread says of this Emacs."
   (interactive)

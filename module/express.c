@@ -1,9 +1,9 @@
 /* express.c - see express.h */
 #include "express.h"
+#include "wire/socket.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 bool express_init(struct express *e)
 {
@@ -75,7 +75,7 @@ ssize_t express_write(struct express *e, uint64_t peer, int fd, struct buf *out)
 	else if (!buf_len(out))
 		n = 0;
 	else
-		n = send(fd, buf_data(out), buf_len(out), MSG_NOSIGNAL | MSG_DONTWAIT);
+		n = socket_send(fd, buf_data(out), buf_len(out));
 	if (n > 0)
 		buf_eat(out, (size_t)n);
 	if (lane)
@@ -94,7 +94,7 @@ enum express_sent express_send(struct express *e, const struct reply *reply)
 	pthread_mutex_lock(&e->lock);
 	struct lane *lane = find(e, reply->peer);
 	if (lane && lane->open && wire_put(&lane->rest, WIRE_RESULT, flags, reply->id, buf_data(&reply->text), len)) {
-		ssize_t n = send(lane->fd, buf_data(&lane->rest), buf_len(&lane->rest), MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = socket_send(lane->fd, buf_data(&lane->rest), buf_len(&lane->rest));
 		if (n > 0)
 			buf_eat(&lane->rest, (size_t)n);
 		lane->open = !buf_len(&lane->rest); /* else the loop sends what is left, or sees why that cannot be */

@@ -1,6 +1,7 @@
 /* peer.c - one bridge at the other end of a socket: its bytes, its results with
  * their credit, its end.  The loop's. */
 #include "json.h"
+#include "wire/socket.h"
 #include "server_priv.h"
 
 #include <errno.h>
@@ -239,7 +240,7 @@ bool peer_accept(struct server *s, int fd, uint64_t serial)
 	ev_io_start(s->loop, &p->io);
 	ev_timer_init(&p->limit, on_limit, 0, 0);
 	set_limit(p, SERVER_HELLO_MS);
-	if (!runtime_peer(fd, &p->uid, &p->pid) || p->uid != geteuid())
+	if (!socket_peer(fd, &p->uid, &p->pid) || p->uid != geteuid())
 		peer_goodbye(p, "forbidden", "this Emacs belongs to another user");
 	else if (s->n_peers > WIRE_PEERS_MAX)
 		peer_goodbye(p, "too_many_peers", "this Emacs has all the bridges it can take (64); end one of them");

@@ -12,7 +12,9 @@
  */
 #include "server_priv.h"
 
+#include "child.h"
 #include "json.h"
+#include "wire/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Serials are not used twice, over restarts of the server too: a job of an earlier
@@ -112,7 +113,7 @@ static void on_accept(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct server *s = owner(w, struct server, accept);
 	(void)loop;
-	int fd = accept4(s->listening.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = socket_accept(s->listening.fd);
 	if (fd >= 0 && !peer_accept(s, fd, ++last_serial)) {
 		close(fd);
 		pause_accept(s, "no memory");
@@ -358,7 +359,7 @@ static struct server *make(const struct server_settings *set, struct queue *queu
 	s->queue = queue;
 	s->doorbell = set->doorbell;
 	s->pid = getpid();
-	s->lisp_tid = (pid_t)syscall(SYS_gettid);
+	s->lisp_tid = child_thread();
 	s->started_at = queue_now();
 	snprintf(s->version, sizeof s->version, "%s", set->version);
 	snprintf(s->emacs_version, sizeof s->emacs_version, "%s", set->emacs_version);

@@ -1,9 +1,9 @@
 /* plug.c - see plug.h */
 #include "back/plug.h"
 #include "log.h"
+#include "wire/socket.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -62,7 +62,7 @@ void plug_flush(struct plug *p)
 {
 	bool had = buf_len(&p->out) > 0;
 	while (p->fd >= 0 && buf_len(&p->out)) {
-		ssize_t n = send(p->fd, buf_data(&p->out), buf_len(&p->out), MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = socket_send(p->fd, buf_data(&p->out), buf_len(&p->out));
 		if (n >= 0) {
 			buf_eat(&p->out, (size_t)n);
 			continue;
@@ -120,11 +120,10 @@ enum plug_result plug_open(struct plug *p, const char *path)
 		return PLUG_ERROR;
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int fd = socket_make();
 	if (fd < 0)
 		return PLUG_ERROR;
-	if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0
-	    || connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
+	if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
 		int error = errno;
 		close(fd);
 		errno = error;

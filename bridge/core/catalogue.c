@@ -3,6 +3,7 @@
 #include "log.h"
 #include "mcp/schema.h"
 #include "mcp/text.h"
+#include "os.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct toolset {
 	json_t *tools;               /* owned; NULL until it is known */
 	const struct worker *asked;  /* compared only */
 	struct ask ask;
+	double since;                /* os_now when it was asked */
 };
 
 struct catalogue {
@@ -244,9 +246,10 @@ static struct toolset *set_of(const struct catalogue *c, const char *hash)
 
 bool catalogue_asks(const struct catalogue *c)
 {
+	double lately = os_now() - (double)c->config->hello_timeout / 1000;
 	const struct toolset *set;
 	TAILQ_FOREACH(set, &c->sets, link)
-		if (set->ask.worker)
+		if (set->ask.worker && set->since > lately)
 			return true;
 	return false;
 }
@@ -300,6 +303,7 @@ static void on_tools(struct ask *ask, const char *json, size_t len)
 static void ask_for(struct toolset *set, struct worker *w)
 {
 	set->asked = w;
+	set->since = os_now();
 	set->ask.kind = ASK_CATALOGUE;
 	set->ask.on_answer = on_tools;
 	set->ask.owner = set;

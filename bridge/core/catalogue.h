@@ -29,7 +29,7 @@ const char *catalogue_nearest(const struct catalogue *, const char *name);
 /* {"tools":[...]} as clients of VERSION may see it. */
 const struct buf *catalogue_list(const struct catalogue *, enum version version);
 
-bool catalogue_asks(const struct catalogue *); /* an instance was asked for its tools and has not told yet */
+bool catalogue_asks(const struct catalogue *); /* an instance was asked for its tools within hello_timeout and has not told yet */
 bool catalogue_has(const struct catalogue *, const struct worker *, const struct tool *);
 
 /* False: *pointer and *reason as schema_check has them. */

@@ -11,6 +11,7 @@
 #include "core/pipeline.h"
 #include "back/service.h"
 #include "core/catalogue.h"
+#include "core/lobby.h"
 #include "core/self.h"
 #include "core/session.h"
 #include "log.h"
@@ -265,6 +266,7 @@ struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *conf
 	p->reaper.data = p;
 	p->catalogue = catalogue_create(loop, config, service, on_tools_changed, p);
 	p->starter = starter_create(p);
+	p->lobby = lobby_create(p);
 	return p;
 }
 
@@ -274,6 +276,7 @@ void pipeline_destroy(struct pipeline *p)
 		return;
 	reap(p);
 	ev_prepare_stop(p->loop, &p->reaper);
+	lobby_destroy(p->lobby);
 	starter_destroy(p->starter);
 	catalogue_destroy(p->catalogue);
 	free(p);
@@ -302,17 +305,6 @@ bool pipeline_busy(const struct session *s)
 		if (!r->listens)
 			return true;
 	return false;
-}
-
-bool pipeline_ready(const struct pipeline *p, const char *tool)
-{
-	const struct tool *t = catalogue_find(p->catalogue, tool);
-	if (t && t->builtin)
-		return true;
-	for (struct worker *w = service_first(p->service); w; w = service_next(w))
-		if (w->listed && w->state == WORKER_STARTING)
-			return false;
-	return !catalogue_asks(p->catalogue);
 }
 
 void pipeline_end_listens(struct session *s)

@@ -1,5 +1,6 @@
 /* router.c - the last stage inward: what a method means, and for tools/call which tool,
  * with which arguments, on which Emacs. */
+#include "core/lobby.h"
 #include "core/self.h"
 #include "core/session.h"
 #include "mcp/era.h"
@@ -26,6 +27,8 @@ static enum verdict list_tools(struct request *r)
 		request_fail(r, FAULT_PARAMS, NULL, "this cursor was not given out here: the list has one page");
 		return DONE;
 	}
+	if (lobby_keeps(r))
+		return WAIT;
 	const struct buf *list = catalogue_list(r->pipeline->catalogue, r->version);
 	return answer(r, buf_data(list), buf_len(list));
 }
@@ -91,23 +94,26 @@ static bool read_arguments(struct request *r, struct tool *tool, const json_t *a
 	return !tool->takes_priority || !priority || json_is_null(priority) || read_priority(r, priority);
 }
 
-static struct tool *find_tool(struct request *r)
+/* What every Emacs has is known; what one may have, and how many, when all have told. */
+static enum verdict find_tool(struct request *r, struct tool **tool)
 {
 	json_t *name = json_object_get(r->params, "name");
 	if (!json_is_string(name)) {
 		request_fail(r, FAULT_PARAMS, NULL, "params.name must be the name of a tool, a string");
-		return NULL;
+		return DONE;
 	}
 	const char *word = json_string_value(name);
-	struct tool *tool = strlen(word) == json_string_length(name) ? catalogue_find(r->pipeline->catalogue, word) : NULL;
-	if (!tool) {
+	*tool = strlen(word) == json_string_length(name) ? catalogue_find(r->pipeline->catalogue, word) : NULL;
+	if ((!*tool || !(*tool)->builtin) && lobby_keeps(r))
+		return WAIT;
+	if (!*tool) {
 		const char *near = catalogue_nearest(r->pipeline->catalogue, word);
 		request_fail(r, FAULT_PARAMS, NULL, "Unknown tool: %.100s%s%s%s", word, near ? " (did you mean " : "",
 			     near ? near : "", near ? "?)" : "; tools/list names them");
-		return NULL;
+		return DONE;
 	}
-	snprintf(r->tool, sizeof r->tool, "%s", tool->name);
-	return tool;
+	snprintf(r->tool, sizeof r->tool, "%s", (*tool)->name);
+	return NEXT;
 }
 
 static enum verdict submit(struct request *r, const struct tool *tool, const json_t *arguments, const char *instance)
@@ -127,10 +133,10 @@ static enum verdict submit(struct request *r, const struct tool *tool, const jso
 static enum verdict call_tool(struct request *r)
 {
 	const char *instance = NULL;
-	enum verdict verdict;
-	struct tool *tool = find_tool(r);
-	if (!tool)
-		return DONE;
+	struct tool *tool;
+	enum verdict verdict = find_tool(r, &tool);
+	if (verdict != NEXT)
+		return verdict;
 	json_t *given = json_object_get(r->params, "arguments");
 	if (given && !json_is_object(given)) {
 		request_fail(r, FAULT_PARAMS, NULL, "params.arguments must be an object");

@@ -7,6 +7,7 @@
 #include "request.h"
 
 struct catalogue;
+struct lobby;
 struct service;
 struct starter;
 TAILQ_HEAD(session_list, session);
@@ -17,6 +18,7 @@ struct pipeline {
 	struct service *service;      /* borrowed */
 	struct catalogue *catalogue;  /* owned */
 	struct starter *starter;      /* owned */
+	struct lobby *lobby;          /* owned */
 	struct session_list sessions; /* session::of_pipeline; owned */
 	struct request_list dead;     /* request::of_session; freed when nobody is in a callback */
 	ev_prepare reaper;            /* active while dead holds something */

@@ -755,8 +755,6 @@ static void test_events_are_lines_of_text(void **state)
 	hang_up(&c);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
