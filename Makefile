@@ -12,17 +12,23 @@ B := build/san-$(subst $(comma),-,$(SAN))
 SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 
-# os.h: linux, or portable (what runs where there is no inotify or /proc; tested on Linux too)
-OS ?= $(if $(filter Linux,$(shell uname -s)),linux,portable)
+# os.h, child.h, wire/socket.h: linux, or portable (what runs where there is no inotify, /proc
+# or accept4; OS=portable builds it on Linux, beside, in build/portable)
+NATIVE := $(if $(filter Linux,$(shell uname -s)),linux,portable)
+OS ?= $(NATIVE)
+ifneq ($(OS),$(NATIVE))
+B := $(B)/$(OS)
+endif
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(CI),-Werror)
 CFLAGS ?= -O2 -g
 ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule -Ibridge -MMD -MP $(WARN) $(CFLAGS) $(SANFLAGS)
 
-WIRE := buf runtime wire
-MODULE := answers child efrit-mcp-module frames history interrupt job json lisp listen peer queue queue_note queue_stop server status waiters
+WIRE := buf runtime socket_$(OS) wire
+MODULE := answers child_$(OS) efrit-mcp-module events express frames history interrupt job json lisp listen peer queue queue_note queue_stop server status waiters
 BRIDGE := $(filter-out bridge/main_gateway% bridge/store/% bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/os_$(OS).c
-LISP := $(wildcard lisp/efrit-mcp*.el)
+# Without what package-vc writes beside it.
+LISP := $(filter-out %-autoloads.el %-pkg.el,$(wildcard lisp/efrit-mcp*.el))
 
 WIRE_O := $(WIRE:%=$(B)/o/module/wire/%.o)
 MODULE_O := $(MODULE:%=$(B)/o/module/%.o) $(WIRE_O)
@@ -32,7 +38,7 @@ ELC := $(LISP:.el=.elc)
 # V=1 shows the commands.
 say = $(if $(V),,@echo '  $(1)  $@'; )
 
-.PHONY: all module bridge lisp man deps demo check clean help
+.PHONY: all module bridge lisp man info deps demo check clean help
 .DELETE_ON_ERROR:
 
 all: module bridge lisp
@@ -72,6 +78,13 @@ $(ELC) &: $(LISP)
 man: $(B)/efrit-bridge
 	$(call say,MAN)$(B)/efrit-bridge --man > bridge/efrit-bridge.1.new && mv bridge/efrit-bridge.1.new bridge/efrit-bridge.1
 
+# The manual: its settings, commands and tools from the Lisp, then Info.
+info: $(ELC)
+	@tests/deps.sh manual
+	@mkdir -p build
+	$(call say,MAN)$(EMACS) -Q --batch -L lisp -l efrit-mcp-manual -f efrit-mcp-manual-write lisp/efrit-mcp.texi
+	$(call say,INFO)makeinfo --no-split -o build/efrit-mcp.info lisp/efrit-mcp.texi
+
 deps:
 	@tests/deps.sh build
 
@@ -94,6 +107,7 @@ clean:
 help:
 	@echo 'make            build the module, the bridge, and the Lisp'
 	@echo 'make man        the manual page of the bridge, from its tables'
+	@echo 'make info       the manual for users: build/efrit-mcp.info'
 	@echo 'make deps       install what the build misses'
 	@echo 'make demo       a real session, explained'
 	@echo 'make check      all tests; TEST=pattern for some, SAN=address,undefined with sanitizers'

@@ -23,7 +23,7 @@ char *config_place(void)
 }
 
 /* NULL with errno; the caller frees. */
-static char *read_all(const char *path)
+static char *read_all(const char *path, size_t *size)
 {
 	FILE *file = fopen(path, "re");
 	if (!file)
@@ -35,6 +35,7 @@ static char *read_all(const char *path)
 	int error = ferror(file) ? errno : feof(file) || len < FILE_BYTES ? 0 : EFBIG;
 	fclose(file);
 	text[len] = 0;
+	*size = len;
 	if (!error)
 		return text;
 	free(text);
@@ -79,11 +80,13 @@ static bool take(struct config *c, const char *path, const char *text, const cha
 	return false;
 }
 
-static bool read_settings(struct config *c, const char *path, const char *text, char **error)
+static bool read_settings(struct config *c, const char *path, const char *text, size_t len, char **error)
 {
+	static const char mark[] = "\xEF\xBB\xBF"; /* some editors put it there */
+	size_t skip = strncmp(text, mark, sizeof mark - 1) == 0 ? sizeof mark - 1 : 0;
 	json_error_t where;
 	const char *key;
-	json_t *value, *all = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+	json_t *value, *all = json_loadb(text + skip, len - skip, JSON_REJECT_DUPLICATES, &where);
 	if (!all)
 		return config_complain(error, "%s, line %d: no JSON: %s", path, where.line, where.text);
 	bool good = json_is_object(all);
@@ -100,10 +103,11 @@ bool config_file(struct config *c, const char *path, char **error)
 {
 	char *place = path ? NULL : config_place();
 	const char *from = path ? path : place;
-	char *text = from ? read_all(from) : NULL;
+	size_t len = 0;
+	char *text = from ? read_all(from, &len) : NULL;
 	bool good = true;
 	if (text)
-		good = read_settings(c, from, text, error);
+		good = read_settings(c, from, text, len, error);
 	else if (from && (path || (errno != ENOENT && errno != ENOTDIR)))
 		good = config_complain(error, "%s cannot be read: %s", from, strerror(errno));
 	free(text);

@@ -34,6 +34,7 @@ void os_exit_destroy(struct os_exit *); /* NULL is fine; from inside ON_EXIT too
  * descriptor LOG, no other descriptor, MARK ("NAME=VALUE") in its environment.  -1: errno. */
 pid_t os_spawn(const char *const *argv, const char *folder, int log, const char *mark);
 
+void os_widen_pipe(int fd); /* lets a pipe hold more before its writer has to wait; nothing where that cannot be */
 void os_close_from(int fd); /* closes FD and all after it; between fork and exec */
 char *os_self(void); /* absolute file name of this program; the caller frees; NULL: unknown */
 

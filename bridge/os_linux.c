@@ -263,3 +263,10 @@ char *os_self(void)
 {
 	return realpath("/proc/self/exe", NULL);
 }
+
+void os_widen_pipe(int fd)
+{
+	enum { PIPE_SIZE = 1024 * 1024 }; /* what anybody may ask for */
+	if (fcntl(fd, F_GETPIPE_SZ) > 0)
+		fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
+}

@@ -123,7 +123,6 @@ struct request {
 	bool unanswered;       /* in its session's list */
 	bool settled;          /* nobody waits for it any more */
 	bool dead;             /* in pipeline::dead */
-	bool held, was_held;   /* in pipeline::held; it has been */
 	double born, sent;     /* os_now */
 	ev_timer progress;     /* its heartbeat */
 	double progressed;     /* the number last told; negative: none */

@@ -1,6 +1,7 @@
 /* setup_edit.c - see setup_edit.h */
 #include "setup_edit.h"
 #include "log.h"
+#include "setup_toml.h"
 
 #include <jansson.h>
 #include <stdarg.h>
@@ -88,7 +89,7 @@ static struct place find(const char *p, const char *key)
 	return place;
 }
 
-static char *splice(const char *old, const char *from, const char *to, const char *middle)
+char *setup_edit_splice(const char *old, const char *from, const char *to, const char *middle)
 {
 	return setup_edit_compose("%.*s%s%s", (int)(from - old), old, middle, to);
 }
@@ -99,15 +100,25 @@ static char *insert(const char *old, struct place where, int depth, const char *
 	const char *rest = skip_space(where.last);
 	char *member = setup_edit_compose("%s\n%*s\"%s\": %s%s%*s", where.empty ? "" : ",", depth * 2, "", key, value, where.empty ? "\n" : "",
 			       where.empty ? (depth - 1) * 2 : 0, "");
-	char *made = splice(old, where.last, where.empty ? rest : where.last, member);
+	char *made = setup_edit_splice(old, where.last, where.empty ? rest : where.last, member);
 	free(member);
 	return made;
 }
 
-static bool is_ours(const char *command)
+bool setup_edit_is_ours(const char *command)
 {
 	const char *slash = command ? strrchr(command, '/') : NULL;
 	return command && strcmp(slash ? slash + 1 : command, "efrit-bridge") == 0;
+}
+
+char *setup_edit_quote(const char *text)
+{
+	json_t *value = json_string(text);
+	char *quoted = json_dumps(value, JSON_ENCODE_ANY);
+	if (!quoted)
+		log_no_memory();
+	json_decref(value);
+	return quoted;
 }
 
 /* Of an entry that is there only the program is replaced: who added arguments wants them. */
@@ -115,20 +126,16 @@ static enum setup_edit replace(const char *old, struct place entry, const json_t
 			       char **out)
 {
 	const char *command = json_string_value(json_object_get(value, "command"));
-	if (!is_ours(command)) {
+	if (!setup_edit_is_ours(command)) {
 		*out = setup_edit_compose("it has a server \"%s\" that is not efrit-bridge; rename that one", name);
 		return SETUP_REFUSED;
 	}
 	if (strcmp(command, bridge) == 0)
 		return SETUP_THERE;
 	struct place place = find(entry.value, "command");
-	json_t *text = json_string(bridge);
-	char *quoted = json_dumps(text, JSON_ENCODE_ANY);
-	if (!quoted)
-		log_no_memory();
-	*out = splice(old, place.value, place.end, quoted);
+	char *quoted = setup_edit_quote(bridge);
+	*out = setup_edit_splice(old, place.value, place.end, quoted);
 	free(quoted);
-	json_decref(text);
 	return SETUP_DONE;
 }
 
@@ -136,11 +143,11 @@ static enum setup_edit edit(const char *old, const json_t *all, const char *key,
 			    const char *bridge, char **out)
 {
 	const json_t *servers = json_object_get(all, key), *ours = json_object_get(servers, name);
-	struct place place = find(skip_space(old), key);
 	if (!json_is_object(all) || (servers && !json_is_object(servers)) || (ours && !json_is_object(ours))) {
 		*out = setup_edit_compose("%s is no object of JSON", !json_is_object(all) ? "the whole" : !json_is_object(servers) ? key : name);
 		return SETUP_REFUSED;
 	}
+	struct place place = find(skip_space(old), key);
 	if (ours)
 		return replace(old, find(place.value, name), ours, name, bridge, out);
 	if (servers) {
@@ -153,10 +160,9 @@ static enum setup_edit edit(const char *old, const json_t *all, const char *key,
 	return SETUP_DONE;
 }
 
-enum setup_edit setup_edit_json(const char *old, const char *key, const char *name, const char *entry, const char *bridge, char **out)
+static enum setup_edit edit_json(const char *old, const char *key, const char *name, const char *entry, const char *bridge, char **out)
 {
 	json_error_t error;
-	*out = NULL;
 	if (!*skip_space(old)) {
 		*out = setup_edit_compose("{\n  \"%s\": {\n    \"%s\": %s\n  }\n}\n", key, name, entry);
 		return SETUP_DONE;
@@ -171,62 +177,52 @@ enum setup_edit setup_edit_json(const char *old, const char *key, const char *na
 	return result;
 }
 
-/* --- TOML: only whether our table is there, line by line --- */
+/* --- what editors leave in files --- */
 
-/* P behind WORD, bare or quoted, and the space around it; NULL: something else is there. */
-static const char *behind(const char *p, const char *word)
+/* NEW with the ends of lines that OLD has: what is common to both has them already. */
+static char *with_returns(char *text)
 {
-	size_t len = strlen(word);
-	p += strspn(p, " \t");
-	char quote = *p == '"' || *p == '\'' ? *p++ : 0;
-	if (strncmp(p, word, len) != 0)
-		return NULL;
-	p += len;
-	if (quote && *p++ != quote)
-		return NULL;
-	if (!quote && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-", *p) && *p)
-		return NULL;
-	return p + strspn(p, " \t");
+	size_t n = 0;
+	char *made = malloc(strlen(text) * 2 + 1);
+	if (!made)
+		log_no_memory();
+	for (const char *p = text; *p; p++) {
+		if (*p == '\n' && (p == text || p[-1] != '\r'))
+			made[n++] = '\r';
+		made[n++] = *p;
+	}
+	made[n] = 0;
+	free(text);
+	return made;
 }
 
-enum line { LINE_OTHER, LINE_OURS, LINE_INLINE };
-
-/* *section: inside [KEY]; *top: before the first header. */
-static enum line judge(const char *line, const char *key, const char *name, bool *section, bool *top)
+/* A mark of UTF-8 at the beginning stays there; lines end as the first one does. */
+static enum setup_edit with_its_habits(const char *old, enum setup_edit (*work)(const char *, const char *, const char *, const char *, const char *, char **),
+				       const char *key, const char *name, const char *entry, const char *bridge, char **out)
 {
-	const char *p = line + strspn(line, " \t"), *q;
-	if (*p == '[') {
-		*top = *section = false;
-		q = behind(p + 1 + (p[1] == '['), key);
-		*section = q && *q == ']';
-		q = q && *q == '.' ? behind(q + 1, name) : NULL;
-		return q && (*q == ']' || *q == '.') ? LINE_OURS : LINE_OTHER;
+	static const char mark[] = "\xEF\xBB\xBF";
+	size_t skip = strncmp(old, mark, sizeof mark - 1) == 0 ? sizeof mark - 1 : 0;
+	const char *newline = strchr(old, '\n');
+	*out = NULL;
+	enum setup_edit result = work(old + skip, key, name, entry, bridge, out);
+	if (result != SETUP_DONE)
+		return result;
+	if (newline && newline > old && newline[-1] == '\r')
+		*out = with_returns(*out);
+	if (skip) {
+		char *whole = setup_edit_compose("%s%s", mark, *out);
+		free(*out);
+		*out = whole;
 	}
-	if (*section && behind(p, name))
-		return LINE_INLINE;
-	q = *top ? behind(p, key) : NULL;
-	return q && (*q == '.' || *q == '=') ? LINE_INLINE : LINE_OTHER;
+	return result;
+}
+
+enum setup_edit setup_edit_json(const char *old, const char *key, const char *name, const char *entry, const char *bridge, char **out)
+{
+	return with_its_habits(old, edit_json, key, name, entry, bridge, out);
 }
 
 enum setup_edit setup_edit_toml(const char *old, const char *key, const char *name, const char *table, const char *bridge, char **out)
 {
-	bool section = false, top = true;
-	*out = NULL;
-	for (const char *line = old; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-		switch (judge(line, key, name, &section, &top)) {
-		case LINE_OURS:
-			if (strstr(line, bridge))
-				return SETUP_THERE;
-			*out = setup_edit_compose("it has a table [%s.%s] already, with another program; change its command to %s", key, name, bridge);
-			return SETUP_REFUSED;
-		case LINE_INLINE:
-			*out = setup_edit_compose("it names %s in another way than by a table; add %s there by hand", key, name);
-			return SETUP_REFUSED;
-		case LINE_OTHER:
-			break;
-		}
-	}
-	size_t len = strlen(old);
-	*out = setup_edit_compose("%s%s%s%s", old, len && old[len - 1] != '\n' ? "\n" : "", len ? "\n" : "", table);
-	return SETUP_DONE;
+	return with_its_habits(old, setup_toml_edit, key, name, table, bridge, out);
 }

@@ -1,7 +1,10 @@
 /* setup_edit.h - adding our server to the text of an agent's configuration, every other
- * byte staying as it is.  Pure.  setup.c alone calls. */
+ * byte staying as it is.  Pure.  setup.c alone calls; setup_toml.c uses
+ * the helpers at the end. */
 #ifndef SETUP_EDIT_H
 #define SETUP_EDIT_H
+
+#include <stdbool.h>
 
 enum setup_edit {
 	SETUP_DONE,    /* *out is the new text, malloc'd */
@@ -18,5 +21,9 @@ char *setup_edit_compose(const char *format, ...) __attribute__((format(printf, 
 
 /* TABLE is the text to append, which begins with the header [KEY.NAME]. */
 enum setup_edit setup_edit_toml(const char *old, const char *key, const char *name, const char *table, const char *bridge, char **out);
+
+char *setup_edit_splice(const char *old, const char *from, const char *to, const char *middle); /* MIDDLE for what is between */
+char *setup_edit_quote(const char *text);            /* as a string of JSON, malloc'd */
+bool setup_edit_is_ours(const char *command);        /* a file name of efrit-bridge; NULL: no */
 
 #endif

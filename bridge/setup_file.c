@@ -15,8 +15,11 @@ enum { FILE_BYTES = 16 * 1024 * 1024, TRIES = 100 };
 
 char *setup_file_read(const char *path, bool *exists)
 {
+	struct stat st;
 	FILE *file = fopen(path, "re");
-	*exists = file || errno != ENOENT;
+	int error = errno;
+	*exists = file || error != ENOENT || lstat(path, &st) == 0; /* a link to nothing is something */
+	errno = error;
 	if (!file)
 		return *exists ? NULL : strdup("");
 	char *text = NULL;
@@ -28,7 +31,7 @@ char *setup_file_read(const char *path, bool *exists)
 			log_no_memory();
 		len += fread(text + len, 1, room - len, file);
 	} while (len == room && room < FILE_BYTES);
-	int error = ferror(file) ? errno : len == room ? EFBIG : 0;
+	error = ferror(file) ? errno : len == room ? EFBIG : 0;
 	fclose(file);
 	text[len] = 0;
 	if (!error && strlen(text) == len)

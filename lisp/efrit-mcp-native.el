@@ -19,7 +19,10 @@
 (define-error 'efrit-mcp-error "efrit-mcp")
 (define-error 'efrit-mcp-invalid-argument "Invalid argument" 'efrit-mcp-error)
 
-(defvar efrit-mcp-module-file)
+(defcustom efrit-mcp-module-file nil
+  "File name of the module; nil: build/ beside the Lisp."
+  :type '(choice (const :tag "Beside the Lisp" nil) file)
+  :group 'efrit-mcp)
 
 (defconst efrit-mcp-native--folder
   (file-name-directory (or load-file-name buffer-file-name default-directory))
@@ -52,6 +55,7 @@
                                            (file-expand-wildcards "/usr/include/*-linux-*"))))
                        '(("ev.h" . "libev (libev-dev)") ("jansson.h" . "jansson (libjansson-dev)"))))))
 
+;;;###autoload
 (defun efrit-mcp-native-build ()
   "Build the module, showing the command and what it prints.
 Return non-nil if it is there afterwards.  What is missing is named."

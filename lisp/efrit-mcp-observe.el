@@ -13,12 +13,32 @@
 (eval-when-compile (require 'cl-lib))
 (require 'seq)
 
+(declare-function efrit-mcp--mod-json "efrit-mcp-module")
+
 (defconst efrit-mcp-observe--messages-max 20 "New messages an answer shows.")
 (defconst efrit-mcp-observe--message-max 400 "Characters of a message an answer shows.")
 (defconst efrit-mcp-observe--buffers-max 20 "Changed buffers an answer shows.")
 
-(defvar efrit-mcp-observe--before nil
-  "The snapshot of the job that runs, nil when it asked for none.")
+;; The snapshot of the job that runs.  Its objects are made once and used again: what is
+;; allocated for each call is collected by Emacs, while the person waits.
+
+(defvar efrit-mcp-observe--level nil
+  "How much the job that runs is to tell, a string; nil: it asked for no snapshot.")
+
+(defvar efrit-mcp-observe--buffers (make-vector 64 nil)
+  "The buffers before the job, in the order of `buffer-list'.")
+
+(defvar efrit-mcp-observe--ticks (make-vector 64 nil)
+  "For each of `efrit-mcp-observe--buffers' its modification tick then.")
+
+(defvar efrit-mcp-observe--count 0
+  "How many of `efrit-mcp-observe--buffers' there are.")
+
+(defvar efrit-mcp-observe--end (make-marker)
+  "The end of *Messages* before the job.")
+
+(defvar efrit-mcp-observe--messages-tick nil
+  "The modification tick of *Messages* before the job; nil: there was none.")
 
 (defun efrit-mcp-observe--quiet-p (buffer)
   "Return non-nil if changes of BUFFER are nothing to tell."
@@ -32,28 +52,47 @@
 
 (defun efrit-mcp-observe-begin (level)
   "Take the snapshot for LEVEL, a string: none, brief or full."
-  (setq efrit-mcp-observe--before
-        (unless (equal level "none")
-          (let ((messages (efrit-mcp-observe--messages-buffer)))
-            (list :level level
-                  :ticks (mapcar (lambda (b) (cons b (buffer-chars-modified-tick b))) (buffer-list))
-                  :end (when messages
-                         (with-current-buffer messages (copy-marker (point-max))))
-                  :tick (when messages (buffer-chars-modified-tick messages)))))))
+  (setq efrit-mcp-observe--level nil)
+  (unless (equal level "none")
+    (let ((messages (efrit-mcp-observe--messages-buffer)) (n 0))
+      (dolist (buffer (buffer-list))
+        (when (= n (length efrit-mcp-observe--buffers))
+          (setq efrit-mcp-observe--buffers (vconcat efrit-mcp-observe--buffers (make-vector n nil))
+                efrit-mcp-observe--ticks (vconcat efrit-mcp-observe--ticks (make-vector n nil))))
+        (aset efrit-mcp-observe--buffers n buffer)
+        (aset efrit-mcp-observe--ticks n (buffer-chars-modified-tick buffer))
+        (setq n (1+ n)))
+      (setq efrit-mcp-observe--count n
+            efrit-mcp-observe--messages-tick (when messages (buffer-chars-modified-tick messages)))
+      (when messages
+        (set-marker efrit-mcp-observe--end (1+ (buffer-size messages)) messages))
+      (setq efrit-mcp-observe--level level))))
+
+(defun efrit-mcp-observe--place (buffer near)
+  "Return the place of BUFFER in the snapshot, looking at NEAR first; or nil."
+  (let ((n efrit-mcp-observe--count) (i near))
+    (if (and (< near n) (eq buffer (aref efrit-mcp-observe--buffers near)))
+        near
+      (setq i 0)
+      (while (and (< i n) (not (eq buffer (aref efrit-mcp-observe--buffers i))))
+        (setq i (1+ i)))
+      (and (< i n) i))))
 
 (defun efrit-mcp-observe--cut (text max)
   "Return TEXT, at most MAX characters of it."
   (if (> (length text) max) (concat (substring text 0 max) "...") text))
 
-(defun efrit-mcp-observe--messages (before)
-  "Return the messages since BEFORE, a vector of strings, newest last."
-  (let ((buffer (efrit-mcp-observe--messages-buffer)) (end (plist-get before :end)))
-    (when (and buffer (not (eq (plist-get before :tick) (buffer-chars-modified-tick buffer))))
+(defun efrit-mcp-observe--messages ()
+  "Return the messages since the snapshot, a list of strings, newest last."
+  (let ((buffer (efrit-mcp-observe--messages-buffer)))
+    (when (and buffer (not (eq efrit-mcp-observe--messages-tick (buffer-chars-modified-tick buffer))))
       (with-current-buffer buffer
         (save-excursion
           (save-restriction
             (widen)
-            (let ((from (if (and end (marker-buffer end)) (marker-position end) (point-min)))
+            (let ((from (if (eq (marker-buffer efrit-mcp-observe--end) buffer)
+                            (marker-position efrit-mcp-observe--end)
+                          (point-min)))
                   (lines nil))
               (goto-char (point-max))
               ;; A message said again is folded into its line: "x [2 times]".
@@ -64,27 +103,55 @@
                        (buffer-substring-no-properties (point) (line-end-position))
                        efrit-mcp-observe--message-max)
                       lines))
-              (vconcat (delete "" lines)))))))))
+              (delete "" lines))))))))
 
-(defun efrit-mcp-observe--changed (before)
-  "Return the buffers changed since BEFORE, a vector of alists."
-  (let (changed (n 0))
+(defun efrit-mcp-observe--entry (buffer old)
+  "Return what is told of BUFFER, which was changed; OLD: it was there before."
+  `((buffer . ,(buffer-name buffer))
+    ,@(when (buffer-file-name buffer) `((file . ,(buffer-file-name buffer))))
+    (change . ,(if old "text" "new"))
+    (modified . ,(if (buffer-modified-p buffer) t :false))))
+
+(defun efrit-mcp-observe--changes ()
+  "Return what became of the buffers since the snapshot, an alist."
+  (let ((changed nil) (n 0) (i 0) (left 0))
     (dolist (buffer (buffer-list))
-      (let ((old (assq buffer (plist-get before :ticks))))
-        (when (and (< n efrit-mcp-observe--buffers-max)
-                   (not (efrit-mcp-observe--quiet-p buffer))
-                   (not (and old (eq (cdr old) (buffer-chars-modified-tick buffer)))))
+      (let ((place (efrit-mcp-observe--place buffer i)))
+        (setq i (1+ (or place i)))
+        (when place (setq left (1+ left)))
+        (when (and (not (and place (eq (aref efrit-mcp-observe--ticks place)
+                                       (buffer-chars-modified-tick buffer))))
+                   (< n efrit-mcp-observe--buffers-max)
+                   (not (efrit-mcp-observe--quiet-p buffer)))
           (setq n (1+ n))
-          (push `((buffer . ,(buffer-name buffer))
-                  ,@(when (buffer-file-name buffer) `((file . ,(buffer-file-name buffer))))
-                  (change . ,(if old "text" "new"))
-                  (modified . ,(if (buffer-modified-p buffer) t :false)))
-                changed))))
-    (vconcat (nreverse changed))))
+          (push (efrit-mcp-observe--entry buffer place) changed))))
+    (nconc
+     (when changed `((changed . ,(vconcat (nreverse changed)))))
+     (when (< left efrit-mcp-observe--count)
+       `((killed_buffers . ,(- efrit-mcp-observe--count left)))))))
 
-(defun efrit-mcp-observe--killed (before)
-  "Return how many buffers of BEFORE are gone."
-  (seq-count (lambda (old) (not (buffer-live-p (car old)))) (plist-get before :ticks)))
+(defvar efrit-mcp-observe--state nil
+  "The last brief state that was told: a vector of what it follows from, and it.")
+
+(defun efrit-mcp-observe--brief ()
+  "Return the brief state as JSON text, the same again when nothing is different.
+That is (efrit-mcp--json . TEXT), as the module takes it."
+  (let* ((window (selected-window)) (buffer (window-buffer window)) (known efrit-mcp-observe--state))
+    (if (and known (= (minibuffer-depth) 0) (not (window-minibuffer-p window))
+             (eq (aref known 0) buffer)
+             (eq (aref known 1) (buffer-chars-modified-tick buffer))
+             (eq (aref known 2) (window-point window))
+             (eq (aref known 3) (buffer-modified-p buffer))
+             (eq (aref known 4) (buffer-name buffer))
+             (eq (aref known 5) (buffer-file-name buffer))
+             (eq (aref known 6) (buffer-local-value 'major-mode buffer)))
+        (aref known 7)
+      (let ((state (cons 'efrit-mcp--json (efrit-mcp--mod-json (efrit-mcp-observe-state)))))
+        (setq efrit-mcp-observe--state
+              (and (= (minibuffer-depth) 0) (not (window-minibuffer-p window))
+                   (vector buffer (buffer-chars-modified-tick buffer) (window-point window) (buffer-modified-p buffer)
+                           (buffer-name buffer) (buffer-file-name buffer) (buffer-local-value 'major-mode buffer) state)))
+        state))))
 
 (defun efrit-mcp-observe-state (&optional full)
   "Return where the editor is, an alist; with FULL its windows and buffers too."
@@ -97,7 +164,7 @@
         ,@(when buffer-file-name `((file . ,buffer-file-name)))
         (mode . ,(symbol-name major-mode))
         (point . ,(window-point window))
-        (line . ,(save-excursion (goto-char (window-point window)) (line-number-at-pos)))
+        (line . ,(save-excursion (goto-char (window-point window)) (line-number-at-pos nil t)))
         (modified . ,(if (buffer-modified-p) t :false))
         ,@(when (> (minibuffer-depth) 0)
             `((minibuffer . ,(or (ignore-errors (with-current-buffer (window-buffer (minibuffer-window))
@@ -113,17 +180,16 @@
 
 (defun efrit-mcp-observe-end (&rest _)
   "Return what happened since `efrit-mcp-observe-begin', an alist; and forget it."
-  (let ((before efrit-mcp-observe--before))
-    (setq efrit-mcp-observe--before nil)
-    (when before
-      (let ((messages (efrit-mcp-observe--messages before))
-            (changed (efrit-mcp-observe--changed before))
-            (killed (efrit-mcp-observe--killed before)))
-        (when (plist-get before :end) (set-marker (plist-get before :end) nil))
-        `(,@(when (> (length messages) 0) `((messages . ,messages)))
-          ,@(when (> (length changed) 0) `((changed . ,changed)))
-          ,@(when (> killed 0) `((killed_buffers . ,killed)))
-          (state . ,(efrit-mcp-observe-state (equal (plist-get before :level) "full"))))))))
+  (let ((level efrit-mcp-observe--level))
+    (setq efrit-mcp-observe--level nil)
+    (when level
+      (let* ((messages (efrit-mcp-observe--messages))
+             (changes (efrit-mcp-observe--changes))
+             (state (if (equal level "full") (efrit-mcp-observe-state t) (efrit-mcp-observe--brief))))
+        (fillarray efrit-mcp-observe--buffers nil)
+        (nconc (when messages `((messages . ,(vconcat messages))))
+               changes
+               (list (cons 'state state)))))))
 
 (provide 'efrit-mcp-observe)
 ;;; efrit-mcp-observe.el ends here

@@ -28,7 +28,8 @@ The module calls this for a string it cannot pass on as it is."
 (defun efrit-mcp-print-raw-p (string)
   "Return non-nil if STRING holds raw bytes, which are shown as octal escapes."
   (if (multibyte-string-p string)
-      (string-match-p "[\x3FFF80-\x3FFFFF]" string)
+      (and (/= (string-bytes string) (length string)) ; else it is ASCII, and seen at once
+           (string-match-p "[\x3FFF80-\x3FFFFF]" string))
     (string-match-p "[^[:ascii:]]" string)))
 
 (defun efrit-mcp--show (value)
@@ -100,6 +101,12 @@ The module calls this, and writes an object."
 (defun efrit-mcp-print (value max)
   "Return (TEXT . CUT): VALUE as `prin1' shows it, in at most MAX characters.
 CUT is non-nil when that is not all of it."
+  (if (fixnump value)
+      (list (number-to-string value)) ; the commonest, and `prin1' is slow
+    (efrit-mcp-print--object value max)))
+
+(defun efrit-mcp-print--object (value max)
+  "Return (TEXT . CUT) as `efrit-mcp-print' does, of any VALUE, for MAX."
   (let ((print-circle t) (print-length nil) (print-level nil)
         (print-quoted t) (print-escape-newlines nil) (float-output-format nil))
     (cond ((and (stringp value) (> (length value) max))

@@ -36,6 +36,8 @@
 (declare-function efrit-mcp--mod-begin "efrit-mcp-module")
 (declare-function efrit-mcp--mod-end "efrit-mcp-module")
 (declare-function efrit-mcp--mod-why "efrit-mcp-module")
+(declare-function efrit-mcp--mod-took "efrit-mcp-module")
+(declare-function efrit-mcp--mod-log "efrit-mcp-module")
 (declare-function efrit-mcp--mod-stop-wanted "efrit-mcp-module")
 (declare-function efrit-mcp--mod-stop-seen "efrit-mcp-module")
 (declare-function efrit-mcp--mod-defer "efrit-mcp-module")
@@ -73,7 +75,7 @@
   "The signal that stops a form, as `debug-on-event' names it.")
 
 (defvar efrit-mcp-server-log-function #'ignore
-  "Function called with a line of text for each thing that happened.")
+  "Function called with lines of text about what happened, at the end.")
 
 (defvar efrit-mcp-server-observe-function #'ignore
   "Function called after each job with its value, still under the deadline.
@@ -81,6 +83,9 @@ It returns an alist that is added to the answer.")
 
 (defvar efrit-mcp-server-active-function #'ignore
   "Function called with the name of the client whose job ran, outside the job.")
+
+(defvar efrit-mcp-server-drained-function #'ignore
+  "Function called after jobs were run, one or several.")
 
 ;;; Stopping
 
@@ -162,10 +167,10 @@ The frame that `efrit-mcp-server--foreign' looks for."
                     (error . "The form left by a throw to the command loop (top-level, exit); it ends here, the person's command loop goes on")))
       result)))
 
-(defun efrit-mcp-server--marked (number nested thunk observe)
-  "Run THUNK as job NUMBER between its marks, then OBSERVE with its value.
-NESTED: inside another job.  Return (STATE RESULT OBSERVATION); STATE is
-`dropped' when the job was stopped before it began, `ended', or `quit'.
+(defun efrit-mcp-server--marked (number tool arguments)
+  "Call TOOL with ARGUMENTS as job NUMBER between its marks, then observe.
+Return (STATE RESULT OBSERVATION); STATE is `dropped' when the job was
+stopped before it began, `ended', or `quit'.
 No quit and no throw of ours leaves this function."
   (let ((phase 0) (ended nil) (state 'quit) (result nil) (seen nil))
     (while (not ended)
@@ -177,21 +182,21 @@ No quit and no throw of ours leaves this function."
                     (progn
                       (when (eq phase 0)
                         (setq phase 1)
-                        (if (efrit-mcp--mod-begin number nested)
-                            (progn (setq result (funcall thunk))
+                        (if (efrit-mcp--mod-begin number nil)
+                            (progn (setq result (efrit-mcp-server--call tool arguments))
                                    (setq state 'ended))
                           (setq state 'dropped phase 2)))
                       (when (eq phase 1)
                         (setq phase 2)
-                        (setq seen (funcall observe result)))
+                        (setq seen (funcall efrit-mcp-server-observe-function result)))
                       (efrit-mcp--mod-end number)
                       (setq ended t))
                   (quit (efrit-mcp--mod-stop-seen number)))))
           (quit nil))))
     (list state result seen)))
 
-(defun efrit-mcp-server--bound (number nested thunk observe)
-  "Call `efrit-mcp-server--marked' with NUMBER, NESTED, THUNK, OBSERVE, all bound.
+(defun efrit-mcp-server--bound (number tool arguments)
+  "Call `efrit-mcp-server--marked' with NUMBER, TOOL, ARGUMENTS, all bound.
 What a stop changes is bound here, so that the person's settings come back by
 themselves."
   (let ((efrit-mcp-server--tag (make-symbol "efrit-mcp-job"))
@@ -210,7 +215,7 @@ themselves."
         (debug-on-next-call nil)
         (throw-on-input nil)
         (inhibit-quit nil))
-    (prog1 (efrit-mcp-server--marked number nested thunk observe)
+    (prog1 (efrit-mcp-server--marked number tool arguments)
       (setq debug-on-next-call nil))))
 
 (defconst efrit-mcp-server--runner
@@ -239,12 +244,13 @@ One that nobody uses: without a handler in `special-event-map'."
                (efrit-mcp--mod-signal-number (symbol-name signal)))
       0)))
 
-(defun efrit-mcp-server--stopped-answer (number took)
-  "Return what is said of job NUMBER that was stopped after TOOK seconds."
+(defun efrit-mcp-server--stopped-answer (number)
+  "Return what is said of job NUMBER that was stopped."
   (pcase-let ((`(,code ,by) (or (efrit-mcp--mod-why number)
                                 (and efrit-mcp-prompt--aborted-by
                                      (list "prompt_aborted" efrit-mcp-prompt--aborted-by))
-                                '("quit" nil))))
+                                '("quit" nil)))
+              (took (efrit-mcp--mod-took number)))
     `((status . "error")
       (error . ,(if (equal code "quit")
                     (format "The person pressed C-g in Emacs after %.1f s, or the form quit: it was ended" took)
@@ -254,58 +260,44 @@ One that nobody uses: without a handler in `special-event-map'."
                             (_ (format "%s by %s" code by))))))
       (error_code . ,code))))
 
-(defun efrit-mcp-server--finish (number name started marked)
-  "Answer job NUMBER, a call of NAME begun at STARTED that ended as MARKED says."
-  (pcase-let* ((`(,state ,result ,seen) marked)
-               (took (- (float-time) started))
-               (`(,outcome . ,value)
-                (pcase state
-                  ('ended result)
-                  ('dropped (cons 'stopped (efrit-mcp-server--stopped-answer number 0)))
-                  (_ (cons 'stopped (efrit-mcp-server--stopped-answer number took))))))
-    (pcase outcome
-     ('deferred (efrit-mcp--mod-defer number))
-     ((or 'whole 'fault 'asks)
+(defun efrit-mcp-server--finish (number marked)
+  "Answer job NUMBER that ended as MARKED says."
+  (let* ((state (pop marked))
+         (result (if (eq state 'ended) (car marked)
+                   (cons 'stopped (efrit-mcp-server--stopped-answer number))))
+         (outcome (car result)) (value (cdr result)) (seen (cadr marked)))
+    (cond
+     ((eq outcome 'deferred) (efrit-mcp--mod-defer number))
+     ((memq outcome '(whole fault asks))
       (efrit-mcp--mod-reply number value
-                            (pcase outcome ('fault 3) ('asks 4) (_ (if (assq 'isError value) 1 0)))
-                            t)
-      (efrit-mcp-server--log-end number name outcome took))
-     (_
-      ;; Errors, and whatever is in Efrit's shape, say which Emacs it was and how long it took.
-      (when (and (consp value) (eq (car-safe (car value)) 'status))
-        (setq value (append value `((instance_id . ,efrit-mcp-server-instance)
-                                    (execution_time . ,(/ (fround (* took 1e6)) 1e6)) ,@seen))))
-      (efrit-mcp--mod-reply number value (pcase outcome ('done 0) ('stopped 2) (_ 1)))
-      (efrit-mcp-server--log-end number name outcome took)))))
-
-(defun efrit-mcp-server--log-end (number name outcome took)
-  "Log that job NUMBER, a call of NAME, had OUTCOME and TOOK so many seconds."
-  (funcall efrit-mcp-server-log-function
-           (format "request %d %s %s, %.1f ms" number name outcome (* 1000 took))))
+                            (cond ((eq outcome 'fault) 3) ((eq outcome 'asks) 4)
+                                  ((assq 'isError value) 1) (t 0))
+                            nil t))
+     (t
+      (efrit-mcp--mod-reply number value (cond ((eq outcome 'done) 0) ((eq outcome 'stopped) 2) (t 1))
+                            ;; Errors, and whatever is in Efrit's shape, say which Emacs it
+                            ;; was, how long it took and what was seen.
+                            (and (eq (car-safe (car-safe value)) 'status) (or seen t)))))))
 
 (defun efrit-mcp-server--run (job nested)
   "Run JOB, as `efrit-mcp--mod-take' gave it; NESTED inside another one."
-  (pcase-let* ((`(,number ,tool ,client ,arguments ,timeout-ms ,context) job)
-               (started (float-time))
-               (done nil)
-               (efrit-mcp-tool-job number)
-               (efrit-mcp-tool-client client)
-               (efrit-mcp-client-context context)
-               (efrit-mcp-client--used nil)
-               (efrit-mcp-client--state nil)
-               (efrit-mcp-client--credit nil)
-               (efrit-mcp-tool-timeout (/ timeout-ms 1000.0))
-               (deactivate-mark nil))
+  (let* ((number (pop job)) (tool (pop job)) (client (pop job)) (arguments (pop job))
+         (done nil)
+         (efrit-mcp-tool-job number)
+         (efrit-mcp-tool-client client)
+         (efrit-mcp-tool-timeout (pop job))
+         (efrit-mcp-client-context (pop job))
+         (efrit-mcp-client--used nil)
+         (efrit-mcp-client--state nil)
+         (efrit-mcp-client--credit nil)
+         (deactivate-mark nil))
     (unless nested (setq efrit-mcp-prompt--aborted-by nil))
     (unwind-protect
         (let ((marked (with-current-buffer (efrit-mcp-server--buffer)
                         (if nested
                             (efrit-mcp-server--nested-call number tool arguments)
-                          (efrit-mcp-server--bound
-                           number nil
-                           (lambda () (efrit-mcp-server--call tool arguments))
-                           efrit-mcp-server-observe-function)))))
-          (efrit-mcp-server--finish number tool started marked)
+                          (efrit-mcp-server--bound number tool arguments)))))
+          (efrit-mcp-server--finish number marked)
           (funcall efrit-mcp-server-active-function client)
           (setq done t))
       (unless done ; a throw to a tag of someone else
@@ -336,6 +328,7 @@ One that nobody uses: without a handler in `special-event-map'."
   (let ((efrit-mcp-server--busy t)
         (until (+ (float-time) efrit-mcp-server--slice))
         (job nil) (left t))
+    (efrit-mcp-server--garbage-later)
     (unwind-protect
         (progn
           (while (and (setq job (efrit-mcp--mod-take nil))
@@ -344,7 +337,7 @@ One that nobody uses: without a handler in `special-event-map'."
                       (not (input-pending-p))))
           (setq left job))
       (when left (efrit-mcp--mod-ring)))
-    (efrit-mcp-server--take-events)))
+    (funcall efrit-mcp-server-drained-function)))
 
 (defun efrit-mcp-server--inside ()
   "The doorbell rang while a job runs: end that job, or run what may nest."
@@ -361,18 +354,51 @@ One that nobody uses: without a handler in `special-event-map'."
       (efrit-mcp-server--inside)
     (efrit-mcp-server--drain)))
 
-(defun efrit-mcp-server--take-events ()
-  "Log what the thread saw."
-  (let ((lines (efrit-mcp--mod-events)))
-    (when lines
-      (dolist (line (split-string lines "\n" t))
-        (funcall efrit-mcp-server-log-function line)))))
+;;; Garbage
+
+;; A collection takes 16 ms and more, a short call a fiftieth of a millisecond: while
+;; calls come in a row, fewer collections with more garbage in each.
+
+(defvar efrit-mcp-gc-threshold)
+
+(defvar efrit-mcp-server--gc nil
+  "The person's `gc-cons-threshold' while ours is in force, else nil.")
+
+(defvar efrit-mcp-server--drained nil
+  "Non-nil: jobs were run since the timer looked last.")
+
+(defun efrit-mcp-server--garbage-later ()
+  "Have garbage wait a little, since jobs come in."
+  (setq efrit-mcp-server--drained t)
+  (when (and (null efrit-mcp-server--gc) (< gc-cons-threshold efrit-mcp-gc-threshold))
+    (setq efrit-mcp-server--gc gc-cons-threshold
+          gc-cons-threshold efrit-mcp-gc-threshold)
+    (run-with-timer efrit-mcp-server--lull nil #'efrit-mcp-server--garbage-now)))
+
+(defconst efrit-mcp-server--lull 1
+  "Seconds without a job after which `gc-cons-threshold' is the person's again.")
+
+(defun efrit-mcp-server--garbage-now ()
+  "If no jobs come in any more, put the person's `gc-cons-threshold' back."
+  (cond (efrit-mcp-server--drained
+         (setq efrit-mcp-server--drained nil)
+         (run-with-timer efrit-mcp-server--lull nil #'efrit-mcp-server--garbage-now))
+        (efrit-mcp-server--gc
+         (when (eq gc-cons-threshold efrit-mcp-gc-threshold) ; else somebody else set it since
+           (setq gc-cons-threshold efrit-mcp-server--gc))
+         (setq efrit-mcp-server--gc nil))))
+
+;;; The doorbell's process
+
+(defun efrit-mcp-server-events ()
+  "Return what happened since the last call, lines in a string; nil: nothing."
+  (efrit-mcp--mod-events))
 
 (defun efrit-mcp-server--sentinel (process _event)
   "If somebody killed PROCESS, the doorbell, hang up another one."
   (when (and efrit-mcp-server-instance (eq process efrit-mcp-server--doorbell)
              (not (process-live-p process)))
-    (funcall efrit-mcp-server-log-function "the doorbell was killed; there is a new one")
+    (efrit-mcp--mod-log "the doorbell was killed; there is a new one")
     (efrit-mcp--mod-set-doorbell (efrit-mcp-server--make-doorbell))))
 
 (defun efrit-mcp-server--take-down (doorbell)
@@ -426,6 +452,8 @@ cannot be."
     (setq efrit-mcp-server-instance nil)
     (remove-hook 'efrit-mcp-tool-changed-hook #'efrit-mcp-server-announce)
     (remove-hook 'kill-emacs-hook #'efrit-mcp-server--goodbye)
+    (let ((events (efrit-mcp--mod-events)))
+      (when events (funcall efrit-mcp-server-log-function events)))
     (efrit-mcp--mod-stop (or why "the server in Emacs was stopped"))
     (efrit-mcp-prompt-unguard)
     (efrit-mcp-client-deafen)

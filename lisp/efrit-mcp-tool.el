@@ -28,6 +28,9 @@
 (defvar efrit-mcp-tool--all nil
   "The tools, in the order they were defined: a list of plists.")
 
+(defvar efrit-mcp-tool--by-name (make-hash-table :test #'equal)
+  "The same tools by name.")
+
 (defvar efrit-mcp-tool-changed-hook nil
   "Functions called when the set of tools is another one.")
 
@@ -111,8 +114,10 @@
   "Make FUNCTION the tool SYMBOL with DESCRIPTION, PARAMETERS and OPTIONS.
 A tool of the same name is replaced in its place."
   (let* ((name (efrit-mcp-tool--name symbol))
-         (tool (list :name name :description description :parameters parameters
-                     :options options :function function))
+         (tool (list :function function :options options
+                     :defaults (mapcar (lambda (p) (plist-get (cdddr p) :default)) parameters)
+                     :places (efrit-mcp-tool--places parameters)
+                     :name name :description description :parameters parameters))
          (old (efrit-mcp-tool-find name)))
     (if old
         (setcar (memq old efrit-mcp-tool--all) tool)
@@ -122,15 +127,18 @@ A tool of the same name is replaced in its place."
         (error "The :output of the tool %s must be a schema whose type is object" name)))
     (unless (memq (plist-get options :task) '(nil optional required))
       (error "The :task of the tool %s must be optional or required" name))
+    (puthash name tool efrit-mcp-tool--by-name)
     (run-hooks 'efrit-mcp-tool-changed-hook)
     symbol))
 
 (defun efrit-mcp-tool-remove (symbol)
   "Take the tool SYMBOL away from the agents."
-  (setq efrit-mcp-tool--all
-        (delq (efrit-mcp-tool-find (efrit-mcp-tool--name symbol)) efrit-mcp-tool--all))
+  (let ((name (efrit-mcp-tool--name symbol)))
+    (setq efrit-mcp-tool--all (delq (efrit-mcp-tool-find name) efrit-mcp-tool--all))
+    (remhash name efrit-mcp-tool--by-name))
   (run-hooks 'efrit-mcp-tool-changed-hook))
 
+;;;###autoload
 (defmacro efrit-mcp-define-tool (name description parameters options &rest body)
   "Define the tool NAME, a symbol; agents call it by that name with _ for -.
 DESCRIPTION, a string, is what agents read.
@@ -210,17 +218,27 @@ The module writes it, where it is loaded: it is quick."
 
 (defun efrit-mcp-tool-find (name)
   "Return the tool NAME, a string, or nil."
-  (seq-find (lambda (tool) (equal (plist-get tool :name) name)) efrit-mcp-tool--all))
+  (gethash name efrit-mcp-tool--by-name))
 
-(defun efrit-mcp-tool--convert (parameter arguments)
-  "Return the value for PARAMETER out of ARGUMENTS, an alist with string keys."
-  (pcase-let* ((`(,symbol ,type ,_doc . ,options) parameter)
-               (cell (assoc (efrit-mcp-tool--name symbol) arguments))
-               (value (cdr cell)))
-    (cond ((or (null cell) (eq value :null)) (plist-get options :default))
-          ((eq type 'boolean) (eq value t))
-          ((and (eq type 'seconds) (stringp value)) (string-to-number value))
-          (t value))))
+(defun efrit-mcp-tool--places (parameters)
+  "Return where each of PARAMETERS goes: a table of names to (PLACE . TYPE)."
+  (let ((places (make-hash-table :test #'equal)) (n -1))
+    (dolist (parameter parameters)
+      (puthash (efrit-mcp-tool--name (car parameter)) (cons (setq n (1+ n)) (cadr parameter)) places))
+    places))
+
+(defun efrit-mcp-tool--values (tool arguments)
+  "Return the values for TOOL out of ARGUMENTS, an alist with string keys."
+  (let ((values (copy-sequence (plist-get tool :defaults)))
+        (places (plist-get tool :places)))
+    (dolist (argument arguments)
+      (let* ((place (gethash (car argument) places)) (type (cdr place)) (value (cdr argument)))
+        (when (and place (not (eq value :null)))
+          (setcar (nthcdr (car place) values)
+                  (cond ((eq type 'boolean) (eq value t))
+                        ((and (eq type 'seconds) (stringp value)) (string-to-number value))
+                        (t value))))))
+    values))
 
 (defvar efrit-mcp-tool--signal nil
   "The last error of the job that runs: (DATA . FRAMES).")
@@ -302,9 +320,7 @@ Errors that the form itself handles come by here too, so this is cheap."
                   (error . ,(format "This Emacs has no tool %s" name)))))
      (t
       (let ((value (efrit-mcp-tool--apply
-                    (plist-get tool :function)
-                    (mapcar (lambda (p) (efrit-mcp-tool--convert p arguments))
-                            (plist-get tool :parameters)))))
+                    (plist-get tool :function) (efrit-mcp-tool--values tool arguments))))
         (cond ((eq value efrit-mcp-tool-deferred) '(deferred))
               ((efrit-mcp-content-p value) (cons 'whole (efrit-mcp-content-result value)))
               (t (cons 'done value))))))))

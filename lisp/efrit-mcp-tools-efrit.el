@@ -82,14 +82,15 @@ At most MAX characters of each."
                       (with-current-buffer output
                         (buffer-substring-no-properties 1 (min (point-max) (1+ max))))
                     "")))
-    `((status . "success")
-      (result . ,(car shown))
-      ,@(when (and (stringp value) (efrit-mcp-print-raw-p value)) '((lossy . t)))
-      ,@(when (cdr shown)
-          `((truncated . ,(format "the value is longer than max_chars (%d)" max))))
-      ,@(when (> size 0) `((output . ,printed)))
-      ,@(when (> size max)
-          `((output_truncated . ,(format "%d characters were printed, %d are shown (max_chars)" size max)))))))
+    (cons '(status . "success")
+          (cons (cons 'result (car shown))
+                (nconc
+                 (when (and (stringp value) (efrit-mcp-print-raw-p value)) (list '(lossy . t)))
+                 (when (cdr shown)
+                   `((truncated . ,(format "the value is longer than max_chars (%d)" max))))
+                 (when (> size 0) `((output . ,printed)))
+                 (when (> size max)
+                   `((output_truncated . ,(format "%d characters were printed, %d are shown (max_chars)" size max)))))))))
 
 (defun efrit-mcp-efrit--through (functions content)
   "Call the first of FUNCTIONS that exists with CONTENT; return Efrit's response."
@@ -118,12 +119,14 @@ At most MAX characters of each."
      (priority (one-of "interactive" "normal" "batch") "Who goes first in the queue." :default "normal"))
     (:title "Run in Emacs" :destructive t :open-world t)
   (efrit-mcp-observe-begin (if (and return-context (not (equal observe "none"))) "full" observe))
-  (append
+  (when (and (equal content "") (not (equal type "status")))
+    (signal 'efrit-mcp-invalid-argument '("content is missing: say what to run")))
+  (nconc
    (pcase type
-     ((guard (and (equal content "") (not (equal type "status"))))
-      (signal 'efrit-mcp-invalid-argument '("content is missing: say what to run")))
-     ("eval" (let ((evaluate (lambda () (efrit-mcp-efrit--eval content (or max-chars efrit-mcp-max-chars)))))
-               (if allow-prompt (efrit-mcp-prompt-allow evaluate) (funcall evaluate))))
+     ("eval" (let ((max (or max-chars efrit-mcp-max-chars)))
+               (if allow-prompt
+                   (efrit-mcp-prompt-allow (lambda () (efrit-mcp-efrit--eval content max)))
+                 (efrit-mcp-efrit--eval content max))))
      ("command" (efrit-mcp-efrit--through '(efrit-execute efrit-do) content))
      ("chat" (efrit-mcp-efrit--through '(efrit-streamlined-send) content))
      (_ (efrit-mcp-efrit--status)))

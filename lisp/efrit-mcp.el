@@ -38,6 +38,7 @@
 (require 'efrit-mcp-tools-efrit)
 
 (declare-function efrit-mcp--mod-path "efrit-mcp-module")
+(declare-function efrit-mcp--mod-log "efrit-mcp-module")
 (declare-function efrit-mcp--mod-status "efrit-mcp-module")
 (declare-function efrit-mcp--mod-parse "efrit-mcp-module")
 (declare-function efrit-mcp--mod-interrupt "efrit-mcp-module")
@@ -58,10 +59,6 @@ nil: the daemon's name, else \"default\".  1 to 48 of A-Z a-z 0-9 . _ -;
 a name a living Emacs has already gets a number."
   :type '(choice (const :tag "The daemon's name" nil) string))
 
-(defcustom efrit-mcp-module-file nil
-  "File name of the module; nil: build/ beside the Lisp."
-  :type '(choice (const :tag "Beside the Lisp" nil) file))
-
 (defcustom efrit-mcp-queue-max 1000
   "Jobs that may wait in this Emacs; more are refused at once."
   :type 'natnum)
@@ -79,7 +76,13 @@ a name a living Emacs has already gets a number."
   :type 'natnum)
 
 (defcustom efrit-mcp-events-max 200000
-  "Characters the buffer *efrit-mcp-events* keeps; 0: nothing is logged."
+  "Characters the buffer *efrit-mcp-events* keeps."
+  :type 'natnum)
+
+(defcustom efrit-mcp-gc-threshold (* 8 1024 1024)
+  "Bytes of garbage after which Emacs collects while calls come in a row.
+It takes the place of a lower `gc-cons-threshold' from an agent's call until
+a second after the last one; 0 leaves that alone."
   :type 'natnum)
 
 (defvar efrit-mcp--stopped nil
@@ -88,31 +91,35 @@ a name a living Emacs has already gets a number."
 ;;; The events buffer
 
 (defvar efrit-mcp--events nil
-  "Lines for the events buffer that are not in it yet, newest first.")
+  "Text for the events buffer from servers that have ended, newest first.")
 
-(defun efrit-mcp--log (line)
-  "Keep LINE for the events buffer."
-  (when (> efrit-mcp-events-max 0)
-    (push (concat (format-time-string "%H:%M:%S.%3N ") line "\n") efrit-mcp--events)
-    (when (or (get-buffer-window "*efrit-mcp-events*" t) (> (length efrit-mcp--events) 500))
-      (efrit-mcp--write-events))))
+(defun efrit-mcp--keep-events (text)
+  "Keep TEXT for the events buffer."
+  (push text efrit-mcp--events))
 
 (defun efrit-mcp--write-events ()
-  "Put what was logged into the events buffer; return the buffer."
-  (let ((lines (nreverse efrit-mcp--events))
-        (buffer (get-buffer-create "*efrit-mcp-events*")))
-    (setq efrit-mcp--events nil)
+  "Put what happened into the events buffer; return the buffer."
+  (let ((buffer (get-buffer-create "*efrit-mcp-events*")))
+    (when efrit-mcp-server-instance
+      (push (or (efrit-mcp-server-events) "") efrit-mcp--events))
     (with-current-buffer buffer
       (unless (derived-mode-p 'special-mode) (special-mode))
       (let ((inhibit-read-only t) (at-end (eobp)))
         (save-excursion
           (goto-char (point-max))
-          (mapc #'insert lines)
+          (mapc #'insert (nreverse efrit-mcp--events))
           (when (> (buffer-size) efrit-mcp-events-max)
             (delete-region (point-min) (- (point-max) efrit-mcp-events-max))))
         (when at-end (goto-char (point-max)))))
+    (setq efrit-mcp--events nil)
     buffer))
 
+(defun efrit-mcp--drained ()
+  "Jobs were run: if the person looks at the events buffer, keep it up to date."
+  (when (get-buffer-window "*efrit-mcp-events*" t)
+    (efrit-mcp--write-events)))
+
+;;;###autoload
 (defun efrit-mcp-events ()
   "Show what agents did in this Emacs."
   (interactive)
@@ -153,18 +160,28 @@ A value, no form: nothing of ours runs in redisplay.")
               (t " Efrit")))
   (force-mode-line-update t))
 
+(defvar efrit-mcp--active-again nil
+  "Non-nil: something ran since the timer looked last.")
+
 (defun efrit-mcp--calm ()
-  "Nobody ran anything for a while."
-  (setq efrit-mcp--active nil efrit-mcp--active-timer nil)
-  (efrit-mcp--update-sign))
+  "See whether nobody ran anything for a while."
+  (setq efrit-mcp--active-timer nil)
+  (if efrit-mcp--active-again
+      (efrit-mcp--watch-active)
+    (setq efrit-mcp--active nil)
+    (efrit-mcp--update-sign)))
+
+(defun efrit-mcp--watch-active ()
+  "Look after a while whether somebody still runs something."
+  (setq efrit-mcp--active-again nil
+        efrit-mcp--active-timer (run-with-timer efrit-mcp--active-seconds nil #'efrit-mcp--calm)))
 
 (defun efrit-mcp--show-active (client)
   "Show that CLIENT ran something."
   (unless noninteractive
-    (if efrit-mcp--active-timer
-        (timer-set-time efrit-mcp--active-timer (time-add nil efrit-mcp--active-seconds))
-      (setq efrit-mcp--active-timer (run-with-timer efrit-mcp--active-seconds nil #'efrit-mcp--calm)))
-    (unless (equal efrit-mcp--active client)
+    (setq efrit-mcp--active-again t)
+    (unless efrit-mcp--active-timer (efrit-mcp--watch-active))
+    (unless (eq efrit-mcp--active client)
       (setq efrit-mcp--active client)
       (efrit-mcp--update-sign))))
 
@@ -183,7 +200,8 @@ A value, no form: nothing of ours runs in redisplay.")
 (defun efrit-mcp--start ()
   "Load the module and serve; return the name."
   (efrit-mcp-native-load efrit-mcp-version)
-  (setq efrit-mcp-server-log-function #'efrit-mcp--log
+  (setq efrit-mcp-server-log-function #'efrit-mcp--keep-events
+        efrit-mcp-server-drained-function #'efrit-mcp--drained
         efrit-mcp-server-observe-function #'efrit-mcp-observe-end
         efrit-mcp-server-active-function #'efrit-mcp--show-active)
   (efrit-mcp-server-start (efrit-mcp--name)))
@@ -202,7 +220,7 @@ nobody but you can connect.  `efrit-mcp-events' shows what they did, and
     (unless efrit-mcp-server-instance
       (condition-case err
           (let ((name (efrit-mcp--start)))
-            (efrit-mcp--log (format "serving as %s at %s" name (efrit-mcp--mod-path)))
+            (efrit-mcp--mod-log (format "serving as %s at %s" name (efrit-mcp--mod-path)))
             (unless noninteractive
               (message "efrit-mcp: agents find this Emacs as %s" name)))
         (error
@@ -230,12 +248,14 @@ In batch this does not return before the server is stopped; elsewhere it is
         (quit nil)
         (error (message "efrit-mcp: %s" (error-message-string err)))))))
 
+;;;###autoload
 (defun efrit-mcp-interrupt ()
   "Stop what an agent runs in this Emacs now."
   (interactive)
   (unless (and efrit-mcp-server-instance (efrit-mcp--mod-interrupt))
     (message "efrit-mcp: nothing of an agent runs")))
 
+;;;###autoload
 (defun efrit-mcp-stop-all ()
   "Stop what agents run in this Emacs, and refuse what they ask from now on.
 `efrit-mcp-resume' lets them go on.  They are told that you stopped them."
@@ -245,19 +265,21 @@ In batch this does not return before the server is stopped; elsewhere it is
   (setq efrit-mcp--stopped t)
   (efrit-mcp--mod-pause t)
   (efrit-mcp--mod-interrupt)
-  (efrit-mcp--log "the person stopped all agents")
+  (efrit-mcp--mod-log "the person stopped all agents")
   (efrit-mcp--update-sign)
   (message "Agents are stopped; M-x efrit-mcp-resume lets them go on"))
 
+;;;###autoload
 (defun efrit-mcp-resume ()
   "Let agents go on after `efrit-mcp-stop-all'."
   (interactive)
   (when efrit-mcp-server-instance (efrit-mcp--mod-pause nil))
   (setq efrit-mcp--stopped nil)
-  (efrit-mcp--log "the person lets agents go on")
+  (when efrit-mcp-server-instance (efrit-mcp--mod-log "the person lets agents go on"))
   (efrit-mcp--update-sign)
   (message "Agents may go on"))
 
+;;;###autoload
 (defun efrit-mcp-status ()
   "Show what the server thread says of this Emacs."
   (interactive)

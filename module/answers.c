@@ -117,12 +117,26 @@ static void pass_note(struct server *s, const struct reply *note)
 			peer_send(p, WIRE_NOTE, 0, note->id, buf_data(&note->text), buf_len(&note->text));
 }
 
+/* Each wake-up costs both threads more than a short answer: while answers come, the loop
+ * looks by itself for more. */
+void answers_on_watch(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	answers_take(owner(w, struct server, watch));
+}
+
 void answers_take(struct server *s)
 {
 	struct reply_list replies;
 	struct reply *r;
 	TAILQ_INIT(&replies);
-	queue_take_replies(s->queue, &replies);
+	if (queue_take_replies(s->queue, &replies, true)) {
+		if (!ev_is_active(&s->watch))
+			ev_timer_again(s->loop, &s->watch);
+	} else {
+		ev_timer_stop(s->loop, &s->watch);
+	}
 	while ((r = TAILQ_FIRST(&replies))) {
 		TAILQ_REMOVE(&replies, r, link);
 		if (r->outcome == JOB_NOTE) {

@@ -1,10 +1,12 @@
 /* child.h - the child process Emacs waits for, as far as the system tells.
- * Thread: any. */
+ * Thread: any.  child_linux.c or child_portable.c, as the build says. */
 #ifndef CHILD_H
 #define CHILD_H
 
 #include <stdbool.h>
 #include <sys/types.h>
+
+pid_t child_thread(void); /* the calling thread, for child_youngest; 0: the system has no such numbers */
 
 /* The youngest living child of the thread TID (0: of this process).  False: none,
  * or the system does not tell. */

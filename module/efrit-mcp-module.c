@@ -160,10 +160,10 @@ static emacs_value mod_take(emacs_env *env, ptrdiff_t n, emacs_value *args, void
 	json_t *json = json_loadb(job->arguments, job->arguments_len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	emacs_value list[6] = {
 		env->make_integer(env, (intmax_t)job->number),
-		lisp_string(env, job->tool, strlen(job->tool)),
-		lisp_string(env, job->client, strlen(job->client)),
+		lisp_name(env, job->tool),
+		lisp_name(env, job->client),
 		json_is_object(json) ? lisp_from_json(env, json) : lisp_symbol(env, ":invalid"),
-		env->make_integer(env, job->timeout_ms),
+		env->make_float(env, job->timeout_ms / 1000.0),
 		job->context ? lisp_string(env, job->context, job->context_len) : lisp_nil(env),
 	};
 	json_decref(json);
@@ -216,6 +216,21 @@ static emacs_value mod_stop_seen(emacs_env *env, ptrdiff_t n, emacs_value *args,
 	return lisp_nil(env);
 }
 
+static emacs_value mod_took(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)n, (void)data;
+	return env->make_float(env, queue_took(queue, number_of(env, args[0]), NULL));
+}
+
+static emacs_value mod_log(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	char line[512];
+	(void)n, (void)data;
+	if (server && lisp_get_text(env, args[0], line, sizeof line))
+		server_event(server, "%s", line);
+	return truth(env, server != NULL);
+}
+
 static emacs_value mod_defer(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
 {
 	(void)n, (void)data;
@@ -230,45 +245,67 @@ static emacs_value mod_alive(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 }
 
 /* VALUE as the text of the one block: a string as it is, all else as JSON. */
-static bool put_text(emacs_env *env, emacs_value value, struct buf *text)
+static bool put_text(emacs_env *env, emacs_value value, struct buf *out)
 {
-	bool lossy = false;
-	if (lisp_put_text(env, value, text, &lossy))
-		return true;
-	buf_finish(text);
-	if (!lisp_put_json(env, value, text, &lossy))
-		return false;
-	if (!lossy || !buf_len(text) || buf_data(text)[buf_len(text) - 1] != '}')
-		return true;
-	text->tail--;
-	return buf_printf(text, ",\"lossy\":true}");
+	struct buf text = {0};
+	bool lossy = false, ok = lisp_put_text(env, value, &text, &lossy);
+	if (ok)
+		ok = json_put_escaped(out, false, buf_data(&text), buf_len(&text), NULL);
+	else
+		ok = lisp_put_json(env, value, true, out, &lossy);
+	if (ok && lossy && !buf_len(&text) && buf_data(out)[buf_len(out) - 1] == '}') {
+		out->tail--;
+		ok = buf_printf(out, ",\\\"lossy\\\":true}");
+	}
+	buf_finish(&text);
+	return ok;
 }
 
-static bool put_result(const struct buf *text, bool failed, struct buf *out)
+/* VALUE, an alist in Efrit's shape, with what the server knows and what was SEEN. */
+static bool put_response(emacs_env *env, uint64_t number, emacs_value value, emacs_value seen, struct buf *out)
 {
-	return buf_printf(out, "{\"content\":[{\"type\":\"text\",\"text\":") && json_put_string(out, buf_data(text), buf_len(text), NULL)
-	       && buf_printf(out, "}]%s}", failed ? ",\"isError\":true" : "") && buf_len(out) <= WIRE_RESULT_MAX;
+	bool lossy = false, more = !env->eq(env, seen, lisp_t(env));
+	unsigned long long took = (unsigned long long)(queue_took(queue, number, NULL) * 1e6);
+	const char *instance = server ? server_instance(server) : "";
+	return buf_add(out, "{", 1) && lisp_put_members(env, value, true, true, out, &lossy)
+	       && buf_printf(out, ",\\\"instance_id\\\":\\\"%s\\\",\\\"execution_time\\\":%llu.%06llu", instance, took / 1000000, took % 1000000)
+	       && (!more || lisp_put_members(env, seen, true, false, out, &lossy))
+	       && (!lossy || buf_printf(out, ",\\\"lossy\\\":true")) && buf_add(out, "}", 1);
+}
+
+static void log_end(uint64_t number, intmax_t outcome)
+{
+	static const char *const words[] = {[JOB_DONE] = "done", [JOB_FAILED] = "failed", [JOB_STOPPED] = "stopped", [JOB_FAULT] = "refused", [JOB_ASKS] = "asks"};
+	char tool[WIRE_TOOL_MAX + 1];
+	unsigned long long took = (unsigned long long)(queue_took(queue, number, tool) * 1e4);
+	if (server && *tool)
+		server_event(server, "request %llu %s %s, %llu.%llu ms", (unsigned long long)number, tool,
+			     outcome < 0 || outcome > JOB_ASKS ? "failed" : words[outcome], took / 10, took % 10);
 }
 
 /* VALUE is the whole result and not its text: an object with members. */
 static bool put_whole(emacs_env *env, emacs_value value, bool special, struct buf *out)
 {
 	bool lossy = false;
-	return lisp_put_json(env, value, out, &lossy) && buf_len(out) <= (special ? WIRE_SPECIAL_MAX : WIRE_RESULT_MAX)
+	return lisp_put_json(env, value, false, out, &lossy) && buf_len(out) <= (special ? WIRE_SPECIAL_MAX : WIRE_RESULT_MAX)
 	       && buf_len(out) > 2 && buf_data(out)[0] == '{' && buf_data(out)[1] == '"';
 }
 
 static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
 {
-	struct buf text = {0}, result = {0};
+	static const char head[] = "{\"content\":[{\"type\":\"text\",\"text\":\"", tail[] = "\"}]}", failed[] = "\"}],\"isError\":true}";
+	struct buf result = {0};
 	uint64_t number = number_of(env, args[0]);
 	intmax_t outcome = env->extract_integer(env, args[2]);
-	bool whole = n > 3 && env->is_not_nil(env, args[3]);
 	(void)data;
 	if (lisp_exited(env))
 		return lisp_nil(env);
+	bool shaped = n > 3 && env->is_not_nil(env, args[3]), whole = n > 4 && env->is_not_nil(env, args[4]);
 	bool ok = whole ? put_whole(env, args[1], outcome > JOB_STOPPED, &result)
-			: put_text(env, args[1], &text) && put_result(&text, outcome != JOB_DONE, &result);
+			: buf_reserve(&result, 1024) && buf_add(&result, head, sizeof head - 1)
+				  && (shaped ? put_response(env, number, args[1], args[3], &result) : put_text(env, args[1], &result))
+				  && (outcome == JOB_DONE ? buf_add(&result, tail, sizeof tail - 1) : buf_add(&result, failed, sizeof failed - 1))
+				  && buf_len(&result) <= WIRE_RESULT_MAX;
 	if (!ok) {
 		static const char sorry[] = "{\"content\":[{\"type\":\"text\",\"text\":\"{\\\"status\\\":\\\"error\\\",\\\"error_code\\\":"
 					    "\\\"result_too_large\\\",\\\"error\\\":\\\"the result is over 64 MiB or has over a million parts and cannot be "
@@ -277,7 +314,7 @@ static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 		outcome = JOB_FAILED;
 		ok = buf_add(&result, sorry, sizeof sorry - 1);
 	}
-	buf_finish(&text);
+	log_end(number, outcome);
 	return truth(env, queue_reply(queue, number, &result, outcome < 0 || outcome > JOB_ASKS ? JOB_FAILED : (enum job_outcome)outcome));
 }
 
@@ -289,7 +326,7 @@ static emacs_value mod_note(emacs_env *env, ptrdiff_t n, emacs_value *args, void
 	(void)n, (void)data;
 	if (lisp_exited(env))
 		return lisp_nil(env);
-	bool ok = server && lisp_put_json(env, args[1], &text, &lossy) && buf_len(&text) <= WIRE_NOTE_MAX;
+	bool ok = server && lisp_put_json(env, args[1], false, &text, &lossy) && buf_len(&text) <= WIRE_NOTE_MAX;
 	if (!ok)
 		buf_finish(&text);
 	return truth(env, ok && queue_note(queue, number, &text));
@@ -301,7 +338,7 @@ static emacs_value mod_json(emacs_env *env, ptrdiff_t n, emacs_value *args, void
 	bool lossy = false;
 	(void)n, (void)data;
 	emacs_value value = lisp_nil(env);
-	if (lisp_put_json(env, args[0], &text, &lossy))
+	if (lisp_put_json(env, args[0], false, &text, &lossy))
 		value = lisp_string(env, buf_data(&text), buf_len(&text));
 	else
 		lisp_error(env, "the value cannot be written as JSON: it is too large");
@@ -441,21 +478,24 @@ static const struct {
 	{"ring", 0, 0, mod_ring, "Have the doorbell rung again, for the jobs that are left."},
 	{"heard", 0, 0, mod_heard, "Tell the thread that the doorbell was heard."},
 	{"take", 1, 1, mod_take,
-	 "Take the next job: (NUMBER TOOL CLIENT ARGUMENTS TIMEOUT-MS CONTEXT), or nil.\n"
+	 "Take the next job: (NUMBER TOOL CLIENT ARGUMENTS TIMEOUT CONTEXT), or nil.\n"
 	 "With NESTED non-nil only one that may run inside another.  ARGUMENTS is an alist\n"
-	 "with string keys, or :invalid.  CONTEXT is JSON text, or nil."},
+	 "with string keys, or :invalid; TIMEOUT is in seconds; CONTEXT is JSON text, or nil."},
 	{"begin", 1, 2, mod_begin, "Mark job NUMBER as running, NESTED or not.  nil: it is to stop already."},
 	{"end", 1, 1, mod_end, "Mark job NUMBER as ended: no signal for it arrives after this returned."},
 	{"why", 1, 1, mod_why, "Why job NUMBER is to stop: (CODE BY), or nil."},
 	{"stop-wanted", 0, 0, mod_stop_wanted, "Return the number of the running job if it is to stop, else nil."},
 	{"stop-seen", 1, 2, mod_stop_seen, "Say that the stop of job NUMBER is acted on; or not, because of OBSTACLE."},
+	{"took", 1, 1, mod_took, "Return for how many seconds job NUMBER has run; 0.0: it did not begin."},
+	{"log", 1, 1, mod_log, "Put LINE among the events.  nil: the server does not run."},
 	{"defer", 1, 1, mod_defer, "Job NUMBER returned without an answer, which comes later."},
 	{"alive", 1, 1, mod_alive, "Return t if somebody still waits for the answer of job NUMBER."},
-	{"reply", 3, 4, mod_reply,
+	{"reply", 3, 5, mod_reply,
 	 "Answer job NUMBER with VALUE; OUTCOME is 0 done, 1 failed, 2 stopped,\n"
 	 "3 a fault of the protocol, 4 the client must answer something first.\n"
-	 "A string is the text, all else is written as JSON; with WHOLE non-nil VALUE is\n"
-	 "the result itself.  nil: nobody waits for it."},
+	 "A string is the text, all else is written as JSON.  With SEEN, an alist or t, VALUE is\n"
+	 "an alist, to which instance_id, execution_time (seconds) and the members of SEEN\n"
+	 "are added.  With WHOLE non-nil VALUE is the result itself.  nil: nobody waits for it."},
 	{"note", 2, 2, mod_note,
 	 "Tell the client of job NUMBER, or with nil every bridge, VALUE as JSON.\n"
 	 "nil: it was dropped."},

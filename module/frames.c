@@ -33,6 +33,7 @@ static void on_hello(struct peer *p, const struct wire_frame *f)
 		ev_timer_stop(p->server->loop, &p->limit);
 		server_event(p->server, "bridge %llu (%s, pid %ld) is connected", (unsigned long long)p->serial, p->name, (long)p->pid);
 		welcome(p);
+		express_open(&p->server->express, p->serial, p->fd);
 	}
 	json_decref(hello);
 }

@@ -6,7 +6,7 @@
 
 /* Seconds after the request at which an unseen stop is signalled; then every LATER.
  * Repeated because redisplay swallows quits and a signal just before pselect is lost. */
-static const double steps[] = {0.005, 0.020, 0.040, 0.080, 0.160, 0.320, 0.640};
+static const double steps[] = {0.002, 0.004, 0.007, 0.012, 0.020, 0.040, 0.080, 0.160, 0.320, 0.640};
 static const double LATER = 0.250;
 static const double SOON = 0.002;
 static const double PATIENCE = 1.0; /* for clean-up forms, and before a client is told that it did not work */

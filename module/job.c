@@ -62,6 +62,13 @@ const char *job_stop_word(enum job_stop why)
 	return words[why];
 }
 
+uint8_t job_wire_flag(enum job_outcome outcome)
+{
+	static const unsigned char flags[] = {
+		[JOB_DONE] = 0, [JOB_FAILED] = WIRE_FAILED, [JOB_STOPPED] = WIRE_FAILED, [JOB_FAULT] = WIRE_FAULT, [JOB_ASKS] = WIRE_ASKS};
+	return flags[outcome];
+}
+
 static void copy_text(char *to, size_t size, const char *from)
 {
 	size_t n = json_cut(from, strlen(from), size - 1);

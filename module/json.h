@@ -9,8 +9,8 @@
  * NULL) is then set. */
 bool json_put_string(struct buf *out, const char *text, size_t len, bool *lossy) __attribute__((warn_unused_result));
 
-/* The same without the quotes, for a string that is put together from parts. */
-bool json_put_escaped(struct buf *out, const char *text, size_t len, bool *lossy) __attribute__((warn_unused_result));
+/* The same without the quotes; NESTED: for a string of a JSON text that is itself written as a string. */
+bool json_put_escaped(struct buf *out, bool nested, const char *text, size_t len, bool *lossy) __attribute__((warn_unused_result));
 
 bool json_is_utf8(const char *text, size_t len);
 size_t json_cut(const char *text, size_t len, size_t max); /* most bytes, up to MAX, that end no character in its middle */

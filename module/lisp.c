@@ -14,12 +14,10 @@ enum {
 	VALUES_MAX = 1000 * 1000, /* in one value: Emacs keeps a reference to each until the module function returns */
 };
 
-static unsigned values_left; /* of the value that is being written */
-
 /* Global references, made once. */
 static struct {
 	emacs_value nil, t, k_false, k_null, integer, floating, string, symbol, cons_type, vector, hash_table;
-	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, proper_list, error, members;
+	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, vconcat, json, members, error;
 } sym;
 
 static bool intern(emacs_env *env, emacs_value *to, const char *name)
@@ -37,7 +35,7 @@ bool lisp_init(emacs_env *env)
 	       && intern(env, &sym.cons, "cons") && intern(env, &sym.list, "list") && intern(env, &sym.vec, "vector")
 	       && intern(env, &sym.string_bytes, "string-bytes") && intern(env, &sym.symbol_name, "symbol-name")
 	       && intern(env, &sym.clean_string, "efrit-mcp--clean-string") && intern(env, &sym.show, "efrit-mcp--show")
-	       && intern(env, &sym.proper_list, "proper-list-p") && intern(env, &sym.error, "efrit-mcp-error")
+	       && intern(env, &sym.vconcat, "vconcat") && intern(env, &sym.json, "efrit-mcp--json") && intern(env, &sym.error, "efrit-mcp-error")
 	       && intern(env, &sym.hash_table, "hash-table") && intern(env, &sym.members, "efrit-mcp--members");
 }
 
@@ -95,6 +93,32 @@ emacs_value lisp_string(emacs_env *env, const char *text, size_t len)
 		string = env->make_string(env, buf_data(&clean), (ptrdiff_t)buf_len(&clean));
 	}
 	buf_finish(&clean);
+	return string;
+}
+
+/* Names come again and again: one string each, which nobody changes. */
+emacs_value lisp_name(emacs_env *env, const char *text)
+{
+	static struct {
+		char text[40];
+		emacs_value string; /* global reference */
+	} names[32];
+	static unsigned n_names, next;
+	for (unsigned i = 0; i < n_names; i++) {
+		unsigned at = (next + i) % n_names;
+		if (strcmp(names[at].text, text) != 0)
+			continue;
+		next = at + 1;
+		return names[at].string;
+	}
+	emacs_value string = lisp_string(env, text, strlen(text));
+	if (n_names < sizeof names / sizeof *names && strlen(text) < sizeof names->text && !lisp_exited(env)) {
+		emacs_value kept = env->make_global_ref(env, string);
+		if (!clear(env)) {
+			strcpy(names[n_names].text, text);
+			names[n_names++].string = kept;
+		}
+	}
 	return string;
 }
 
@@ -161,10 +185,32 @@ bool lisp_get_text(emacs_env *env, emacs_value string, char *into, size_t size)
 	return ok;
 }
 
-static bool put_string(emacs_env *env, emacs_value string, struct buf *out, bool *lossy)
+/* A value on its way into JSON text. */
+struct writer {
+	emacs_env *env;
+	struct buf *out;
+	bool nested; /* the text is written inside a JSON string */
+	bool lossy;
+	unsigned values_left;
+};
+
+static bool put_value(struct writer *w, emacs_value value, int depth);
+
+static bool put_quote(struct writer *w)
+{
+	return w->nested ? buf_add(w->out, "\\\"", 2) : buf_add(w->out, "\"", 1);
+}
+
+static bool put_plain(struct writer *w, const char *text)
+{
+	return buf_add(w->out, text, strlen(text));
+}
+
+static bool put_string(struct writer *w, emacs_value string)
 {
 	struct buf text = {0};
-	bool ok = lisp_put_text(env, string, &text, lossy) && json_put_string(out, buf_data(&text), buf_len(&text), lossy);
+	bool ok = lisp_put_text(w->env, string, &text, &w->lossy) && put_quote(w)
+		  && json_put_escaped(w->out, w->nested, buf_data(&text), buf_len(&text), &w->lossy) && put_quote(w);
 	buf_finish(&text);
 	return ok;
 }
@@ -173,26 +219,26 @@ static bool put_string(emacs_env *env, emacs_value string, struct buf *out, bool
 static bool put_double(double d, struct buf *out)
 {
 	char text[40];
-	snprintf(text, sizeof text, "%.15g", d);
+	int n = snprintf(text, sizeof text, "%.15g", d);
 	if (strtod(text, NULL) != d)
-		snprintf(text, sizeof text, "%.17g", d);
-	return buf_add(out, text, strlen(text));
+		n = snprintf(text, sizeof text, "%.17g", d);
+	return buf_add(out, text, (size_t)n);
 }
 
-static bool put_number(emacs_env *env, emacs_value value, bool integer, struct buf *out)
+static bool put_number(struct writer *w, emacs_value value, bool integer)
 {
+	emacs_env *env = w->env;
 	if (integer) {
 		intmax_t n = env->extract_integer(env, value);
 		if (!clear(env))
-			return buf_printf(out, "%jd", n);
+			return buf_printf(w->out, "%jd", n);
 	} else {
 		double d = env->extract_float(env, value);
 		if (!clear(env) && isfinite(d))
-			return put_double(d, out);
+			return put_double(d, w->out);
 	}
 	emacs_value shown = call1(env, sym.show, value); /* a bignum, an infinity: its printed form */
-	bool lossy;
-	return !clear(env) && put_string(env, shown, out, &lossy);
+	return !clear(env) && put_string(w, shown);
 }
 
 static bool is(emacs_env *env, emacs_value type, emacs_value which)
@@ -200,62 +246,107 @@ static bool is(emacs_env *env, emacs_value type, emacs_value which)
 	return env->eq(env, type, which);
 }
 
-static bool put_value(emacs_env *env, emacs_value value, struct buf *out, bool *lossy, int depth);
-
-static bool put_symbol(emacs_env *env, emacs_value value, struct buf *out, bool *lossy)
+static bool put_symbol(struct writer *w, emacs_value value)
 {
+	emacs_env *env = w->env;
 	if (!env->is_not_nil(env, value) || env->eq(env, value, sym.k_null))
-		return buf_printf(out, "null");
+		return put_plain(w, "null");
 	if (env->eq(env, value, sym.t))
-		return buf_printf(out, "true");
+		return put_plain(w, "true");
 	if (env->eq(env, value, sym.k_false))
-		return buf_printf(out, "false");
-	return put_string(env, call1(env, sym.symbol_name, value), out, lossy);
+		return put_plain(w, "false");
+	return put_string(w, call1(env, sym.symbol_name, value));
 }
 
-static bool put_array(emacs_env *env, emacs_value value, bool vector, struct buf *out, bool *lossy, int depth)
+static bool put_array(struct writer *w, emacs_value vector, int depth)
 {
-	bool ok = buf_add(out, "[", 1);
-	ptrdiff_t n = vector ? env->vec_size(env, value) : 0;
-	for (ptrdiff_t i = 0; ok && vector && i < n; i++)
-		ok = (!i || buf_add(out, ",", 1)) && put_value(env, env->vec_get(env, value, i), out, lossy, depth);
-	for (bool first = true; ok && !vector && is(env, env->type_of(env, value), sym.cons_type); first = false) {
-		ok = (first || buf_add(out, ",", 1)) && put_value(env, call1(env, sym.car, value), out, lossy, depth);
-		value = call1(env, sym.cdr, value);
+	bool ok = put_plain(w, "[");
+	ptrdiff_t n = w->env->vec_size(w->env, vector);
+	for (ptrdiff_t i = 0; ok && i < n; i++)
+		ok = (!i || put_plain(w, ",")) && put_value(w, w->env->vec_get(w->env, vector, i), depth);
+	return ok && put_plain(w, "]");
+}
+
+/* The names of symbols that were keys, ready to be written.  They come again and again, in
+ * the same order, so the one after the last is looked at first. */
+static struct key {
+	emacs_value symbol; /* global reference */
+	char text[2][40];   /* with quotes and colon; [1]: nested */
+} keys[64];
+static unsigned n_keys, next_key;
+
+static const struct key *known_key(emacs_env *env, emacs_value symbol)
+{
+	for (unsigned i = 0; i < n_keys; i++) {
+		unsigned at = (next_key + i) % n_keys;
+		if (!env->eq(env, keys[at].symbol, symbol))
+			continue;
+		next_key = at + 1;
+		return &keys[at];
 	}
-	return ok && buf_add(out, "]", 1);
+	return NULL;
+}
+
+static void know_key(emacs_env *env, emacs_value symbol, const char *name, size_t len)
+{
+	struct key *k = &keys[n_keys];
+	if (n_keys == sizeof keys / sizeof *keys || len > sizeof k->text[1] - sizeof "\\\"\\\":"
+	    || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") < len)
+		return;
+	snprintf(k->text[0], sizeof k->text[0], "\"%.*s\":", (int)len, name);
+	snprintf(k->text[1], sizeof k->text[1], "\\\"%.*s\\\":", (int)len, name);
+	k->symbol = env->make_global_ref(env, symbol);
+	if (!clear(env))
+		n_keys++;
 }
 
 /* A key without the colon of a keyword. */
-static bool put_key(emacs_env *env, emacs_value key, bool first, struct buf *out, bool *lossy)
+static bool put_key(struct writer *w, emacs_value key, bool first)
 {
+	emacs_env *env = w->env;
 	struct buf text = {0};
-	if (is(env, env->type_of(env, key), sym.symbol))
-		key = call1(env, sym.symbol_name, key);
-	bool ok = lisp_put_text(env, key, &text, lossy);
-	size_t skip = buf_len(&text) && buf_data(&text)[0] == ':';
-	ok = ok && (first || buf_add(out, ",", 1)) && json_put_string(out, buf_data(&text) + skip, buf_len(&text) - skip, lossy)
-	     && buf_add(out, ":", 1);
+	bool symbol = is(env, env->type_of(env, key), sym.symbol);
+	const struct key *known = symbol ? known_key(env, key) : NULL;
+	if (!first && !put_plain(w, ","))
+		return false;
+	if (known)
+		return put_plain(w, known->text[w->nested]);
+	emacs_value name = symbol ? call1(env, sym.symbol_name, key) : is(env, env->type_of(env, key), sym.string) ? key : call1(env, sym.show, key);
+	bool ok = lisp_put_text(env, name, &text, &w->lossy) && buf_add(&text, "", 1);
+	if (ok) {
+		size_t skip = buf_data(&text)[0] == ':', len = buf_len(&text) - 1 - skip;
+		ok = put_quote(w) && json_put_escaped(w->out, w->nested, buf_data(&text) + skip, len, &w->lossy) && put_quote(w)
+		     && put_plain(w, ":");
+		if (symbol)
+			know_key(env, key, buf_data(&text) + skip, len);
+	}
 	buf_finish(&text);
 	return ok;
 }
 
-static bool put_object(emacs_env *env, emacs_value value, bool plist, struct buf *out, bool *lossy, int depth)
+/* The members of an alist or plist, as a vector. */
+static bool put_members(struct writer *w, emacs_value vector, bool plist, bool first, int depth)
 {
-	bool ok = buf_add(out, "{", 1);
-	for (bool first = true; ok && is(env, env->type_of(env, value), sym.cons_type); first = false) {
-		emacs_value key = call1(env, sym.car, value), member;
-		if (plist) {
-			value = call1(env, sym.cdr, value);
-			member = call1(env, sym.car, value);
-		} else {
-			member = call1(env, sym.cdr, key);
-			key = call1(env, sym.car, key);
+	emacs_env *env = w->env;
+	bool ok = true;
+	ptrdiff_t n = env->vec_size(env, vector);
+	for (ptrdiff_t i = 0; ok && i < n; i += 1 + plist) {
+		emacs_value head = env->vec_get(env, vector, i), key = head, member = sym.nil;
+		if (!plist) {
+			key = call1(env, sym.car, head);
+			member = call1(env, sym.cdr, head);
+		} else if (i + 1 < n) {
+			member = env->vec_get(env, vector, i + 1);
 		}
-		ok = put_key(env, key, first, out, lossy) && put_value(env, member, out, lossy, depth);
-		value = call1(env, sym.cdr, value);
+		ok = put_key(w, key, first) && put_value(w, member, depth);
+		first = false;
 	}
-	return ok && buf_add(out, "}", 1);
+	return ok;
+}
+
+static bool put_object(struct writer *w, emacs_value vector, bool plist, int depth)
+{
+	return put_plain(w, "{") && put_members(w, vector, plist, true, depth) && put_plain(w, "}");
 }
 
 static bool keyword(emacs_env *env, emacs_value value)
@@ -265,53 +356,82 @@ static bool keyword(emacs_env *env, emacs_value value)
 	       && lisp_get_text(env, call1(env, sym.symbol_name, value), name, sizeof name) && name[0] == ':';
 }
 
-static bool put_cons(emacs_env *env, emacs_value value, struct buf *out, bool *lossy, int depth)
+/* JSON text that was made before. */
+static bool put_json(struct writer *w, emacs_value string)
 {
-	if (!env->is_not_nil(env, call1(env, sym.proper_list, value))) /* dotted, or a circle without end */
-		return put_string(env, call1(env, sym.show, value), out, lossy);
-	emacs_value head = call1(env, sym.car, value);
+	struct buf text = {0};
+	bool ok = lisp_put_text(w->env, string, &text, &w->lossy)
+		  && (w->nested ? json_put_escaped(w->out, false, buf_data(&text), buf_len(&text), &w->lossy)
+				: buf_add(w->out, buf_data(&text), buf_len(&text)));
+	buf_finish(&text);
+	return ok;
+}
+
+static bool put_cons(struct writer *w, emacs_value value, int depth)
+{
+	emacs_env *env = w->env;
+	if (env->eq(env, call1(env, sym.car, value), sym.json))
+		return put_json(w, call1(env, sym.cdr, value));
+	emacs_value vector = call1(env, sym.vconcat, value);
+	if (clear(env)) /* dotted, or a circle without end */
+		return put_string(w, call1(env, sym.show, value));
+	emacs_value head = env->vec_get(env, vector, 0);
 	if (is(env, env->type_of(env, head), sym.cons_type)) {
 		emacs_value type = env->type_of(env, call1(env, sym.car, head));
 		if (is(env, type, sym.symbol) || is(env, type, sym.string))
-			return put_object(env, value, false, out, lossy, depth);
+			return put_object(w, vector, false, depth);
 	} else if (keyword(env, head)) {
-		return put_object(env, value, true, out, lossy, depth);
+		return put_object(w, vector, true, depth);
 	}
-	return put_array(env, value, false, out, lossy, depth);
+	return put_array(w, vector, depth);
 }
 
-static bool put_value(emacs_env *env, emacs_value value, struct buf *out, bool *lossy, int depth)
+static bool put_value(struct writer *w, emacs_value value, int depth)
 {
-	if (lisp_exited(env) || buf_len(out) > WIRE_RESULT_MAX || !values_left)
+	emacs_env *env = w->env;
+	if (lisp_exited(env) || buf_len(w->out) > WIRE_RESULT_MAX || !w->values_left)
 		return false;
-	values_left--;
+	w->values_left--;
 	if (depth > DEPTH_MAX)
-		return buf_printf(out, "\"...\"");
+		return put_quote(w) && put_plain(w, "...") && put_quote(w);
 	emacs_value type = env->type_of(env, value);
 	if (is(env, type, sym.string))
-		return put_string(env, value, out, lossy);
+		return put_string(w, value);
 	if (is(env, type, sym.symbol))
-		return put_symbol(env, value, out, lossy);
+		return put_symbol(w, value);
 	if (is(env, type, sym.integer) || is(env, type, sym.floating))
-		return put_number(env, value, is(env, type, sym.integer), out);
+		return put_number(w, value, is(env, type, sym.integer));
 	if (is(env, type, sym.vector))
-		return put_array(env, value, true, out, lossy, depth + 1);
+		return put_array(w, value, depth + 1);
 	if (is(env, type, sym.cons_type))
-		return put_cons(env, value, out, lossy, depth + 1);
+		return put_cons(w, value, depth + 1);
 	if (is(env, type, sym.hash_table)) {
 		emacs_value members = call1(env, sym.members, value);
-		return env->is_not_nil(env, members) ? put_value(env, members, out, lossy, depth + 1) : buf_add(out, "{}", 2);
+		return env->is_not_nil(env, members) ? put_value(w, members, depth + 1) : put_plain(w, "{}");
 	}
 	emacs_value shown = call1(env, sym.show, value);
-	return !lisp_exited(env) && put_string(env, shown, out, lossy);
+	return !lisp_exited(env) && put_string(w, shown);
 }
 
-bool lisp_put_json(emacs_env *env, emacs_value value, struct buf *out, bool *lossy)
+static struct writer begin_writing(emacs_env *env, bool nested, struct buf *out)
 {
-	unsigned before = values_left; /* printing may run Lisp that comes here again */
-	values_left = VALUES_MAX;
-	bool ok = put_value(env, value, out, lossy, 0);
-	values_left = before;
+	return (struct writer){.env = env, .out = out, .nested = nested, .values_left = VALUES_MAX};
+}
+
+bool lisp_put_json(emacs_env *env, emacs_value value, bool nested, struct buf *out, bool *lossy)
+{
+	struct writer w = begin_writing(env, nested, out);
+	bool ok = put_value(&w, value, 0);
+	*lossy = *lossy || w.lossy;
+	return !clear(env) && ok;
+}
+
+bool lisp_put_members(emacs_env *env, emacs_value alist, bool nested, bool first, struct buf *out, bool *lossy)
+{
+	struct writer w = begin_writing(env, nested, out);
+	emacs_value vector = call1(env, sym.vconcat, alist);
+	bool ok = !lisp_exited(env) && put_members(&w, vector, false, first, 1);
+	*lossy = *lossy || w.lossy;
 	return !clear(env) && ok;
 }
 
@@ -321,7 +441,7 @@ static emacs_value object(emacs_env *env, const json_t *json)
 	const char *key;
 	json_t *member;
 	json_object_foreach((json_t *)json, key, member) {
-		emacs_value pair[2] = {lisp_string(env, key, strlen(key)), lisp_from_json(env, member)};
+		emacs_value pair[2] = {lisp_name(env, key), lisp_from_json(env, member)};
 		if (lisp_exited(env))
 			return sym.nil;
 		emacs_value cell[2] = {env->funcall(env, sym.cons, 2, pair), list};

@@ -17,6 +17,7 @@ void lisp_error(emacs_env *env, const char *message); /* signals `efrit-mcp-erro
 emacs_value lisp_nil(emacs_env *env);
 emacs_value lisp_t(emacs_env *env);
 emacs_value lisp_string(emacs_env *env, const char *text, size_t len);
+emacs_value lisp_name(emacs_env *env, const char *text); /* of a tool, a client, an argument: not to be changed */
 emacs_value lisp_symbol(emacs_env *env, const char *name);
 emacs_value lisp_list(emacs_env *env, ptrdiff_t n, emacs_value *values);
 
@@ -29,8 +30,12 @@ bool lisp_get_text(emacs_env *env, emacs_value string, char *into, size_t size);
 
 /* Appends VALUE as JSON.  nil and :null are null, t true, :false false, a vector or
  * plain list an array, an alist (of symbols or strings), plist or hash table an object, another
- * symbol its name, anything else its printed form.  False: too large, circular or no memory. */
-bool lisp_put_json(emacs_env *env, emacs_value value, struct buf *out, bool *lossy);
+ * symbol its name, (efrit-mcp--json . TEXT) that text, anything else its printed form.  NESTED: escaped once more, to stand in
+ * a JSON string.  False: too large or no memory. */
+bool lisp_put_json(emacs_env *env, emacs_value value, bool nested, struct buf *out, bool *lossy);
+
+/* The members of ALIST, an object's, each with a comma before it but the FIRST. */
+bool lisp_put_members(emacs_env *env, emacs_value alist, bool nested, bool first, struct buf *out, bool *lossy);
 
 /* Objects become alists with string keys, arrays vectors, true t, false :false, null :null. */
 emacs_value lisp_from_json(emacs_env *env, const json_t *json);

@@ -1,5 +1,6 @@
 /* listen.c - see listen.h */
 #include "listen.h"
+#include "wire/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,11 +16,6 @@
 
 enum { NAMES_MAX = 100, BACKLOG = 64, LOCK_TRIES = 100 };
 
-static int unix_socket(void)
-{
-	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-}
-
 static void address(struct sockaddr_un *a, const char *path)
 {
 	memset(a, 0, sizeof *a);
@@ -32,7 +28,7 @@ static void address(struct sockaddr_un *a, const char *path)
 static int somebody_listens(const char *path)
 {
 	struct sockaddr_un a;
-	int fd = unix_socket();
+	int fd = socket_make();
 	if (fd < 0)
 		return -1;
 	address(&a, path);
@@ -63,7 +59,7 @@ static int bind_hidden(const char *folder, char hidden[RUNTIME_PATH_MAX], char e
 	if (!runtime_socket_path(folder, name, hidden, error))
 		return -1;
 	unlink(hidden);
-	int fd = unix_socket();
+	int fd = socket_make();
 	address(&a, hidden);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || chmod(hidden, 0600) != 0 || listen(fd, BACKLOG) != 0) {
 		snprintf(error, RUNTIME_ERROR, "cannot listen in %s: %s", folder, strerror(errno));

@@ -1,6 +1,7 @@
 /* peer.c - one bridge at the other end of a socket: its bytes, its results with
  * their credit, its end.  The loop's. */
 #include "json.h"
+#include "wire/socket.h"
 #include "server_priv.h"
 
 #include <errno.h>
@@ -56,13 +57,6 @@ static struct sending *ready(struct peer *p)
 	return NULL;
 }
 
-static unsigned outcome_flag(enum job_outcome outcome)
-{
-	static const unsigned char flags[] = {
-		[JOB_DONE] = 0, [JOB_FAILED] = WIRE_FAILED, [JOB_STOPPED] = WIRE_FAILED, [JOB_FAULT] = WIRE_FAULT, [JOB_ASKS] = WIRE_ASKS};
-	return flags[outcome];
-}
-
 static void send_block(struct peer *p, struct sending *s)
 {
 	struct reply *r = s->reply;
@@ -70,7 +64,7 @@ static void send_block(struct peer *p, struct sending *s)
 	size_t n = left < WIRE_BLOCK ? left : WIRE_BLOCK;
 	if (n > s->allowed)
 		n = s->allowed;
-	uint8_t flags = (uint8_t)((n < left ? WIRE_MORE : 0) | outcome_flag(r->outcome));
+	uint8_t flags = (uint8_t)((n < left ? WIRE_MORE : 0) | job_wire_flag(r->outcome));
 	peer_send(p, WIRE_RESULT, flags, r->id, buf_data(&r->text), n);
 	buf_eat(&r->text, n);
 	s->allowed -= n;
@@ -155,8 +149,10 @@ bool peer_is_sending(const struct peer *p, uint64_t id)
 /* As much as the socket takes.  False: it is gone. */
 static bool send_out(struct peer *p)
 {
-	while (buf_len(&p->out)) {
-		ssize_t n = send(p->fd, buf_data(&p->out), buf_len(&p->out), MSG_NOSIGNAL | MSG_DONTWAIT);
+	for (;;) {
+		ssize_t n = express_write(&p->server->express, p->serial, p->fd, &p->out);
+		if (!n)
+			break;
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -165,7 +161,6 @@ static bool send_out(struct peer *p)
 			peer_drop(p, strerror(errno));
 			return false;
 		}
-		buf_eat(&p->out, (size_t)n);
 		push_results(p);
 	}
 	return !p->dead;
@@ -245,7 +240,7 @@ bool peer_accept(struct server *s, int fd, uint64_t serial)
 	ev_io_start(s->loop, &p->io);
 	ev_timer_init(&p->limit, on_limit, 0, 0);
 	set_limit(p, SERVER_HELLO_MS);
-	if (!runtime_peer(fd, &p->uid, &p->pid) || p->uid != geteuid())
+	if (!socket_peer(fd, &p->uid, &p->pid) || p->uid != geteuid())
 		peer_goodbye(p, "forbidden", "this Emacs belongs to another user");
 	else if (s->n_peers > WIRE_PEERS_MAX)
 		peer_goodbye(p, "too_many_peers", "this Emacs has all the bridges it can take (64); end one of them");
@@ -265,6 +260,7 @@ void peer_goodbye(struct peer *p, const char *code, const char *message)
 	peer_send_text(p, WIRE_GOODBYE, 0, &text);
 	if (p->dead)
 		return;
+	express_close(&p->server->express, p->serial, &p->out);
 	p->closing = true;
 	p->server->n_peers--;
 	set_limit(p, SERVER_GOODBYE_MS);
@@ -276,6 +272,7 @@ void peer_drop(struct peer *p, const char *why)
 	if (p->dead)
 		return;
 	p->dead = true;
+	express_close(&s->express, p->serial, NULL);
 	if (!p->closing)
 		s->n_peers--;
 	if (why)

@@ -2,9 +2,12 @@
  * in queue_stop.c. */
 #include "queue_priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+enum { REPLIES_A_WAKE = 8 };
 
 double queue_now(void)
 {
@@ -178,12 +181,16 @@ void queue_hold(struct queue *q, uint64_t peer, bool held)
 	pthread_mutex_unlock(&q->lock);
 }
 
-void queue_take_replies(struct queue *q, struct reply_list *into)
+bool queue_take_replies(struct queue *q, struct reply_list *into, bool watched)
 {
 	pthread_mutex_lock(&q->lock);
+	bool some = q->n_replies;
 	TAILQ_CONCAT(into, &q->replies, link);
 	q->notes = 0;
+	q->n_replies = 0;
+	q->watched = watched && some;
 	pthread_mutex_unlock(&q->lock);
+	return some;
 }
 
 void queue_close(struct queue *q)
@@ -197,7 +204,7 @@ void queue_open(struct queue *q, const struct queue_limits *limits)
 {
 	pthread_mutex_lock(&q->lock);
 	q->limits = *limits;
-	q->closed = q->rung = q->wake_on_ring = false;
+	q->closed = q->rung = q->wake_on_ring = q->watched = false;
 	q->look = true; /* a job of the stopped server may still run */
 	q->heard_at = 0;
 	pthread_mutex_unlock(&q->lock);
@@ -286,9 +293,10 @@ void queue_wake_on_ring(struct queue *q)
 
 /* ---- Lisp's side ---- */
 
-void queue_on_change(struct queue *q, void (*wake)(void *), void *data)
+void queue_on_change(struct queue *q, void (*wake)(void *), bool (*send)(void *, const struct reply *), void *data)
 {
 	q->wake = wake;
+	q->send = send;
 	q->wake_data = data;
 }
 
@@ -406,25 +414,40 @@ void queue_end(struct queue *q, uint64_t number)
 	pthread_mutex_unlock(&q->lock);
 }
 
-/* The job leaves.  When its answer has been given already, only its end is told. */
-static bool settle(struct queue *q, struct job *job, struct buf *text, enum job_outcome outcome)
+double queue_took(struct queue *q, uint64_t number, char tool[WIRE_TOOL_MAX + 1])
 {
-	bool wanted = !job->answered;
+	pthread_mutex_lock(&q->lock);
+	struct job *job = taken(q, number);
+	double started = job ? job->started_at : 0;
+	if (tool)
+		snprintf(tool, WIRE_TOOL_MAX + 1, "%s", job ? job->tool : "");
+	pthread_mutex_unlock(&q->lock);
+	return started > 0 ? queue_now() - started : 0;
+}
+
+/* The job leaves.  When its answer has been given already, only its end is told. */
+static struct reply *settle(struct queue *q, struct job *job, struct buf *text, enum job_outcome outcome)
+{
 	double now = queue_now();
 	history_add(&q->history, now, job->started_at ? now - job->started_at : 0, outcome != JOB_DONE && outcome != JOB_ASKS);
 	struct reply *reply = job_reply(job, text, outcome);
-	if (wanted) {
+	if (!job->answered) {
 		*(outcome == JOB_STOPPED ? &q->counts.stopped : outcome == JOB_FAILED || outcome == JOB_FAULT ? &q->counts.failed : &q->counts.done) += 1;
 	} else {
 		reply->peer = 0;
 		buf_finish(&reply->text);
 	}
-	TAILQ_INSERT_TAIL(&q->replies, reply, link);
 	if (q->running == job)
 		q->running = NULL;
 	queue_remove(q, job);
 	job_destroy(job);
-	return wanted;
+	return reply;
+}
+
+static void add_reply(struct queue *q, struct reply *reply)
+{
+	TAILQ_INSERT_TAIL(&q->replies, reply, link);
+	q->n_replies++;
 }
 
 void queue_defer(struct queue *q, uint64_t number)
@@ -434,7 +457,7 @@ void queue_defer(struct queue *q, uint64_t number)
 	struct job *job = taken(q, number);
 	bool wake = job && (job->answered || job->stop);
 	if (job && job->answered) {
-		settle(q, job, &none, JOB_STOPPED);
+		add_reply(q, settle(q, job, &none, JOB_STOPPED));
 	} else if (job) {
 		if (q->running == job)
 			q->running = NULL;
@@ -450,10 +473,25 @@ bool queue_reply(struct queue *q, uint64_t number, struct buf *text, enum job_ou
 {
 	pthread_mutex_lock(&q->lock);
 	struct job *job = taken(q, number);
-	bool wanted = job && settle(q, job, text, outcome);
+	if (!job) {
+		pthread_mutex_unlock(&q->lock);
+		buf_finish(text);
+		return false;
+	}
+	bool alone = !job->stop && !job->noted && !q->waiting && !q->n_replies;
+	struct reply *reply = settle(q, job, text, outcome);
+	bool wanted = reply->peer != 0;
 	pthread_mutex_unlock(&q->lock);
-	buf_finish(text);
-	if (job)
+	if (alone && q->send && q->send(q->wake_data, reply)) {
+		reply_destroy(reply);
+		return wanted;
+	}
+	pthread_mutex_lock(&q->lock);
+	add_reply(q, reply);
+	/* One wake for several, while Lisp has more to do and the loop looks anyway. */
+	bool wake = !q->watched || !q->waiting || q->n_replies >= REPLIES_A_WAKE;
+	pthread_mutex_unlock(&q->lock);
+	if (wake)
 		wake_loop(q);
 	return wanted;
 }

@@ -78,7 +78,9 @@ bool queue_answer_next(struct queue *q, struct job *copy);
  * number of its job that runs; 0: none. */
 uint64_t queue_drop_peer(struct queue *q, uint64_t peer);
 void queue_hold(struct queue *q, uint64_t peer, bool held); /* its jobs wait while it does not read */
-void queue_take_replies(struct queue *q, struct reply_list *into);
+/* False: there was none.  WATCHED: the caller comes again within a millisecond or so, and is
+ * not woken for each further reply; unless there is none, then it is. */
+bool queue_take_replies(struct queue *q, struct reply_list *into, bool watched);
 void queue_close(struct queue *q); /* refuses from now on, until queue_open */
 /* True when the doorbell is to be rung: there is something to say and no ring is open. */
 bool queue_want_ring(struct queue *q, bool force);
@@ -95,7 +97,9 @@ void queue_look(struct queue *q, struct queue_view *view);
 uint64_t queue_stop_wanted(struct queue *q); /* what runs and is to stop; 0: nothing */
 
 /* ---- Lisp's side ---- */
-void queue_on_change(struct queue *q, void (*wake)(void *), void *data); /* wake: called in the emacs thread, any time */
+/* Both are called in the emacs thread: wake any time; send with an answer that nothing waits
+ * in front of: true, it is sent, and the loop need not know. */
+void queue_on_change(struct queue *q, void (*wake)(void *), bool (*send)(void *, const struct reply *), void *data);
 void queue_heard(struct queue *q);                                       /* the doorbell's filter runs */
 bool queue_name_nesting(struct queue *q, char **names, size_t n);         /* tools that may run inside a job; takes the strings */
 /* The next job, marked TAKEN; NULL: none.  NESTED: only one that may run inside
@@ -112,6 +116,8 @@ bool queue_reply(struct queue *q, uint64_t number, struct buf *text, enum job_ou
 /* queue_note.c: a word of job NUMBER to its client, or with 0 to everybody, before any answer
  * that comes later.  Takes TEXT.  False: too many are on their way, or nobody waits. */
 bool queue_note(struct queue *q, uint64_t number, struct buf *text);
+/* Seconds since it began, 0: it did not; and the name of its TOOL, NULL: not wanted. */
+double queue_took(struct queue *q, uint64_t number, char tool[WIRE_TOOL_MAX + 1]);
 void queue_prompt(struct queue *q, const char *text, bool of_job); /* "" : no minibuffer is open */
 
 #endif

@@ -20,7 +20,10 @@ bool queue_note(struct queue *q, uint64_t number, struct buf *text)
 		note->text = *text;
 		*text = (struct buf){0};
 		TAILQ_INSERT_TAIL(&q->replies, note, link);
+		q->n_replies++;
 		q->notes++;
+		if (job)
+			job->noted = true;
 	}
 	pthread_mutex_unlock(&q->lock);
 	buf_finish(text);

@@ -27,6 +27,8 @@ struct queue {
 	size_t bytes;         /* of their arguments */
 	struct reply_list replies;
 	unsigned notes; /* among the replies */
+	unsigned n_replies;
+	bool watched; /* the loop looks for replies by itself, soon */
 	struct job *running; /* borrowed from jobs */
 	uint64_t last_number;
 	unsigned waiting, lanes[WIRE_PRIORITIES];
@@ -40,7 +42,8 @@ struct queue {
 	char prompt[256];
 	char **nesting; /* owned */
 	size_t n_nesting;
-	void (*wake)(void *); /* these two: the emacs thread's alone */
+	void (*wake)(void *); /* these three: the emacs thread's alone */
+	bool (*send)(void *, const struct reply *);
 	void *wake_data;
 };
 

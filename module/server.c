@@ -12,7 +12,9 @@
  */
 #include "server_priv.h"
 
+#include "child.h"
 #include "json.h"
+#include "wire/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Serials are not used twice, over restarts of the server too: a job of an earlier
@@ -33,20 +34,10 @@ static uint64_t last_serial;
 
 void server_event(struct server *s, const char *format, ...)
 {
-	char line[512];
 	va_list ap;
 	va_start(ap, format);
-	int n = vsnprintf(line, sizeof line, format, ap);
+	events_add(&s->events, format, ap);
 	va_end(ap);
-	if (n >= (int)sizeof line)
-		line[json_cut(line, sizeof line - 1, sizeof line - 2)] = 0;
-	for (char *c = line; *c; c++) /* what others named must not look like a line of its own */
-		if ((unsigned char)*c < 0x20 || *c == 0x7F)
-			*c = ' ';
-	pthread_mutex_lock(&s->lock);
-	if (buf_len(&s->events) < SERVER_EVENTS_MAX && !buf_printf(&s->events, "%s\n", line))
-		buf_finish(&s->events);
-	pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- the doorbell ---- */
@@ -122,7 +113,7 @@ static void on_accept(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct server *s = owner(w, struct server, accept);
 	(void)loop;
-	int fd = accept4(s->listening.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = socket_accept(s->listening.fd);
 	if (fd >= 0 && !peer_accept(s, fd, ++last_serial)) {
 		close(fd);
 		pause_accept(s, "no memory");
@@ -283,6 +274,16 @@ static void wake(void *data)
 	server_wake(data);
 }
 
+/* Of the emacs thread.  Whoever waits for news of a job hears of it from the loop. */
+static bool send_now(void *data, const struct reply *reply)
+{
+	struct server *s = data;
+	enum express_sent sent = s->n_waiters ? EXPRESS_NO : express_send(&s->express, reply);
+	if (sent == EXPRESS_PART)
+		server_wake(s);
+	return sent != EXPRESS_NO;
+}
+
 static void watch(struct server *s, double heartbeat)
 {
 	ev_async_init(&s->wake, on_wake);
@@ -296,6 +297,7 @@ static void watch(struct server *s, double heartbeat)
 	ev_timer_init(&s->deadline, answers_on_deadline, 0, 0);
 	ev_timer_init(&s->waiting, waiters_on_timer, 0, 0);
 	ev_timer_init(&s->accept_again, on_accept_again, 0, 0);
+	ev_timer_init(&s->watch, answers_on_watch, 0, SERVER_WATCH_US / 1e6);
 	interrupt_init(&s->interrupt, s->loop, s->queue);
 	s->interrupt.ring = ring;
 	s->interrupt.on_stuck = answers_on_stuck;
@@ -328,7 +330,7 @@ static void free_peers(struct server *s)
 
 static void server_free(struct server *s)
 {
-	queue_on_change(s->queue, NULL, NULL);
+	queue_on_change(s->queue, NULL, NULL, NULL);
 	free_peers(s);
 	if (s->loop && s->loop != lost)
 		ev_loop_destroy(s->loop);
@@ -336,7 +338,8 @@ static void server_free(struct server *s)
 	if (s->doorbell >= 0)
 		close(s->doorbell);
 	buf_finish(&s->catalogue);
-	buf_finish(&s->events);
+	events_finish(&s->events);
+	express_finish(&s->express);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -348,10 +351,15 @@ static struct server *make(const struct server_settings *set, struct queue *queu
 		free(s);
 		return NULL;
 	}
+	if (!events_init(&s->events) || !express_init(&s->express)) {
+		pthread_mutex_destroy(&s->lock);
+		free(s);
+		return NULL;
+	}
 	s->queue = queue;
 	s->doorbell = set->doorbell;
 	s->pid = getpid();
-	s->lisp_tid = (pid_t)syscall(SYS_gettid);
+	s->lisp_tid = child_thread();
 	s->started_at = queue_now();
 	snprintf(s->version, sizeof s->version, "%s", set->version);
 	snprintf(s->emacs_version, sizeof s->emacs_version, "%s", set->emacs_version);
@@ -392,7 +400,7 @@ static bool make_loop(struct server *s, const struct server_settings *set)
 	if (!s->loop)
 		return false;
 	interrupt_prepare(set->signal);
-	queue_on_change(s->queue, wake, s);
+	queue_on_change(s->queue, wake, send_now, s);
 	return true;
 }
 
@@ -494,9 +502,5 @@ void server_pause(struct server *s, bool paused)
 
 void server_take_events(struct server *s, struct buf *out)
 {
-	pthread_mutex_lock(&s->lock);
-	buf_finish(out);
-	*out = s->events;
-	s->events = (struct buf){0};
-	pthread_mutex_unlock(&s->lock);
+	events_take(&s->events, out);
 }

@@ -42,6 +42,9 @@ bool server_interrupt(struct server *s);                 /* stops what runs; fal
 /* Refuses all calls until told otherwise, and answers those that wait. */
 void server_pause(struct server *s, bool paused);
 
+/* Notes what happened; any thread. */
+void server_event(struct server *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* What happened since the last call, a line each: for the events buffer. */
 void server_take_events(struct server *s, struct buf *out);
 

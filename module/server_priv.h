@@ -3,6 +3,8 @@
 #ifndef SERVER_PRIV_H
 #define SERVER_PRIV_H
 
+#include "events.h"
+#include "express.h"
 #include "interrupt.h"
 #include "listen.h"
 #include "server.h"
@@ -13,11 +15,11 @@
 enum {
 	SERVER_HASH_MAX = 65,
 	SERVER_OUT_HIGH = 1024 * 1024, /* bytes unsent to a peer: nothing more is read from it */
-	SERVER_EVENTS_MAX = 64 * 1024, /* bytes of events kept for Lisp */
 	SERVER_CATALOGUE_MAX = 2 * 1024 * 1024, /* bytes of the list of tools */
 	SERVER_WAITERS_MAX = 64,       /* questions of one peer that wait; a further one is answered at once */
 	SERVER_HELLO_MS = 5000,        /* a peer says HELLO by then */
 	SERVER_GOODBYE_MS = 2000,      /* and has read its GOODBYE */
+	SERVER_WATCH_US = 500,         /* after an answer the loop looks so soon for more */
 	SERVER_STOP_MS = 5000,         /* an INTERRUPT is answered by then */
 	SERVER_ACCEPT_MS = 250,        /* pause when the system has no descriptor for a peer */
 };
@@ -70,6 +72,7 @@ struct server {
 	ev_io accept;
 	ev_prepare flush; /* one write a turn and peer */
 	ev_timer heartbeat, deadline, waiting, accept_again;
+	ev_timer watch; /* for more answers, after one */
 	struct interrupt interrupt;
 	struct listening listening;
 	TAILQ_HEAD(, peer) peers;
@@ -79,19 +82,21 @@ struct server {
 	char version[32], emacs_version[32];
 	pid_t pid, lisp_tid;
 
+	struct events events; /* any thread's */
+	struct express express;
+	_Atomic unsigned n_waiters; /* of `waiters`; Lisp reads it too */
+
 	pthread_mutex_t lock; /* what follows is used by both threads */
 	int doorbell;
 	bool stopping, catalogue_new;
 	char stop_why[128];
 	struct buf catalogue;
 	char hash[SERVER_HASH_MAX];
-	struct buf events;
 	bool drop_waiting; /* the person stopped all agents */
 	uint64_t interrupt_number; /* asked for by Lisp */
 };
 
 /* server.c */
-void server_event(struct server *s, const char *format, ...) __attribute__((format(printf, 2, 3))); /* thread: any */
 void server_ring(struct server *s); /* one byte to Emacs, unless a ring is open */
 struct peer *server_peer(struct server *s, uint64_t serial); /* NULL: it is gone */
 
@@ -101,6 +106,7 @@ void answers_on_deadline(struct ev_loop *loop, ev_timer *w, int revents);
 void answers_look(struct server *s); /* stops what is late; drives a stop that an earlier server began */
 void answers_stop(struct server *s, uint64_t number, enum job_stop why, const char *by);
 void answers_on_stuck(void *data, uint64_t number);
+void answers_on_watch(struct ev_loop *loop, ev_timer *w, int revents);
 void answers_take(struct server *s);                  /* what Lisp has replied, to its peers */
 void answers_exit(struct server *s, const char *why); /* all that nobody has answered yet */
 

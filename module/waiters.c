@@ -12,6 +12,7 @@ static void answer(struct server *s, struct waiter *w, uint8_t type, struct buf 
 {
 	struct peer *p = server_peer(s, w->peer);
 	TAILQ_REMOVE(&s->waiters, w, link);
+	s->n_waiters--;
 	if (p) {
 		p->n_waiters--;
 		peer_send_text(p, type, w->id, text);
@@ -128,6 +129,7 @@ void waiters_add(struct server *s, struct peer *p, const struct waiter *what)
 	}
 	*w = *what;
 	p->n_waiters++;
+	s->n_waiters++; /* before Emacs is looked at: an answer that goes past us now is seen then */
 	TAILQ_INSERT_TAIL(&s->waiters, w, link);
 	waiters_look(s);
 }
@@ -139,6 +141,7 @@ void waiters_forget(struct server *s, struct peer *p)
 		next = TAILQ_NEXT(w, link);
 		if (w->peer == p->serial) {
 			TAILQ_REMOVE(&s->waiters, w, link);
+			s->n_waiters--;
 			free(w);
 		}
 	}

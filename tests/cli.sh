@@ -63,9 +63,11 @@ run 3 instances --json; is 'j["instances"] == []'
 run 1 doctor; says 'FAIL  instances.*to mend it'
 
 # --- start, call, stop ---
-run 0 --start status main; says '^main is (idle|running)'
-run 0 instances; says 'ID +STATE.*main +(idle|running)'
+run 0 --start status main; says '^main is (starting|idle|running)'
+run 0 instances; says 'ID +STATE.*main +(starting|idle|running)'
 run 0 instances --json; is 'j["instances"][0]["id"] == "main"'
+EFRIT_MCP_MODULE=/x.so EFRIT_MCP_STARTED=1 run 0 instances; [ -z "$err" ] || wrong "what is for others is no setting: $err"
+EFRIT_MCP_MODUL=/x.so EFRIT_MCP_QUEU_MAX=1 run 0 instances; complains 'EFRIT_MCP_MODUL in the env'; complains 'did you mean EFRIT_MCP_QUEUE_MAX'
 run 0 status --json; is 'j["instance"] == "main" and j["pid"] > 0'
 run 0 call efrit_execute '{"content":"(+ 1 2)"}'; is 'j["result"] == "3"'
 run 0 call efrit_execute '{"content":"(+ 1 2)"}' --json; is 'json.loads(j["content"][0]["text"])["result"] == "3"'
@@ -96,6 +98,7 @@ if grep -q inotify_init1 "$bridge"; then # the portable one cannot ask how a pro
 fi
 run 4 --set stop_timeout=200 call efrit_stop_instance '{"instance_id":"main"}'; is 'j["error_code"] == "not_stopped"'
 kill -CONT "$pid"
+grep -q inotify_init1 "$bridge" || run 0 call efrit_stop_instance '{"instance_id":"main"}' # the portable one did not know whom to signal
 for _ in $(seq 500); do [ -d "/proc/$pid" ] || break; timeout 0.02 tail --pid="$pid" -f /dev/null; done # the signal waited for it
 run 3 status main
 [ -e "$tmp/x/efrit/main.log" ] || wrong 'no log of the Emacs that was started'

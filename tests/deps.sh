@@ -1,10 +1,11 @@
 #!/bin/bash
-# deps.sh build|demo|test - installs what is missing: to build, to show it, or to test it.
+# deps.sh build|demo|manual|test - installs what is missing: to build, to show it, to make
+# its manual, or to test it.
 # With apt as root or through sudo that asks nothing; otherwise it names the packages.
 # Quick when nothing is missing.
 set -u
 level=${1:-build}
-case $level in build | demo | test) ;; *) echo "usage: $0 build|demo|test" >&2; exit 2 ;; esac
+case $level in build | demo | manual | test) ;; *) echo "usage: $0 build|demo|manual|test" >&2; exit 2 ;; esac
 
 want=()
 command_from() { command -v "$1" >/dev/null || want+=("$2"); }
@@ -33,7 +34,8 @@ header_from jansson.h libjansson-dev
 header_from pcre2.h libpcre2-dev
 header_from sodium.h libsodium-dev
 emacs_is_new_enough || want+=(emacs-nox)
-[ "$level" != build ] && command_from python3 python3
+case $level in demo | test) command_from python3 python3 ;; esac
+case $level in manual | test) command_from makeinfo texinfo ;; esac
 if [ "$level" = test ]; then
 	header_from cmocka.h libcmocka-dev
 	header_from sqlite3.h libsqlite3-dev
@@ -42,7 +44,9 @@ if [ "$level" = test ]; then
 	command_from node nodejs
 	command_from npm npm
 	command_from readelf binutils
+	command_from git git
 	[ -d /usr/share/perl5/auto/share/dist/Test-JSON-Schema-Acceptance ] || want+=(libtest-json-schema-acceptance-perl)
+	compgen -G '/usr/share/emacs/site-lisp/elpa*/package-lint-*' >/dev/null || want+=(elpa-package-lint)
 fi
 [ ${#want[@]} = 0 ] && exit 0
 

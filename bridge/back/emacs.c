@@ -3,6 +3,7 @@
 #include "log.h"
 #include "mcp/text.h"
 #include "os.h"
+#include "wire/socket.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -134,7 +135,7 @@ static void on_retry(EV_P_ ev_timer *timer, int revents)
 static void greet(struct emacs *e)
 {
 	uid_t uid;
-	if (!runtime_peer(e->plug.fd, &uid, &e->worker.pid) || uid != geteuid()) {
+	if (!socket_peer(e->plug.fd, &uid, &e->worker.pid) || uid != geteuid()) {
 		char why[WORKER_WHY_MAX];
 		snprintf(why, sizeof why, "its socket is served by another user (%ld) and not by you: it is not used", (long)uid);
 		emacs_complain(e, why);

@@ -1,9 +1,9 @@
 /* plug.c - see plug.h */
 #include "back/plug.h"
 #include "log.h"
+#include "wire/socket.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -19,7 +19,7 @@ void plug_end(struct plug *p, const char *why)
 	p->why = why;
 	ev_io_stop(p->loop, &p->readable);
 	ev_io_stop(p->loop, &p->writable);
-	ev_prepare_stop(p->loop, &p->flush);
+	turn_stop(&p->flush);
 	ev_timer_set(&p->later, 0., 0.);
 	ev_timer_start(p->loop, &p->later);
 }
@@ -62,7 +62,7 @@ void plug_flush(struct plug *p)
 {
 	bool had = buf_len(&p->out) > 0;
 	while (p->fd >= 0 && buf_len(&p->out)) {
-		ssize_t n = send(p->fd, buf_data(&p->out), buf_len(&p->out), MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = socket_send(p->fd, buf_data(&p->out), buf_len(&p->out));
 		if (n >= 0) {
 			buf_eat(&p->out, (size_t)n);
 			continue;
@@ -94,11 +94,9 @@ static void on_writable(EV_P_ ev_io *io, int revents)
 	plug_flush(io->data);
 }
 
-static void on_flush(EV_P_ ev_prepare *prepare, int revents)
+static void on_flush(void *data)
 {
-	struct plug *p = prepare->data;
-	(void)revents;
-	ev_prepare_stop(loop, prepare);
+	struct plug *p = data;
 	if (!ev_is_active(&p->writable))
 		plug_flush(p);
 }
@@ -107,11 +105,11 @@ void plug_init(struct plug *p, struct ev_loop *loop)
 {
 	p->loop = loop;
 	p->fd = -1;
-	ev_prepare_init(&p->flush, on_flush);
+	turn_init(&p->flush, loop, on_flush, p);
 	ev_timer_init(&p->later, on_later, 0., 0.);
 	ev_init(&p->readable, on_readable);
 	ev_init(&p->writable, on_writable);
-	p->flush.data = p->later.data = p->readable.data = p->writable.data = p;
+	p->later.data = p->readable.data = p->writable.data = p;
 }
 
 enum plug_result plug_open(struct plug *p, const char *path)
@@ -122,11 +120,10 @@ enum plug_result plug_open(struct plug *p, const char *path)
 		return PLUG_ERROR;
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int fd = socket_make();
 	if (fd < 0)
 		return PLUG_ERROR;
-	if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0
-	    || connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
+	if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
 		int error = errno;
 		close(fd);
 		errno = error;
@@ -143,7 +140,7 @@ void plug_close(struct plug *p)
 {
 	ev_io_stop(p->loop, &p->readable);
 	ev_io_stop(p->loop, &p->writable);
-	ev_prepare_stop(p->loop, &p->flush);
+	turn_stop(&p->flush);
 	ev_timer_stop(p->loop, &p->later);
 	if (p->fd >= 0)
 		close(p->fd);
@@ -154,5 +151,5 @@ void plug_close(struct plug *p)
 
 void plug_wake(struct plug *p)
 {
-	ev_prepare_start(p->loop, &p->flush);
+	turn_want(&p->flush);
 }

@@ -4,6 +4,7 @@
 #ifndef PLUG_H
 #define PLUG_H
 
+#include "turn.h"
 #include "wire/buf.h"
 
 #include <ev.h>
@@ -13,7 +14,7 @@ struct plug {
 	struct ev_loop *loop; /* borrowed */
 	int fd;               /* -1: not connected */
 	ev_io readable, writable;
-	ev_prepare flush;
+	struct turn flush;
 	ev_timer later;       /* tells on_end from the loop, never from inside plug_send */
 	struct buf in, out;
 	const char *why;      /* static or errno's text: what ended it */

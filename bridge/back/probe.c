@@ -3,11 +3,10 @@
 #include "log.h"
 #include "mcp/text.h"
 #include "os.h"
-#include "wire/runtime.h"
+#include "wire/socket.h"
 #include "wire/wire.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,12 +19,10 @@ enum { PIECE = 4096, PINGS = 5 };
 static int open_socket(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = strlen(path) < sizeof address.sun_path ? socket(AF_UNIX, SOCK_STREAM, 0) : -1;
+	int fd = strlen(path) < sizeof address.sun_path ? socket_make() : -1;
 	if (fd < 0)
 		return -1;
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	fcntl(fd, F_SETFL, O_NONBLOCK);
 	if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
 		return fd;
 	int error = errno;
@@ -64,7 +61,7 @@ static bool say(int fd, enum wire_type type, uint64_t id, const char *text)
 	struct buf out = {0};
 	if (!wire_put(&out, (uint8_t)type, 0, id, text, strlen(text)))
 		log_no_memory();
-	bool good = send(fd, buf_data(&out), buf_len(&out), MSG_NOSIGNAL) == (ssize_t)buf_len(&out);
+	bool good = socket_send(fd, buf_data(&out), buf_len(&out)) == (ssize_t)buf_len(&out);
 	buf_finish(&out);
 	return good;
 }
@@ -132,7 +129,7 @@ void probe_socket(const char *path, int timeout_ms, struct probe *probe)
 	probe->listens = fd >= 0;
 	if (fd < 0)
 		return;
-	probe->known = runtime_peer(fd, &probe->uid, &probe->pid);
+	probe->known = socket_peer(fd, &probe->uid, &probe->pid);
 	if (probe->known && probe->uid == geteuid() && greet(fd, &in, deadline, probe))
 		ping(fd, &in, deadline, probe);
 	close(fd);

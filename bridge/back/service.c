@@ -12,7 +12,11 @@
 
 _Static_assert((int)SERVICE_HOME_MAX == (int)RUNTIME_PATH_MAX && (int)WORKER_WHY_MAX == (int)RUNTIME_ERROR, "one length of paths and sentences");
 
-enum { WINDOW = 256 * 1024, PIECE = 64 * 1024 }; /* bytes a worker may send ahead; worth a grant */
+enum {
+	START = 256 * 1024,  /* bytes of a result a worker sends without being granted any */
+	WINDOW = 768 * 1024, /* bytes it may be ahead of the client */
+	PIECE = 128 * 1024,  /* bytes that are worth a grant */
+};
 
 struct service {
 	const struct config *config; /* borrowed */
@@ -314,7 +318,7 @@ bool service_submit(struct worker *w, struct request *r)
 		return false;
 	}
 	r->drained = on_drained;
-	r->allowed = WINDOW;
+	r->allowed = START;
 	set_waiting(w, r, true);
 	pump(w);
 	return true;

@@ -3,6 +3,7 @@
 #include "log.h"
 #include "mcp/schema.h"
 #include "mcp/text.h"
+#include "os.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ struct toolset {
 	json_t *tools;               /* borrowed from it */
 	const struct worker *asked;  /* compared only */
 	struct ask ask;
+	double since;                /* os_now when it was asked */
 };
 
 struct catalogue {
@@ -34,7 +36,6 @@ struct catalogue {
 	uint64_t hash;               /* of the list */
 	ev_timer changed;
 	void (*on_changed)(void *data);
-	void (*on_known)(void *data);
 	void *data;
 };
 
@@ -231,7 +232,6 @@ static void merge(struct catalogue *c)
 			add_tool(c, found[i].definition, false);
 	free(found);
 	write_lists(c);
-	c->on_known(c->data);
 	if (!ev_is_active(&c->changed)) {
 		ev_timer_set(&c->changed, (double)c->config->list_changed_delay / 1000, 0.);
 		ev_timer_start(c->loop, &c->changed);
@@ -260,9 +260,10 @@ uint64_t catalogue_hash(const struct catalogue *c)
 
 bool catalogue_asks(const struct catalogue *c)
 {
+	double lately = os_now() - (double)c->config->hello_timeout / 1000;
 	const struct toolset *set;
 	TAILQ_FOREACH(set, &c->sets, link)
-		if (set->ask.worker)
+		if (set->ask.worker && set->since > lately)
 			return true;
 	return false;
 }
@@ -318,6 +319,7 @@ static void on_tools(struct ask *ask, const char *json, size_t len)
 static void ask_for(struct toolset *set, struct worker *w)
 {
 	set->asked = w;
+	set->since = os_now();
 	set->ask.kind = ASK_CATALOGUE;
 	set->ask.on_answer = on_tools;
 	set->ask.owner = set;
@@ -363,7 +365,7 @@ static void load_builtin(struct catalogue *c)
 }
 
 struct catalogue *catalogue_create(struct ev_loop *loop, const struct config *config, struct service *service,
-				   void (*on_changed)(void *), void (*on_known)(void *), void *data)
+				   void (*on_changed)(void *), void *data)
 {
 	struct catalogue *c = calloc(1, sizeof *c);
 	if (!c || !(c->tools = calloc(TOOLS_MAX, sizeof *c->tools)))
@@ -372,7 +374,6 @@ struct catalogue *catalogue_create(struct ev_loop *loop, const struct config *co
 	c->config = config;
 	c->service = service;
 	c->on_changed = on_changed;
-	c->on_known = on_known;
 	c->data = data;
 	TAILQ_INIT(&c->sets);
 	ev_timer_init(&c->changed, on_changed_timer, 0., 0.);

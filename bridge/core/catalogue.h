@@ -21,10 +21,8 @@ struct tool {
 
 struct catalogue;
 
-/* ON_CHANGED: what instances offer may be another now; a few changes are one call.  ON_KNOWN:
- * one of them has told it, or never will. */
-struct catalogue *catalogue_create(struct ev_loop *, const struct config *, struct service *, void (*on_changed)(void *),
-				   void (*on_known)(void *), void *data);
+/* ON_CHANGED: what instances offer may be another now; a few changes are one call. */
+struct catalogue *catalogue_create(struct ev_loop *, const struct config *, struct service *, void (*on_changed)(void *), void *data);
 void catalogue_destroy(struct catalogue *);
 
 struct tool *catalogue_find(struct catalogue *, const char *name); /* borrowed until the loop turns */
@@ -39,7 +37,7 @@ const json_t *catalogue_offers(const struct catalogue *, const struct worker *, 
 /* {"tools":[...]} as clients of VERSION may see it. */
 const struct buf *catalogue_list(const struct catalogue *, enum version version);
 
-bool catalogue_asks(const struct catalogue *); /* an instance was asked for its tools and has not told yet */
+bool catalogue_asks(const struct catalogue *); /* an instance was asked for its tools within hello_timeout and has not told yet */
 bool catalogue_has(const struct catalogue *, const struct worker *, const struct tool *);
 
 /* False: *pointer and *reason as schema_check has them. */

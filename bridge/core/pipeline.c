@@ -11,6 +11,7 @@
 #include "core/pipeline.h"
 #include "back/service.h"
 #include "core/catalogue.h"
+#include "core/lobby.h"
 #include "core/self.h"
 #include "core/session.h"
 #include "core/tasks.h"
@@ -144,7 +145,6 @@ static void settle(struct request *r, const char *reason)
 	session_forget(r);
 	self_drop(r);
 	asking_drop(r);
-	hold_drop(r);
 	service_cancel(r, reason);
 	if (r->parent)
 		batch_forget(r);
@@ -258,11 +258,6 @@ static void on_offers(void *p)
 	changes_tell(p);
 }
 
-static void on_known(void *p)
-{
-	hold_look(p);
-}
-
 static void on_note(void *p, struct worker *w, const char *json, size_t len)
 {
 	changes_note(p, w, json, len);
@@ -280,11 +275,11 @@ struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *conf
 	TAILQ_INIT(&p->dead);
 	ev_prepare_init(&p->reaper, on_reaper);
 	p->reaper.data = p;
-	hold_init(p);
-	p->catalogue = catalogue_create(loop, config, service, on_offers, on_known, p);
+	p->catalogue = catalogue_create(loop, config, service, on_offers, p);
 	service_on_note(service, on_note, p);
 	p->seal = seal_create(config->state_key);
 	p->starter = starter_create(p);
+	p->lobby = lobby_create(p);
 	return p;
 }
 
@@ -298,9 +293,9 @@ void pipeline_destroy(struct pipeline *p)
 	if (!p)
 		return;
 	tasks_destroy(p->tasks);
-	hold_finish(p);
 	reap(p);
 	ev_prepare_stop(p->loop, &p->reaper);
+	lobby_destroy(p->lobby);
 	starter_destroy(p->starter);
 	catalogue_destroy(p->catalogue);
 	seal_destroy(p->seal);
@@ -330,14 +325,6 @@ bool pipeline_busy(const struct session *s)
 		if (!r->listens)
 			return true;
 	return false;
-}
-
-bool pipeline_ready(const struct pipeline *p, const char *tool)
-{
-	const struct tool *t = catalogue_find(p->catalogue, tool);
-	if (t && t->builtin)
-		return true;
-	return hold_known(p);
 }
 
 void pipeline_end_listens(struct session *s)

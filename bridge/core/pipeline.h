@@ -20,7 +20,6 @@ void pipeline_close(struct session *); /* cancels what is unanswered; nothing mo
 void pipeline_take(struct session *, const char *text, size_t len);            /* one message */
 void pipeline_take_long(struct session *, const char *beginning, size_t len);  /* one over request_max */
 bool pipeline_busy(const struct session *);       /* requests are unanswered, subscriptions not counted */
-bool pipeline_ready(const struct pipeline *, const char *tool); /* it is known whether there is such a tool, and where */
 void pipeline_end_listens(struct session *);      /* tells open subscriptions that they end */
 
 /* For what was delivered.  A request that does not stream is complete: head, reply, tail. */

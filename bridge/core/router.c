@@ -1,6 +1,7 @@
 /* router.c - the last stage inward: what a method means, and for tools/call which tool,
  * with which arguments, on which Emacs. */
 #include "core/calls.h"
+#include "core/lobby.h"
 #include "core/self.h"
 #include "core/session.h"
 #include "core/tasks.h"
@@ -32,7 +33,7 @@ static enum verdict list_tools(struct request *r)
 {
 	if (!one_page(r))
 		return DONE;
-	if (hold_enter(r))
+	if (lobby_keeps(r))
 		return WAIT;
 	const struct buf *list = catalogue_list(r->pipeline->catalogue, r->version);
 	r->session->knows[OFFER_TOOLS] = offers_hash(r->pipeline, OFFER_TOOLS);
@@ -43,7 +44,7 @@ static enum verdict list_offers(struct request *r, enum offer kind)
 {
 	if (!one_page(r))
 		return DONE;
-	if (hold_enter(r))
+	if (lobby_keeps(r))
 		return WAIT;
 	offers_list(r->pipeline, kind, r->version, &r->reply);
 	if (r->era == ERA_LEGACY)
@@ -78,7 +79,7 @@ static enum verdict read_resource(struct request *r)
 {
 	const char *uri = text_in(r, r->params, "uri", "params.");
 	char *plain;
-	if (hold_enter(r))
+	if (lobby_keeps(r))
 		return WAIT;
 	struct worker *w = uri ? offers_resource(r, uri, &plain) : NULL;
 	if (!w)
@@ -94,7 +95,7 @@ static enum verdict get_prompt(struct request *r)
 {
 	const char *name = text_in(r, r->params, "name", "params.");
 	json_t *arguments = json_object_get(r->params, "arguments");
-	if (hold_enter(r))
+	if (lobby_keeps(r))
 		return WAIT;
 	if (name && arguments && !json_is_object(arguments))
 		request_fail(r, FAULT_PARAMS, NULL, "params.arguments must be an object");
@@ -114,7 +115,7 @@ static enum verdict complete(struct request *r)
 	struct worker *w = NULL;
 	const char *what;
 	char *plain = NULL;
-	if (hold_enter(r))
+	if (lobby_keeps(r))
 		return WAIT;
 	if (!type || !text_in(r, argument, "name", "params.argument.") || !text_in(r, argument, "value", "params.argument."))
 		return DONE;
@@ -198,29 +199,26 @@ static bool read_arguments(struct request *r, struct tool *tool, const json_t *a
 	return !tool->takes_priority || !priority || json_is_null(priority) || read_priority(r, priority);
 }
 
-static bool is_known(const struct request *r)
-{
-	const char *name = json_string_value(json_object_get(r->params, "name"));
-	return name && catalogue_find(r->pipeline->catalogue, name);
-}
-
-static struct tool *find_tool(struct request *r)
+/* What every Emacs has is known; what one may have, and how many, when all have told. */
+static enum verdict find_tool(struct request *r, struct tool **tool)
 {
 	json_t *name = json_object_get(r->params, "name");
 	if (!json_is_string(name)) {
 		request_fail(r, FAULT_PARAMS, NULL, "params.name must be the name of a tool, a string");
-		return NULL;
+		return DONE;
 	}
 	const char *word = json_string_value(name);
-	struct tool *tool = strlen(word) == json_string_length(name) ? catalogue_find(r->pipeline->catalogue, word) : NULL;
-	if (!tool) {
+	*tool = strlen(word) == json_string_length(name) ? catalogue_find(r->pipeline->catalogue, word) : NULL;
+	if ((!*tool || !(*tool)->builtin) && lobby_keeps(r))
+		return WAIT;
+	if (!*tool) {
 		const char *near = catalogue_nearest(r->pipeline->catalogue, word);
 		request_fail(r, FAULT_PARAMS, NULL, "Unknown tool: %.100s%s%s%s", word, near ? " (did you mean " : "",
 			     near ? near : "", near ? "?)" : "; tools/list names them");
-		return NULL;
+		return DONE;
 	}
-	snprintf(r->tool, sizeof r->tool, "%s", tool->name);
-	return tool;
+	snprintf(r->tool, sizeof r->tool, "%s", (*tool)->name);
+	return NEXT;
 }
 
 static enum verdict submit(struct request *r, const struct tool *tool, const json_t *arguments, const char *instance)
@@ -239,12 +237,10 @@ static enum verdict submit(struct request *r, const struct tool *tool, const jso
 static enum verdict call_tool(struct request *r)
 {
 	const char *instance = NULL;
-	enum verdict verdict;
-	if (!is_known(r) && hold_enter(r))
-		return WAIT;
-	struct tool *tool = find_tool(r);
-	if (!tool)
-		return DONE;
+	struct tool *tool;
+	enum verdict verdict = find_tool(r, &tool);
+	if (verdict != NEXT)
+		return verdict;
 	json_t *given = json_object_get(r->params, "arguments");
 	if (given && !json_is_object(given)) {
 		request_fail(r, FAULT_PARAMS, NULL, "params.arguments must be an object");

@@ -7,6 +7,7 @@
 #include "request.h"
 
 struct catalogue;
+struct lobby;
 struct service;
 struct starter;
 TAILQ_HEAD(session_list, session);
@@ -17,13 +18,12 @@ struct pipeline {
 	struct service *service;      /* borrowed */
 	struct catalogue *catalogue;  /* owned */
 	struct starter *starter;      /* owned */
+	struct lobby *lobby;          /* owned */
 	struct session_list sessions; /* session::of_pipeline; owned */
 	struct request_list dead;     /* request::of_session; freed when nobody is in a callback */
 	ev_prepare reaper;            /* active while dead holds something */
 	uint64_t numbers;
 	struct seal *seal;            /* owned */
-	struct request_list held;     /* request::of_worker; core/hold.c */
-	ev_timer patience, look;      /* of those */
 	struct tasks *tasks;          /* owned; NULL: no store was given */
 };
 
@@ -41,14 +41,6 @@ void pipeline_cancel(struct request *, const char *reason); /* nothing more is s
 /* core/batch.c */
 enum verdict batch_enter(struct request *);
 void batch_forget(struct request *child); /* it has been answered, or never will be */
-
-/* core/hold.c */
-void hold_init(struct pipeline *);
-void hold_finish(struct pipeline *);
-bool hold_known(const struct pipeline *); /* what all instances offer */
-bool hold_enter(struct request *); /* true: it waits until that is known, and enters its stage again */
-void hold_drop(struct request *);
-void hold_look(struct pipeline *); /* something may be known now */
 
 /* core/progress.c */
 void progress_start(struct request *);

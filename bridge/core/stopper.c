@@ -1,6 +1,7 @@
 /* stopper.c - efrit_stop_instance: asks an Emacs to end, then tells it by a signal, and
  * with force kills it.  One that no bridge started is left alone unless forced; so is one
  * with unsaved files. */
+#include "core/lobby.h"
 #include "core/pipeline.h"
 #include "core/self.h"
 #include "log.h"
@@ -216,8 +217,13 @@ static bool started_here(const struct worker *w)
 
 static enum verdict refuse(struct request *r, const struct worker *w, const char *code, const char *why)
 {
-	result_error(r, code, json_pack("{s:s,s:i}", "instance_id", w->name, "pid", (int)w->pid), "the Emacs \"%s\" (process %ld) %s",
-		     w->name, (long)w->pid, why);
+	json_t *about = json_pack("{s:s}", "instance_id", w->name);
+	char process[40] = "";
+	if (w->pid > 0) {
+		json_object_set_new(about, "pid", json_integer(w->pid));
+		snprintf(process, sizeof process, " (process %ld)", (long)w->pid);
+	}
+	result_error(r, code, about, "the Emacs \"%s\"%s %s", w->name, process, why);
 	return DONE;
 }
 
@@ -227,8 +233,12 @@ enum verdict stopper_stop(struct request *r, const json_t *arguments, const char
 	struct worker *w = registry_choose(r, instance, NULL);
 	if (!w)
 		return DONE;
-	if (w->pid <= 0 || w->state == WORKER_GONE)
+	if (w->state == WORKER_GONE)
 		return refuse(r, w, "emacs_gone", "is gone already");
+	if (w->pid <= 0 && lobby_keeps(r)) /* where the socket does not tell it, the welcome does */
+		return WAIT;
+	if (w->pid <= 0)
+		return refuse(r, w, "not_stopped", "does not answer, and this system does not tell which process it is: end it yourself");
 	if (!force && !started_here(w))
 		return refuse(r, w, "not_started_here",
 			      "was not started by efrit_start_instance: it may be a person's.  Pass force true to end it all the same");

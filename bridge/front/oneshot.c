@@ -13,10 +13,8 @@ struct oneshot {
 	const struct config *config; /* borrowed */
 	struct pipeline *pipeline;   /* borrowed */
 	struct session *session;     /* owned */
-	char *tool, *message;        /* owned */
+	char *message;               /* owned */
 	struct request *stream;      /* borrowed; whose answer comes in pieces */
-	ev_prepare turn;             /* until it is sent: are the tools known now? */
-	ev_timer patience;
 	struct buf answer;
 	bool done;
 };
@@ -76,29 +74,11 @@ static void on_notify(struct outlet *outlet, struct request *about, const char *
 
 static void send(struct oneshot *o)
 {
-	ev_prepare_stop(o->loop, &o->turn);
-	ev_timer_stop(o->loop, &o->patience);
 	size_t len = strlen(o->message);
 	if (len > (size_t)o->config->request_max)
 		pipeline_take_long(o->session, o->message, len < 4096 ? len : 4096);
 	else
 		pipeline_take(o->session, o->message, len);
-}
-
-static void on_turn(EV_P_ ev_prepare *prepare, int revents)
-{
-	struct oneshot *o = prepare->data;
-	(void)loop;
-	(void)revents;
-	if (pipeline_ready(o->pipeline, o->tool))
-		send(o);
-}
-
-static void on_patience(EV_P_ ev_timer *timer, int revents)
-{
-	(void)loop;
-	(void)revents;
-	send(timer->data);
 }
 
 static char *compose(const char *tool, const json_t *arguments)
@@ -119,7 +99,7 @@ struct oneshot *oneshot_create(struct ev_loop *loop, const struct config *config
 			       const json_t *arguments)
 {
 	struct oneshot *o = calloc(1, sizeof *o);
-	if (!o || !(o->tool = strdup(tool)))
+	if (!o)
 		log_no_memory();
 	o->loop = loop;
 	o->config = config;
@@ -127,11 +107,7 @@ struct oneshot *oneshot_create(struct ev_loop *loop, const struct config *config
 	o->outlet = (struct outlet){on_deliver, on_more, on_notify};
 	o->message = compose(tool, arguments);
 	o->session = pipeline_open(pipeline, &o->outlet);
-	ev_prepare_init(&o->turn, on_turn);
-	ev_timer_init(&o->patience, on_patience, (double)config->hello_timeout / 1000, 0.);
-	o->turn.data = o->patience.data = o;
-	ev_prepare_start(loop, &o->turn);
-	ev_timer_start(loop, &o->patience);
+	send(o);
 	return o;
 }
 
@@ -145,13 +121,10 @@ void oneshot_destroy(struct oneshot *o)
 {
 	if (!o)
 		return;
-	ev_prepare_stop(o->loop, &o->turn);
-	ev_timer_stop(o->loop, &o->patience);
 	if (o->stream)
 		pipeline_settle(o->stream);
 	pipeline_close(o->session);
 	buf_finish(&o->answer);
-	free(o->tool);
 	free(o->message);
 	free(o);
 }

@@ -7,8 +7,7 @@
 
 struct oneshot;
 
-/* Calls TOOL with ARGUMENTS (borrowed) and breaks LOOP when it is answered.  Waits
- * before until the instances that were found have told their tools, if that matters. */
+/* Calls TOOL with ARGUMENTS (borrowed) and breaks LOOP when it is answered. */
 struct oneshot *oneshot_create(struct ev_loop *, const struct config *, struct pipeline *, const char *tool, const json_t *arguments);
 const struct buf *oneshot_answer(const struct oneshot *); /* a JSON-RPC response; empty: not yet */
 void oneshot_destroy(struct oneshot *); /* cancels what is unanswered */

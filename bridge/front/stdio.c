@@ -1,6 +1,8 @@
 /* stdio.c - see stdio.h */
 #include "front/stdio.h"
 #include "log.h"
+#include "os.h"
+#include "turn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,12 +23,12 @@ struct stdio {
 	struct session *session; /* owned; NULL once it has ended */
 	int out_fd, out_flags;   /* our own stdout, and how we found it */
 	ev_io readable, writable;
-	ev_prepare turn;         /* the end of a turn of the loop: one write for all of it */
+	struct turn turn;        /* the end of a turn of the loop: one write for all of it */
 	ev_timer stall, grace;
 	struct buf in;
 	size_t scanned;          /* bytes of in without a newline */
 	bool skipping;           /* inside a line over the limit */
-	bool paused, ended, over;
+	bool paused, ended, over, widened;
 	struct buf out;          /* whole lines, then at most one open one */
 	struct buf behind;       /* whole lines that wait until the open one ends */
 	struct request *open;    /* borrowed; whose line is open */
@@ -42,7 +44,7 @@ static void add(struct buf *b, const char *data, size_t len)
 static void wake(struct stdio *s)
 {
 	if (!s->over)
-		ev_prepare_start(s->loop, &s->turn);
+		turn_want(&s->turn);
 }
 
 /* --- output --- */
@@ -62,6 +64,9 @@ static void open_next(struct stdio *s)
 	struct request *r = TAILQ_FIRST(&s->streams);
 	TAILQ_REMOVE(&s->streams, r, of_front);
 	s->open = r;
+	if (!s->widened)
+		os_widen_pipe(s->out_fd); /* a client is woken for each piece */
+	s->widened = true;
 	add(&s->out, buf_data(&r->head), buf_len(&r->head));
 }
 
@@ -158,7 +163,7 @@ static void end(struct stdio *s)
 	s->over = true;
 	ev_io_stop(s->loop, &s->readable);
 	ev_io_stop(s->loop, &s->writable);
-	ev_prepare_stop(s->loop, &s->turn);
+	turn_stop(&s->turn);
 	ev_timer_stop(s->loop, &s->stall);
 	ev_timer_stop(s->loop, &s->grace);
 	if (s->open)
@@ -217,12 +222,9 @@ static bool all_said(const struct stdio *s)
 	return !s->open && TAILQ_EMPTY(&s->streams) && !pipeline_busy(s->session);
 }
 
-static void on_turn(EV_P_ ev_prepare *prepare, int revents)
+static void on_turn(void *data)
 {
-	struct stdio *s = prepare->data;
-	(void)loop;
-	(void)revents;
-	ev_prepare_stop(s->loop, prepare);
+	struct stdio *s = data;
 	if (s->ended && all_said(s))
 		pipeline_end_listens(s->session);
 	if (!flush(s) || (s->ended && all_said(s) && !buf_len(&s->out)))
@@ -350,10 +352,10 @@ struct stdio *stdio_create(struct ev_loop *loop, const struct config *config, st
 	}
 	ev_io_init(&s->readable, on_readable, STDIN_FILENO, EV_READ);
 	ev_io_init(&s->writable, on_writable, s->out_fd, EV_WRITE);
-	ev_prepare_init(&s->turn, on_turn);
+	turn_init(&s->turn, loop, on_turn, s);
 	ev_timer_init(&s->stall, on_stall, 0., 0.);
 	ev_timer_init(&s->grace, on_grace, 0., 0.);
-	s->readable.data = s->writable.data = s->turn.data = s->stall.data = s->grace.data = s;
+	s->readable.data = s->writable.data = s->stall.data = s->grace.data = s;
 	ev_io_start(loop, &s->readable);
 	s->session = pipeline_open(pipeline, &s->outlet);
 	return s;

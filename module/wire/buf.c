@@ -34,9 +34,14 @@ bool buf_reserve(struct buf *b, size_t more)
 	size_t cap = b->cap < 512 ? 512 : b->cap;
 	while (cap < want)
 		cap += cap / 2 + 1;
-	char *mem = malloc(cap);
+	char *mem = b->head ? malloc(cap) : realloc(b->mem, cap);
 	if (!mem)
 		return false;
+	if (!b->head) {
+		b->mem = mem;
+		b->cap = cap;
+		return true;
+	}
 	if (len)
 		memcpy(mem, b->mem + b->head, len);
 	free(b->mem);
@@ -57,15 +62,23 @@ bool buf_add(struct buf *b, const void *data, size_t len)
 
 bool buf_printf(struct buf *b, const char *format, ...)
 {
+	enum { SHORT = 64 }; /* most are */
 	va_list ap;
-	va_start(ap, format);
-	int n = vsnprintf(NULL, 0, format, ap);
-	va_end(ap);
-	if (n < 0 || !buf_reserve(b, (size_t)n + 1))
+	if (!buf_reserve(b, SHORT))
 		return false;
+	size_t room = b->cap - b->tail;
 	va_start(ap, format);
-	vsnprintf(b->mem + b->tail, (size_t)n + 1, format, ap);
+	int n = vsnprintf(b->mem + b->tail, room, format, ap);
 	va_end(ap);
+	if (n < 0)
+		return false;
+	if ((size_t)n >= room) {
+		if (!buf_reserve(b, (size_t)n + 1))
+			return false;
+		va_start(ap, format);
+		vsnprintf(b->mem + b->tail, (size_t)n + 1, format, ap);
+		va_end(ap);
+	}
 	b->tail += (size_t)n;
 	return true;
 }

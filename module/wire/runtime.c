@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -148,21 +147,4 @@ bool runtime_name_of(const char *file, char name[RUNTIME_NAME_MAX + 1])
 	memcpy(name, file, len - 5);
 	name[len - 5] = 0;
 	return runtime_name_valid(name);
-}
-
-bool runtime_peer(int fd, uid_t *uid, pid_t *pid)
-{
-#ifdef SO_PEERCRED
-	struct ucred cred;
-	socklen_t len = sizeof cred;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
-		return false;
-	*uid = cred.uid;
-	*pid = cred.pid;
-	return true;
-#else
-	gid_t gid;
-	*pid = 0;
-	return getpeereid(fd, uid, &gid) == 0;
-#endif
 }

@@ -1,5 +1,5 @@
-/* runtime.h - where instances live: runtime folders, socket paths, names, and who
- * is at the other end of a socket.  Both programs; any thread.  Errors are whole
+/* runtime.h - where instances live: runtime folders, socket paths and names.
+ * Both programs; any thread.  Errors are whole
  * sentences that say what to do, written into the caller's buffer. */
 #ifndef WIRE_RUNTIME_H
 #define WIRE_RUNTIME_H
@@ -38,8 +38,5 @@ bool runtime_name_valid(const char *name);
 
 /* "NAME.sock" -> "NAME".  False for a file that is no instance's socket. */
 bool runtime_name_of(const char *file, char name[RUNTIME_NAME_MAX + 1]);
-
-/* Who is connected at FD.  pid is 0 where the system does not tell. */
-bool runtime_peer(int fd, uid_t *uid, pid_t *pid) __attribute__((warn_unused_result));
 
 #endif

@@ -1,7 +1,10 @@
 ;;; efrit-mcp-observe-test.el --- What an answer says of the editor  -*- lexical-binding: t -*-
 
 (require 'ert)
+(require 'cl-lib)
 (require 'efrit-mcp)
+
+(efrit-mcp-native-load efrit-mcp-version)
 
 (defun efrit-mcp-observe-test--of (level function)
   "Return the observation at LEVEL of what FUNCTION does."
@@ -54,5 +57,57 @@
     (should (vectorp (alist-get 'windows state)))
     (should (vectorp (alist-get 'buffers state)))
     (should (stringp (alist-get 'directory state)))))
+
+(ert-deftest efrit-mcp-observe/killed-buffers-are-counted ()
+  (let ((one (generate-new-buffer "observe-one")) (two (generate-new-buffer "observe-two")))
+    (should (equal 2 (alist-get 'killed_buffers
+                                (efrit-mcp-observe-test--of
+                                 "brief" (lambda () (kill-buffer one) (kill-buffer two))))))
+    (should-not (alist-get 'killed_buffers (efrit-mcp-observe-test--of "brief" #'ignore)))))
+
+(ert-deftest efrit-mcp-observe/more-buffers-than-ever ()
+  (let ((many nil))
+    (unwind-protect
+        (progn
+          (dotimes (i 300) (push (generate-new-buffer (format "observe-%d" i)) many))
+          (let* ((last (car (last many)))
+                 (seen (efrit-mcp-observe-test--of
+                        "brief" (lambda ()
+                                  (bury-buffer (nth 7 many)) ; another order
+                                  (with-current-buffer last (insert "x"))))))
+            (should (equal (mapcar (lambda (c) (alist-get 'buffer c)) (alist-get 'changed seen))
+                           (list (buffer-name last))))
+            (should-not (alist-get 'killed_buffers seen))))
+      (mapc #'kill-buffer many))))
+
+(defun efrit-mcp-observe-test--state ()
+  "Return the brief state as the agent gets it."
+  (efrit-mcp--mod-parse
+   (efrit-mcp--mod-json (alist-get 'state (efrit-mcp-observe-test--of "brief" #'ignore)))))
+
+(ert-deftest efrit-mcp-observe/the-state-is-never-an-old-one ()
+  (let ((buffer (generate-new-buffer "observe \"state\"")))
+    (unwind-protect
+        (save-window-excursion
+          (switch-to-buffer buffer)
+          (cl-flet ((check (&rest members)
+                      (let ((state (efrit-mcp-observe-test--state)))
+                        (while members
+                          (should (equal (cdr (assoc (pop members) state)) (pop members)))))))
+            (check "buffer" (buffer-name) "line" 1 "modified" :false "mode" "fundamental-mode")
+            (insert "a\nb\n")
+            (check "line" 3 "point" 5 "modified" t)
+            (goto-char 1)
+            (check "line" 1 "point" 1)
+            (set-buffer-modified-p nil)
+            (check "modified" :false)
+            (text-mode)
+            (check "mode" "text-mode")
+            (rename-buffer "observe-renamed" t)
+            (check "buffer" (buffer-name))
+            (goto-char 3)
+            (narrow-to-region 3 4)
+            (check "line" 2 "point" 3)))
+      (kill-buffer buffer))))
 
 ;;; efrit-mcp-observe-test.el ends here

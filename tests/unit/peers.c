@@ -496,8 +496,6 @@ static void test_the_end_waits_for_nobody(void **state)
 	hang_up(&c);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -23,7 +23,7 @@ static int open_queue(void **state)
 	q = queue_create(&(struct queue_limits){TOTAL, PER_PEER});
 	wakes = 0;
 	if (q)
-		queue_on_change(q, on_wake, NULL);
+		queue_on_change(q, on_wake, NULL, NULL);
 	return q ? 0 : -1;
 }
 
@@ -91,7 +91,7 @@ static uint64_t replied(uint64_t *number, enum job_outcome *outcome)
 {
 	struct reply_list list;
 	TAILQ_INIT(&list);
-	queue_take_replies(q, &list);
+	queue_take_replies(q, &list, false);
 	struct reply *r = TAILQ_FIRST(&list);
 	if (!r)
 		return 0;
@@ -732,7 +732,7 @@ static void test_two_threads(void **state)
 				job_destroy(job);
 			}
 		TAILQ_INIT(&list);
-		queue_take_replies(q, &list);
+		queue_take_replies(q, &list, false);
 		while ((r = TAILQ_FIRST(&list))) {
 			TAILQ_REMOVE(&list, r, link);
 			open -= r->peer != 0;
@@ -746,6 +746,90 @@ static void test_two_threads(void **state)
 	assert_int_equal(open, 0);
 	assert_int_equal(answered, ROUNDS);
 	assert_int_equal(look().waiting, 0);
+}
+
+static unsigned sent;
+static bool takes;
+
+static bool on_send(void *data, const struct reply *r)
+{
+	(void)data;
+	sent += takes;
+	assert_int_equal(buf_len(&r->text), 7);
+	return takes;
+}
+
+/* An answer that nothing waits in front of need not wake the loop at all. */
+static void test_a_lone_answer_is_sent(void **state)
+{
+	uint64_t number;
+	enum job_outcome outcome;
+	(void)state;
+	queue_on_change(q, on_wake, on_send, NULL);
+	sent = 0;
+	takes = true;
+	submit(1, 1, "a");
+	assert_true(reply(start(), JOB_DONE));
+	assert_int_equal(sent, 1);
+	assert_int_equal(wakes, 0);
+	assert_true(replied(&number, &outcome) == 0);
+	submit(1, 2, "a");
+	submit(1, 3, "a");
+	assert_true(reply(start(), JOB_DONE)); /* another one waits */
+	assert_int_equal(sent, 1);
+	assert_int_equal(wakes, 1);
+	assert_true(reply(start(), JOB_DONE)); /* another one is on its way to the loop */
+	assert_int_equal(sent, 1);
+	struct reply_list list;
+	TAILQ_INIT(&list);
+	assert_true(queue_take_replies(q, &list, false));
+	struct reply *r;
+	while ((r = TAILQ_FIRST(&list))) {
+		TAILQ_REMOVE(&list, r, link);
+		reply_destroy(r);
+	}
+	takes = false;
+	submit(1, 4, "a");
+	assert_true(reply(start(), JOB_DONE));
+	assert_true(replied(&number, &outcome) == 1);
+	takes = true;
+	struct job *job;
+	number = submit(1, 5, "a");
+	uint64_t runs = start();
+	assert_int_equal(queue_stop(q, number, STOP_INTERRUPTED, "me", &job), CANCEL_DRIVE);
+	assert_true(reply(runs, JOB_STOPPED)); /* somebody waits to hear of its end */
+	assert_int_equal(sent, 1);
+	assert_true(replied(&number, &outcome) == 1);
+}
+
+/* While the loop looks by itself, one wake does for several answers; never for the last. */
+static void test_one_wake_for_several(void **state)
+{
+	struct reply_list list;
+	struct reply *r;
+	(void)state;
+	TAILQ_INIT(&list);
+	for (uint64_t id = 1; id <= 5; id++)
+		submit(1, id, "a");
+	assert_true(reply(start(), JOB_DONE));
+	assert_int_equal(wakes, 1);
+	assert_true(queue_take_replies(q, &list, true));
+	assert_true(reply(start(), JOB_DONE));
+	assert_true(reply(start(), JOB_DONE));
+	assert_true(reply(start(), JOB_DONE));
+	assert_int_equal(wakes, 1);
+	assert_true(reply(start(), JOB_DONE)); /* Lisp has no more to do */
+	assert_int_equal(wakes, 2);
+	assert_true(queue_take_replies(q, &list, true));
+	assert_false(queue_take_replies(q, &list, true)); /* nothing: it will sleep */
+	submit(1, 6, "a");
+	submit(1, 7, "a");
+	assert_true(reply(start(), JOB_DONE));
+	assert_int_equal(wakes, 3);
+	while ((r = TAILQ_FIRST(&list))) {
+		TAILQ_REMOVE(&list, r, link);
+		reply_destroy(r);
+	}
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_queue, close_queue)
@@ -780,6 +864,8 @@ int main(void)
 		TEST(test_the_server_ends),
 		TEST(test_lisp_cannot_end_what_it_has_not_taken),
 		TEST(test_rings),
+		TEST(test_a_lone_answer_is_sent),
+		TEST(test_one_wake_for_several),
 		TEST(test_two_threads),
 	};
 	return RUN(tests);

@@ -1,11 +1,10 @@
-/* runtime.c - folders, names and paths of instances, and who is at a socket's other end.
+/* runtime.c - folders, names and paths of instances.
  * Works below a folder of its own. */
 #include "test.h"
 
 #include "wire/runtime.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -248,21 +247,6 @@ static void test_socket_paths(void **state)
 	assert_true(strlen(error) < RUNTIME_ERROR);
 }
 
-static void test_peer(void **state)
-{
-	int pair[2];
-	uid_t uid = (uid_t)-1;
-	pid_t pid = -1;
-	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	assert_true(runtime_peer(pair[0], &uid, &pid));
-	assert_int_equal(uid, geteuid());
-	assert_true(pid == 0 || pid == getpid());
-	close(pair[0]);
-	close(pair[1]);
-	assert_false(runtime_peer(pair[0], &uid, &pid));
-}
-
 #define IN_BASE(test) cmocka_unit_test_setup_teardown(test, make_base, remove_base)
 
 int main(void)
@@ -281,7 +265,6 @@ int main(void)
 		IN_BASE(test_a_list_of_folders),
 		IN_BASE(test_over_long_folders),
 		cmocka_unit_test(test_socket_paths),
-		cmocka_unit_test(test_peer),
 	};
 	return RUN(tests);
 }

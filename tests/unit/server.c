@@ -545,12 +545,15 @@ static void test_credit(void **state)
 	call(&c, 2, "a");
 	reply(begin(), "{}", JOB_DONE);
 	struct wire_frame f;
-	do {
+	bool other = false; /* a short answer may overtake a long one */
+	while (!other || got < WIRE_WINDOW) {
 		assert_true(next_frame(&c, &f));
 		got += f.id == 1 ? f.len : 0;
+		other = other || f.id == 2;
 		wire_eat(&c.in, &f);
-	} while (f.id == 1);
+	}
 	assert_int_equal(got, WIRE_WINDOW);
+	ping(&c); /* and no more comes */
 	for (int i = 0; i < 5; i++)
 		credit(&c, 1, UINT32_MAX);
 	got += read_result(&c, 1, 'c', &last);
@@ -717,6 +720,7 @@ static void test_the_doorbell_breaks(void **state)
 	(void)state;
 	close(bell);
 	bell = -1;
+	queue_heard(queue); /* of a ring before that */
 	call(&c, 1, "a"); /* EPIPE, and no signal that ends us */
 	ping(&c);
 	server_take_events(server, &events);
@@ -750,8 +754,6 @@ static void test_events_are_lines_of_text(void **state)
 	buf_finish(&events);
 	hang_up(&c);
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {

@@ -96,6 +96,8 @@ PLAIN int tear_down(void **state)
 	return remove_base();
 }
 
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
 /* ---- waiting ---- */
 
 /* Readable or writable within MS; meanwhile Lisp hears the doorbell if it is awake. */

@@ -1,0 +1,156 @@
+/* lobby.c - see lobby.h */
+#include "core/lobby.h"
+#include "core/catalogue.h"
+#include "core/self.h"
+#include "log.h"
+#include "os.h"
+
+#include <stdlib.h>
+
+struct lobby {
+	struct pipeline *pipeline; /* borrowed */
+	TAILQ_HEAD(guests, guest) guests; /* the one who came first will be sent on first */
+	ev_check turn;             /* active while somebody waits: do we know now? */
+	ev_timer patience;         /* of the first */
+};
+
+struct guest {
+	struct task task;
+	TAILQ_ENTRY(guest) link;
+	struct lobby *lobby;       /* borrowed; NULL: it was sent on, or nobody waits for it */
+	struct request *request;   /* borrowed */
+	json_t *message, *params;  /* owned, borrowed from it; what the request needs to enter again */
+};
+
+static bool everybody_told(const struct lobby *l)
+{
+	const struct pipeline *p = l->pipeline;
+	for (struct worker *w = service_first(p->service); w; w = service_next(w))
+		if (w->listed && (w->state == WORKER_STARTING || (w->linked && !*w->hash))) /* it serves, and tells the rest at once */
+			return false;
+	return !catalogue_asks(p->catalogue);
+}
+
+static double time_left(const struct request *r)
+{
+	return r->born + (double)r->pipeline->config->hello_timeout / 1000 - os_now();
+}
+
+static void watch(struct lobby *l)
+{
+	struct ev_loop *loop = l->pipeline->loop;
+	struct guest *first = TAILQ_FIRST(&l->guests);
+	ev_timer_stop(loop, &l->patience);
+	if (!first) {
+		ev_check_stop(loop, &l->turn);
+		return;
+	}
+	double left = time_left(first->request);
+	ev_now_update(loop);
+	ev_timer_set(&l->patience, left > 0 ? left : 0., 0.);
+	ev_timer_start(loop, &l->patience);
+	ev_check_start(loop, &l->turn);
+}
+
+static void leave(struct guest *g)
+{
+	if (!g->lobby)
+		return;
+	TAILQ_REMOVE(&g->lobby->guests, g, link);
+	g->lobby = NULL;
+}
+
+static void drop(struct task *task)
+{
+	struct guest *g = (struct guest *)(void *)task;
+	struct lobby *l = g->lobby;
+	leave(g);
+	if (l)
+		watch(l);
+}
+
+static void destroy(struct task *task)
+{
+	struct guest *g = (struct guest *)(void *)task;
+	json_decref(g->message);
+	free(g);
+}
+
+static void send_on(struct guest *g)
+{
+	struct request *r = g->request;
+	leave(g);
+	request_forget_message(r);
+	r->message = json_incref(g->message);
+	r->params = g->params;
+	self_destroy(r->task);
+	r->task = NULL;
+	progress_stop(r);
+	r->stage--;
+	pipeline_run(r);
+}
+
+/* Only those who are here now: what they do may bring others. */
+static void send_on_those(struct lobby *l, bool all)
+{
+	struct guest *g, *last = TAILQ_LAST(&l->guests, guests);
+	bool more = last != NULL;
+	while (more && (g = TAILQ_FIRST(&l->guests)) && (all || time_left(g->request) <= 0)) {
+		more = g != last;
+		send_on(g);
+	}
+	watch(l);
+}
+
+static void on_turn(EV_P_ ev_check *check, int revents)
+{
+	struct lobby *l = check->data;
+	(void)loop;
+	(void)revents;
+	if (everybody_told(l))
+		send_on_those(l, true);
+}
+
+static void on_patience(EV_P_ ev_timer *timer, int revents)
+{
+	(void)loop;
+	(void)revents;
+	send_on_those(timer->data, false);
+}
+
+bool lobby_keeps(struct request *r)
+{
+	struct lobby *l = r->pipeline->lobby;
+	if (everybody_told(l) || time_left(r) <= 0)
+		return false;
+	struct guest *g = calloc(1, sizeof *g);
+	if (!g)
+		log_no_memory();
+	*g = (struct guest){.task = {drop, destroy}, .lobby = l, .request = r, .message = json_incref(r->message), .params = r->params};
+	r->task = &g->task;
+	TAILQ_INSERT_TAIL(&l->guests, g, link);
+	watch(l);
+	return true;
+}
+
+struct lobby *lobby_create(struct pipeline *p)
+{
+	struct lobby *l = calloc(1, sizeof *l);
+	if (!l)
+		log_no_memory();
+	l->pipeline = p;
+	TAILQ_INIT(&l->guests);
+	ev_check_init(&l->turn, on_turn);
+	ev_set_priority(&l->turn, EV_MINPRI); /* after all that this turn of the loop brought */
+	ev_timer_init(&l->patience, on_patience, 0., 0.);
+	l->turn.data = l->patience.data = l;
+	return l;
+}
+
+void lobby_destroy(struct lobby *l)
+{
+	if (!l)
+		return;
+	watch(l);
+	free(l);
+}

@@ -1,0 +1,15 @@
+/* lobby.h - requests that wait until the Emacs instances that were found have told which
+ * tools they have: the first list a client sees is whole, and a tool is called unknown
+ * only when everybody was asked.  At most hello_timeout.  core alone calls; bridge loop only. */
+#ifndef LOBBY_H
+#define LOBBY_H
+
+#include "core/stage.h"
+
+struct lobby *lobby_create(struct pipeline *);
+void lobby_destroy(struct lobby *); /* nobody may wait any more */
+
+/* True: it waits, and will enter the stage it is in again.  False: it is decided now. */
+bool lobby_keeps(struct request *);
+
+#endif
