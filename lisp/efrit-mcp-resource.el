@@ -89,7 +89,13 @@ ASCII is bytes), all else is shown as JSON.  BODY may call
          ,(format "Read the resource `%s'." name)
          (ignore ,@symbols)
          ,@body)
-       (efrit-mcp-resource--register ',name ,uri ,description ',options #',function))))
+       (efrit-mcp-resource--register
+        ',name ,uri ,description
+        (append (list :complete
+                      (list ,@(mapcar (lambda (entry) `(cons ',(car entry) (function ,(cdr entry))))
+                                      (plist-get options :complete))))
+                ',options)
+        #',function))))
 
 (defun efrit-mcp-resource-absent (uri)
   "End the job: there is no resource URI."

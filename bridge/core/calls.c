@@ -165,8 +165,9 @@ static void take_fault(struct request *r)
 		r->own_fault = (int)json_integer_value(code);
 		request_fail(r, FAULT_OWN, data, "%s", message);
 	} else {
+		bool modern = r->era == ERA_MODERN; /* the old dialects have no number for what a client cannot */
 		enum fault kind = !word ? FAULT_INTERNAL : strcmp(word, "params") == 0 ? FAULT_PARAMS
-				 : strcmp(word, "capability") == 0 ? FAULT_CAPABILITY : FAULT_INTERNAL;
+				 : strcmp(word, "capability") == 0 && modern ? FAULT_CAPABILITY : FAULT_INTERNAL;
 		request_fail(r, kind, data, "%s", message);
 	}
 	json_decref(fault);

@@ -23,6 +23,7 @@
 #include "mcp/text.h"
 #include "os.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -305,6 +306,11 @@ void pipeline_destroy(struct pipeline *p)
 struct session *pipeline_open(struct pipeline *p, struct outlet *outlet)
 {
 	return session_create(p, outlet);
+}
+
+void pipeline_identify(struct session *s, const char *principal)
+{
+	snprintf(s->principal, sizeof s->principal, "%s", principal);
 }
 
 void pipeline_close(struct session *s)

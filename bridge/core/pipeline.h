@@ -15,6 +15,7 @@ void pipeline_use_store(struct pipeline *, struct store *); /* borrowed, before 
 void pipeline_destroy(struct pipeline *); /* after its sessions and the service */
 
 struct session *pipeline_open(struct pipeline *, struct outlet *); /* outlet: borrowed, outlives it */
+void pipeline_identify(struct session *, const char *principal); /* who it is, once that was proved; "local" before */
 void pipeline_close(struct session *); /* cancels what is unanswered; nothing more is delivered */
 
 void pipeline_take(struct session *, const char *text, size_t len);            /* one message */

@@ -285,8 +285,11 @@ enum verdict router_enter(struct request *r)
 	case METHOD_COMPLETE:
 		return complete(r);
 	case METHOD_SUBSCRIBE:
+		if (lobby_keeps(r))
+			return WAIT;
+		return changes_subscribe(r, true);
 	case METHOD_UNSUBSCRIBE:
-		return changes_subscribe(r, r->method->id == METHOD_SUBSCRIBE);
+		return changes_subscribe(r, false);
 	case METHOD_SET_LEVEL:
 		return session_set_level(r);
 	case METHOD_LISTEN:

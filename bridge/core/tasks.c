@@ -213,6 +213,10 @@ static void on_deliver(struct outlet *outlet, struct request *call)
 		pipeline_resume(r);
 		return;
 	}
+	if (!call->fault && (long)buf_len(&call->reply) > all->pipeline->config->task_result_max)
+		result_error(call, "result_too_large", json_pack("{s:s}", "instance_id", call->instance),
+			     "the result of the task is over %ld bytes, too much to keep; ask for less with max_chars, or call without tasks",
+			     all->pipeline->config->task_result_max);
 	if (call->fault)
 		keep_fault(t, call);
 	else

@@ -834,6 +834,67 @@ static void test_one_wake_for_several(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_queue, close_queue)
 
+static bool speak(uint64_t number)
+{
+	struct buf text = {0};
+	assert_true(buf_add(&text, "{}", 2));
+	bool taken = queue_note(q, number, &text);
+	assert_int_equal(buf_len(&text), 0);
+	return taken;
+}
+
+/* A job that has spoken does not answer by the quick way, which overtakes. */
+static void test_words_come_before_the_answer(void **state)
+{
+	struct reply_list list;
+	struct reply *r;
+	static const enum job_outcome order[] = {JOB_NOTE, JOB_NOTE, JOB_NOTE, JOB_ASKS};
+	size_t i = 0;
+	(void)state;
+	queue_on_change(q, on_wake, on_send, NULL);
+	uint64_t waiting = submit(7, 70, "tool");
+	assert_false(speak(waiting)); /* nobody's yet */
+	uint64_t number = start();
+	assert_true(speak(number) && speak(0) && speak(number));
+	queue_end(q, number);
+	assert_true(reply(number, JOB_ASKS));
+	assert_false(speak(number)); /* it has left */
+	TAILQ_INIT(&list);
+	queue_take_replies(q, &list, false);
+	while ((r = TAILQ_FIRST(&list))) {
+		assert_true(i < 4 && r->outcome == order[i]);
+		assert_int_equal(r->peer, i == 1 ? 0 : 7);
+		assert_int_equal(r->id, i == 1 ? 0 : 70);
+		TAILQ_REMOVE(&list, r, link);
+		reply_destroy(r);
+		i++;
+	}
+	assert_int_equal(i, 4);
+}
+
+static void test_words_are_bounded(void **state)
+{
+	struct reply_list list;
+	struct reply *r;
+	unsigned taken = 0;
+	(void)state;
+	submit(7, 70, "tool");
+	uint64_t number = start();
+	for (int i = 0; i < 1000; i++)
+		taken += speak(number);
+	assert_true(taken > 0 && taken < 1000);
+	queue_end(q, number);
+	assert_true(reply(number, JOB_DONE)); /* an answer is never dropped */
+	TAILQ_INIT(&list);
+	queue_take_replies(q, &list, false);
+	while ((r = TAILQ_FIRST(&list))) {
+		TAILQ_REMOVE(&list, r, link);
+		taken -= r->outcome == JOB_NOTE;
+		reply_destroy(r);
+	}
+	assert_int_equal(taken, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -866,6 +927,8 @@ int main(void)
 		TEST(test_rings),
 		TEST(test_a_lone_answer_is_sent),
 		TEST(test_one_wake_for_several),
+		TEST(test_words_come_before_the_answer),
+		TEST(test_words_are_bounded),
 		TEST(test_two_threads),
 	};
 	return RUN(tests);
