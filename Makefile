@@ -25,8 +25,8 @@ CFLAGS ?= -O2 -g
 ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule -Ibridge -MMD -MP $(WARN) $(CFLAGS) $(SANFLAGS)
 
 WIRE := buf runtime socket_$(OS) wire
-MODULE := answers child_$(OS) efrit-mcp-module events express frames history interrupt job json lisp listen peer queue queue_stop server status waiters
-BRIDGE := $(filter-out bridge/main_gateway% bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/os_$(OS).c
+MODULE := answers child_$(OS) efrit-mcp-module events express frames history interrupt job json lisp listen peer queue queue_note queue_stop server status waiters
+BRIDGE := $(filter-out bridge/main_gateway% bridge/store/% bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/os_$(OS).c
 # Without what package-vc writes beside it.
 LISP := $(filter-out %-autoloads.el %-pkg.el,$(wildcard lisp/efrit-mcp*.el))
 
@@ -51,7 +51,7 @@ $(B)/efrit-mcp-module.so: $(MODULE_O)
 	$(call say,LD)$(CC) -shared $(SANFLAGS) $(LDFLAGS) -o $@.new $^ -ljansson -lev -lpthread && mv $@.new $@
 
 $(B)/efrit-bridge: $(BRIDGE_O)
-	$(call say,LD)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ -Wl,--as-needed -lev -ljansson -lpcre2-8
+	$(call say,LD)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ -Wl,--as-needed -lev -ljansson -lpcre2-8 -lsodium -lm
 
 $(B)/o/module/%.o: module/%.c
 	@mkdir -p $(@D)

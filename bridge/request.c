@@ -12,6 +12,8 @@ struct request *request_create(void)
 	if (!r)
 		log_no_memory();
 	r->tail = "";
+	r->log_level = LOG_NOTHING;
+	r->progressed = -1;
 	return r;
 }
 
@@ -29,6 +31,12 @@ void request_destroy(struct request *r)
 		return;
 	request_forget_message(r);
 	json_decref(r->data);
+	json_decref(r->listens_uris);
+	json_decref(r->listens_tasks);
+	json_decref(r->capabilities);
+	buf_finish(&r->about);
+	buf_finish(&r->context);
+	buf_finish(&r->said);
 	buf_finish(&r->arguments);
 	buf_finish(&r->head);
 	buf_finish(&r->reply);

@@ -17,6 +17,8 @@
 enum {
 	REQUEST_TOOL_MAX = 128,   /* bytes of a tool's name */
 	REQUEST_CLIENT_MAX = 128, /* bytes of a client's name */
+	REQUEST_LISTS = 4,        /* kinds of lists that can change */
+	REQUEST_INSTANCE_MAX = 48, /* bytes of an instance's name */
 };
 
 enum era { ERA_LEGACY, ERA_MODERN };
@@ -30,10 +32,16 @@ enum fault {
 	FAULT_PARAMS,   /* a method's params */
 	FAULT_INTERNAL, /* a limit */
 	FAULT_VERSION,  /* a protocol version that is not spoken */
+	FAULT_CAPABILITY, /* the client cannot do what this needs */
+	FAULT_OWN,      /* a number that the tool chose: request::own_fault */
 };
+
+enum loudness { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_NOTICE, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR, LOG_LEVEL_CRITICAL,
+		LOG_LEVEL_ALERT, LOG_LEVEL_EMERGENCY, LOG_NOTHING };
 
 enum priority { PRIORITY_INTERACTIVE, PRIORITY_NORMAL, PRIORITY_BATCH, PRIORITIES };
 
+struct asking;
 struct closer;
 struct method;
 struct outlet;
@@ -70,9 +78,23 @@ struct request {
 	char client[REQUEST_CLIENT_MAX + 1];
 	char *token;        /* owned; JSON text of the progress token, or NULL */
 	bool listens;       /* an open subscription: its answer is its end */
-	bool listens_tools; /* it asked for changes of the list of tools */
+	unsigned listens_to; /* bits: changes of these lists */
+	uint64_t knows[REQUEST_LISTS]; /* hashes of the lists when it was told last, by enum offer */
+	json_t *listens_uris, *listens_tasks; /* owned; arrays of what else it asked to hear of, or NULL */
+	int log_level;      /* of enum loudness; what is below it is not told; LOG_NOTHING */
 
-	/* the call of a tool */
+	/* the call of a tool, or of a method that Emacs answers */
+	bool exact;              /* such a method: its failure is an error of the protocol */
+	bool again;              /* it may be called again, so its arguments are kept */
+	bool whole;              /* its result is wanted in one piece */
+	bool may_become_task;    /* the tool says itself when it is one */
+	void *owner;             /* of a request that no client sent: core/tasks.c */
+	char instance[REQUEST_INSTANCE_MAX + 1]; /* which Emacs it was given to */
+	json_t *capabilities;    /* owned; of the client, where the request itself brought them; or NULL */
+	struct buf about;        /* what a requestState of it is bound to */
+	void (*asker)(struct request *, json_t *questions, json_t *state); /* who asks the client for it; NULL: as its era does; all borrowed */
+	struct buf context;      /* JSON text of an object; empty: nothing to say */
+	struct asking *asking;   /* owned; what the client was asked for it, or NULL */
 	char tool[REQUEST_TOOL_MAX + 1];
 	struct buf arguments;    /* JSON text of an object */
 	uint32_t timeout_ms;     /* 0: the worker's default */
@@ -80,6 +102,9 @@ struct request {
 
 	/* the answer: head, reply, tail make one line */
 	enum fault fault;
+	int own_fault;      /* the number for FAULT_OWN */
+	const char *result_type; /* static; in the modern era; NULL: complete */
+	bool failed, faulted, asks; /* the worker said: a failure; the reply is a fault; the reply asks the client */
 	char *reason;       /* owned */
 	json_t *data;       /* owned; of a fault, or NULL */
 	struct buf head, reply;
@@ -100,9 +125,14 @@ struct request {
 	bool dead;             /* in pipeline::dead */
 	double born, sent;     /* os_now */
 	ev_timer progress;     /* its heartbeat */
+	double progressed;     /* the number last told; negative: none */
+	double spoke;          /* os_now of that */
+	bool own_progress;     /* it counts by itself */
+	struct buf said;       /* messages that are not told yet */
 
 	void (*resume)(struct request *);  /* its answer is there, or begins: set by the pipeline */
 	void (*drained)(struct request *); /* consumed has grown: set by the service */
+	void (*noted)(struct request *, const char *json, size_t len); /* a word while it runs: set by the pipeline */
 	void (*release)(struct request *); /* the worker holds it no more: set by the pipeline */
 };
 

@@ -102,7 +102,8 @@ The first line is a paragraph: Emacs 30 makes it one where a mode is defined."
 (defun efrit-mcp-manual--tools ()
   "Return the tools as Texinfo."
   (mapconcat #'efrit-mcp-manual--tool
-             (json-parse-string (decode-coding-string (efrit-mcp-tool-catalogue) 'utf-8) :object-type 'alist)
+             (alist-get 'tools (json-parse-string (decode-coding-string (efrit-mcp-tool-catalogue) 'utf-8)
+                                                  :object-type 'alist))
              "\n"))
 
 (defun efrit-mcp-manual-write ()

@@ -37,6 +37,15 @@ The module calls this for a string it cannot pass on as it is."
 The module calls this for what JSON has no form for."
   (car (efrit-mcp-print value 1000)))
 
+(defun efrit-mcp--members (table)
+  "Return the members of the hash table TABLE as an alist with string keys.
+The module calls this, and writes an object."
+  (let (all)
+    (maphash (lambda (key value)
+               (push (cons (if (or (stringp key) (symbolp key)) key (format "%s" key)) value) all))
+             table)
+    (nreverse all)))
+
 (defun efrit-mcp-print--cost (value budget)
   "Return BUDGET less about the characters that VALUE prints to; negative: over it."
   (let ((todo (list value)))

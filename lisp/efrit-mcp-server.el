@@ -24,6 +24,7 @@
 ;;; Code:
 
 (require 'efrit-mcp-native)
+(require 'efrit-mcp-client)
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-prompt)
 
@@ -221,7 +222,7 @@ themselves."
   '(efrit-mcp-server--foreign-frame efrit-mcp-server--foreign efrit-mcp-server--leave
     efrit-mcp-server--debugger efrit-mcp-server--signalled efrit-mcp-server--call
     efrit-mcp-server--marked
-    efrit-mcp-server--bound efrit-mcp-tool-call efrit-mcp-tool--apply)
+    efrit-mcp-server--bound efrit-mcp-tool-call efrit-mcp-tool--run efrit-mcp-tool--apply)
   "Functions that must be compiled for a stop to be safe.")
 
 (defun efrit-mcp-server--compiled-p (function)
@@ -265,12 +266,14 @@ One that nobody uses: without a handler in `special-event-map'."
          (result (if (eq state 'ended) (car marked)
                    (cons 'stopped (efrit-mcp-server--stopped-answer number))))
          (outcome (car result)) (value (cdr result)) (seen (cadr marked)))
-    (if (eq outcome 'deferred)
-        (efrit-mcp--mod-defer number)
-      (efrit-mcp--mod-reply number value (cond ((eq outcome 'done) 0) ((eq outcome 'stopped) 2) (t 1))
-                            ;; Errors, and whatever is in Efrit's shape, say which Emacs it
-                            ;; was, how long it took and what was seen.
-                            (and (eq (car-safe (car-safe value)) 'status) (or seen t))))))
+    (cond ((eq outcome 'deferred) (efrit-mcp--mod-defer number))
+          ((eq outcome 'fault) (efrit-mcp--mod-reply number value 3 :whole))
+          ((eq outcome 'asks) (efrit-mcp--mod-reply number value 4 :whole))
+          ((eq outcome 'whole) (efrit-mcp--mod-reply number value (if (assq 'isError value) 1 0) :whole))
+          (t (efrit-mcp--mod-reply number value (cond ((eq outcome 'done) 0) ((eq outcome 'stopped) 2) (t 1))
+                                   ;; Errors, and whatever is in Efrit's shape, say which Emacs it
+                                   ;; was, how long it took and what was seen.
+                                   (and (eq (car-safe (car-safe value)) 'status) (or seen t)))))))
 
 (defun efrit-mcp-server--run (job nested)
   "Run JOB, as `efrit-mcp--mod-take' gave it; NESTED inside another one."
@@ -279,6 +282,10 @@ One that nobody uses: without a handler in `special-event-map'."
          (efrit-mcp-tool-job number)
          (efrit-mcp-tool-client client)
          (efrit-mcp-tool-timeout (pop job))
+         (efrit-mcp-client-context (pop job))
+         (efrit-mcp-client--used nil)
+         (efrit-mcp-client--state nil)
+         (efrit-mcp-client--credit nil)
          (deactivate-mark nil))
     (unless nested (setq efrit-mcp-prompt--aborted-by nil))
     (unwind-protect
@@ -429,6 +436,7 @@ cannot be."
       (error (efrit-mcp-server--take-down doorbell)
              (signal (car err) (cdr err)))))
   (efrit-mcp-prompt-guard)
+  (efrit-mcp-client-listen)
   (add-hook 'efrit-mcp-tool-changed-hook #'efrit-mcp-server-announce)
   (add-hook 'kill-emacs-hook #'efrit-mcp-server--goodbye)
   (efrit-mcp-server-announce)
@@ -444,6 +452,7 @@ cannot be."
       (when events (funcall efrit-mcp-server-log-function events)))
     (efrit-mcp--mod-stop (or why "the server in Emacs was stopped"))
     (efrit-mcp-prompt-unguard)
+    (efrit-mcp-client-deafen)
     (efrit-mcp-server--take-down efrit-mcp-server--doorbell)))
 
 (defun efrit-mcp-server--goodbye ()

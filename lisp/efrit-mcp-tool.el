@@ -13,11 +13,17 @@
 ;;; Code:
 
 (require 'efrit-mcp-native)
+(require 'efrit-mcp-client)
+(require 'efrit-mcp-content)
 (require 'efrit-mcp-print)
+(require 'efrit-mcp-prompts)
+(require 'efrit-mcp-resource)
 (require 'efrit-mcp-prompt)
 (require 'json)
 (require 'seq)
 (eval-when-compile (require 'cl-lib))
+
+(declare-function efrit-mcp--mod-json "efrit-mcp-module")
 
 (defvar efrit-mcp-tool--all nil
   "The tools, in the order they were defined: a list of plists.")
@@ -55,6 +61,12 @@
     (`(list-of ,of) `((type . "array") (items . ,(efrit-mcp-tool--type-schema of))))
     (_ (error "Unknown type of a tool's parameter: %S" type))))
 
+(defun efrit-mcp-tool--header (name type)
+  "Return NAME, the header that mirrors a parameter of TYPE; it must be a token."
+  (unless (and (memq type '(string integer boolean)) (string-match-p "\\`[-!#$%&'*+.^_`|~A-Za-z0-9]+\\'" name))
+    (error "Parameters that are strings, integers or booleans may have a header, whose name is a token: %S" name))
+  name)
+
 (defun efrit-mcp-tool--parameter-schema (parameter)
   "Return (NAME . SCHEMA) of PARAMETER, (SYMBOL TYPE DOC . OPTIONS)."
   (pcase-let ((`(,symbol ,type ,doc . ,options) parameter))
@@ -62,7 +74,9 @@
           (append (efrit-mcp-tool--type-schema type)
                   `((description . ,doc))
                   (when (plist-member options :default)
-                    `((default . ,(or (plist-get options :default) :json-false))))
+                    `((default . ,(or (plist-get options :default) :false))))
+                  (when (plist-member options :header)
+                    `((x-mcp-header . ,(efrit-mcp-tool--header (plist-get options :header) type))))
                   (when (plist-member options :minimum) `((minimum . ,(plist-get options :minimum))))
                   (when (plist-member options :maximum) `((maximum . ,(plist-get options :maximum))))))))
 
@@ -73,6 +87,10 @@
 
 (defun efrit-mcp-tool--schema (parameters options)
   "Return the inputSchema for PARAMETERS of a tool with OPTIONS."
+  (or (plist-get options :schema) (efrit-mcp-tool--own-schema parameters options)))
+
+(defun efrit-mcp-tool--own-schema (parameters options)
+  "Make the inputSchema for PARAMETERS of a tool with OPTIONS."
   (let* ((given (mapcar #'car parameters))
          (all (append parameters
                       (unless (plist-get options :bridge)
@@ -82,11 +100,11 @@
       (properties . ,(or (mapcar #'efrit-mcp-tool--parameter-schema all) (make-hash-table)))
       ,@(when required
           `((required . ,(vconcat (mapcar (lambda (p) (efrit-mcp-tool--name (car p))) required)))))
-      (additionalProperties . :json-false))))
+      (additionalProperties . :false))))
 
 (defun efrit-mcp-tool--annotations (options)
   "Return the annotations that OPTIONS of a tool say, all of them stated."
-  (cl-flet ((bool (key) (if (plist-get options key) t :json-false)))
+  (cl-flet ((bool (key) (if (plist-get options key) t :false)))
     `((readOnlyHint . ,(bool :read-only))
       (destructiveHint . ,(bool :destructive))
       (idempotentHint . ,(if (plist-get options :read-only) t (bool :idempotent)))
@@ -104,6 +122,11 @@ A tool of the same name is replaced in its place."
     (if old
         (setcar (memq old efrit-mcp-tool--all) tool)
       (setq efrit-mcp-tool--all (append efrit-mcp-tool--all (list tool))))
+    (let ((output (plist-get options :output)))
+      (when (and output (not (equal (alist-get 'type output) "object")))
+        (error "The :output of the tool %s must be a schema whose type is object" name)))
+    (unless (memq (plist-get options :task) '(nil optional required))
+      (error "The :task of the tool %s must be optional or required" name))
     (puthash name tool efrit-mcp-tool--by-name)
     (run-hooks 'efrit-mcp-tool-changed-hook)
     symbol))
@@ -129,11 +152,22 @@ with string keys, arrays vectors.
 OPTIONS, a plist, tells hosts what the tool does: :read-only,
 :destructive, :idempotent, :open-world (all nil unless given), :title
 STRING; :nest t lets the tool run while another job of an agent waits.
+:output SCHEMA, an alist whose type is object, is the outputSchema: BODY
+then answers by `efrit-mcp-content' with :structured.  :schema ALIST is
+the inputSchema word for word, instead of what PARAMETERS say.  :meta
+ALIST is the _meta of the listed tool.  :task optional or required: where
+the client and the way to it know tasks, a call is one; with :task-later
+not before BODY calls `efrit-mcp-begin-task'.
 
-BODY's value is the answer: a string as it is, all else as JSON (an
-alist or plist is an object, a vector an array, :false and :null those).
-An error signalled in BODY is a failed call that names the error.  The
-same form may stand in an init file."
+A parameter's option :header STRING has clients over HTTP repeat the
+argument in a header of that name.
+
+BODY's value is the answer: a string as it is, what `efrit-mcp-content'
+returns, all else as JSON (an alist or plist is an object, a vector an
+array, :false and :null those).  An error signalled in BODY is a failed
+call that names the error.  BODY may call `efrit-mcp-report-progress',
+`efrit-mcp-log' and `efrit-mcp-ask-client'.  The same form may stand in
+an init file."
   (declare (indent 4) (doc-string 2))
   (let ((function (intern (format "efrit-mcp-tool/%s" name)))
         (symbols (mapcar #'car parameters)))
@@ -153,13 +187,25 @@ same form may stand in an init file."
       ,@(when (plist-get options :title) `((title . ,(plist-get options :title))))
       (description . ,(plist-get tool :description))
       (inputSchema . ,(efrit-mcp-tool--schema (plist-get tool :parameters) options))
+      ,@(when (plist-get options :output) `((outputSchema . ,(plist-get options :output))))
       (annotations . ,(efrit-mcp-tool--annotations options))
+      ,@(when (plist-get options :meta) `((_meta . ,(plist-get options :meta))))
+      ,@(when (plist-get options :task) `((task . ,(symbol-name (plist-get options :task)))))
+      ,@(when (plist-get options :task-later) '((taskLater . t)))
       (answeredBy . ,(if (plist-get options :bridge) "bridge" "emacs")))))
 
+(defun efrit-mcp-tool--offers ()
+  "Return the tools, resources and prompts as an alist."
+  `((tools . ,(vconcat (mapcar #'efrit-mcp-tool--entry efrit-mcp-tool--all)))
+    (resources . ,(efrit-mcp-resource-entries nil))
+    (resourceTemplates . ,(efrit-mcp-resource-entries t))
+    (prompts . ,(efrit-mcp-prompts-entries))))
+
 (defun efrit-mcp-tool-catalogue ()
-  "Return the tools as the text of a JSON array."
-  (let ((json-encoding-pretty-print nil) (json-false :json-false))
-    (encode-coding-string (json-encode (vconcat (mapcar #'efrit-mcp-tool--entry efrit-mcp-tool--all)))
+  "Return the tools, resources and prompts as JSON, UTF-8 bytes.
+The module writes it, where it is loaded: it is quick."
+  (let ((json-encoding-pretty-print nil) (json-false :false) (offers (efrit-mcp-tool--offers)))
+    (encode-coding-string (if (fboundp 'efrit-mcp--mod-json) (efrit-mcp--mod-json offers) (json-encode offers))
                           'utf-8 t)))
 
 (defun efrit-mcp-tool-nesting ()
@@ -257,26 +303,43 @@ Errors that the form itself handles come by here too, so this is cheap."
           (cons (substring-no-properties text 0 (min 2000 (length text))) (> (length text) 2000)))
       (error (cons (symbol-name (car err)) nil)))))
 
-(defun efrit-mcp-tool-call (name arguments)
-  "Call the tool NAME with ARGUMENTS, an alist with string keys.
-Return (OUTCOME . VALUE); OUTCOME is `done', `failed' or `deferred'."
-  (let ((tool (efrit-mcp-tool-find name)))
+(defconst efrit-mcp-tool--methods
+  '(("resources/read" . efrit-mcp-resource-read)
+    ("prompts/get" . efrit-mcp-prompts-get)
+    ("completion/complete" . efrit-mcp-prompts-complete))
+  "What can be called like a tool besides the tools: methods of the protocol.")
+
+(defun efrit-mcp-tool--run (name arguments)
+  "Call the tool or method NAME with ARGUMENTS; return (OUTCOME . VALUE)."
+  (let ((method (cdr (assoc name efrit-mcp-tool--methods)))
+        (tool (efrit-mcp-tool-find name)))
     (cond
+     (method (cons 'whole (efrit-mcp-tool--apply method (list arguments))))
      ((or (null tool) (plist-get (plist-get tool :options) :bridge))
       `(failed . ((status . "error") (error_code . "unknown_tool")
                   (error . ,(format "This Emacs has no tool %s" name)))))
-     ((eq arguments :invalid)
-      '(failed . ((status . "error") (error_code . "invalid_arguments")
-                  (error . "The arguments are not one JSON object"))))
      (t
-      (setq efrit-mcp-tool--signal nil)
+      (let ((value (efrit-mcp-tool--apply
+                    (plist-get tool :function) (efrit-mcp-tool--values tool arguments))))
+        (cond ((eq value efrit-mcp-tool-deferred) '(deferred))
+              ((efrit-mcp-content-p value) (cons 'whole (efrit-mcp-content-result value)))
+              (t (cons 'done value))))))))
+
+(defun efrit-mcp-tool-call (name arguments)
+  "Call the tool or method NAME with ARGUMENTS, an alist with string keys.
+Return (OUTCOME . VALUE); OUTCOME is `done', `failed', `deferred', or one
+of those whose VALUE is the whole result: `whole', `fault', `asks'."
+  (if (eq arguments :invalid)
+      '(failed . ((status . "error") (error_code . "invalid_arguments")
+                  (error . "The arguments are not one JSON object")))
+    (setq efrit-mcp-tool--signal nil)
+    (catch 'efrit-mcp-client--asks
       (condition-case err
-          (let ((value (efrit-mcp-tool--apply
-                        (plist-get tool :function) (efrit-mcp-tool--values tool arguments))))
-            (if (eq value efrit-mcp-tool-deferred) '(deferred) (cons 'done value)))
+          (efrit-mcp-tool--run name arguments)
         (quit (signal 'quit (cdr err))) ; the runner's
+        (efrit-mcp-fault (cons 'fault (efrit-mcp-client--fault err)))
         ;; Not `error': a form may signal a symbol without conditions.
-        (t (cons 'failed (efrit-mcp-tool--error err))))))))
+        (t (cons 'failed (efrit-mcp-tool--error err)))))))
 
 (provide 'efrit-mcp-tool)
 ;;; efrit-mcp-tool.el ends here

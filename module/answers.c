@@ -108,6 +108,15 @@ void answers_on_stuck(void *data, uint64_t number)
 	waiters_stopped(s, number, "not_stopped", message);
 }
 
+/* To one, or to all who are welcome; who does not read misses it. */
+static void pass_note(struct server *s, const struct reply *note)
+{
+	struct peer *p;
+	TAILQ_FOREACH(p, &s->peers, link)
+		if (p->welcome && !p->dead && (!note->peer || p->serial == note->peer) && buf_len(&p->out) < SERVER_OUT_HIGH)
+			peer_send(p, WIRE_NOTE, 0, note->id, buf_data(&note->text), buf_len(&note->text));
+}
+
 /* Each wake-up costs both threads more than a short answer: while answers come, the loop
  * looks by itself for more. */
 void answers_on_watch(struct ev_loop *loop, ev_timer *w, int revents)
@@ -130,6 +139,11 @@ void answers_take(struct server *s)
 	}
 	while ((r = TAILQ_FIRST(&replies))) {
 		TAILQ_REMOVE(&replies, r, link);
+		if (r->outcome == JOB_NOTE) {
+			pass_note(s, r);
+			reply_destroy(r);
+			continue;
+		}
 		if (!r->peer)
 			waiters_stopped(s, r->number, "stopped", "it ended, long after it was asked to");
 		else if (r->outcome == JOB_STOPPED)

@@ -87,7 +87,7 @@ ssize_t express_write(struct express *e, uint64_t peer, int fd, struct buf *out)
 enum express_sent express_send(struct express *e, const struct reply *reply)
 {
 	enum express_sent sent = EXPRESS_NO;
-	uint8_t flags = reply->outcome != JOB_DONE ? WIRE_FAILED : 0;
+	uint8_t flags = job_wire_flag(reply->outcome);
 	size_t len = buf_len(&reply->text); /* 0: there was no memory for it, and the peer is to go */
 	if (!reply->peer || !len || len > EXPRESS_MAX)
 		return EXPRESS_NO;

@@ -21,7 +21,9 @@ struct job *job_create(uint64_t peer, uint64_t id, const struct wire_call *call)
 	job->client = strndup(call->client, call->client_len);
 	job->arguments = malloc(call->arguments_len + 1);
 	job->reply = calloc(1, sizeof *job->reply);
-	if (!job->tool || !job->client || !job->arguments || !job->reply) {
+	job->context = call->context_len ? strndup(call->context, call->context_len) : NULL;
+	job->context_len = call->context_len;
+	if (!job->tool || !job->client || !job->arguments || !job->reply || (call->context_len && !job->context)) {
 		job_destroy(job);
 		return NULL;
 	}
@@ -38,6 +40,7 @@ void job_destroy(struct job *job)
 	free(job->tool);
 	free(job->client);
 	free(job->arguments);
+	free(job->context);
 	reply_destroy(job->reply);
 	free(job);
 }
@@ -57,6 +60,13 @@ const char *job_stop_word(enum job_stop why)
 		[STOP_INTERRUPTED] = "interrupted", [STOP_CLIENT_GONE] = "client_gone", [STOP_EXIT] = "exit",
 	};
 	return words[why];
+}
+
+uint8_t job_wire_flag(enum job_outcome outcome)
+{
+	static const uint8_t flags[] = {
+		[JOB_DONE] = 0, [JOB_FAILED] = WIRE_FAILED, [JOB_STOPPED] = WIRE_FAILED, [JOB_FAULT] = WIRE_FAULT, [JOB_ASKS] = WIRE_ASKS};
+	return flags[outcome];
 }
 
 static void copy_text(char *to, size_t size, const char *from)

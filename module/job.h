@@ -26,7 +26,8 @@ enum job_stop {
 	STOP_EXIT, /* Emacs ends, or the server does */
 };
 
-enum job_outcome { JOB_DONE, JOB_FAILED, JOB_STOPPED };
+/* NOTE is no answer: a word on the way, in the line of the answers so that it stays before its own. */
+enum job_outcome { JOB_DONE, JOB_FAILED, JOB_STOPPED, JOB_FAULT, JOB_ASKS, JOB_NOTE };
 
 enum { JOB_BY_MAX = 96, JOB_OBSTACLE_MAX = 160 };
 
@@ -48,12 +49,15 @@ struct job {
 	uint32_t timeout_ms;
 	char *tool, *client, *arguments; /* owned, terminated */
 	size_t arguments_len;
+	char *context;                   /* owned, terminated; NULL: none came */
+	size_t context_len;
 	struct reply *reply;          /* owned; made with the job, so that an answer needs no memory */
 	double queued_at, started_at; /* seconds, monotonic */
 	enum job_state state;
 	bool nests; /* its tool may run inside another job */
 	bool late;  /* it has waited longer than it may run: the loop's timer has forgotten it */
 	enum job_stop stop;
+	bool noted;                      /* words of it are on their way, and its answer goes behind them */
 	char by[JOB_BY_MAX];             /* who asked */
 	bool seen;                       /* Lisp saw the stop and unwinds */
 	char obstacle[JOB_OBSTACLE_MAX]; /* why Lisp could not act on it */
@@ -64,6 +68,7 @@ struct job *job_create(uint64_t peer, uint64_t id, const struct wire_call *call)
 void job_destroy(struct job *job);
 void reply_destroy(struct reply *reply);
 
+uint8_t job_wire_flag(enum job_outcome outcome); /* of a RESULT */
 const char *job_stop_word(enum job_stop why); /* of an answer's error_code */
 void job_ask_stop(struct job *job, enum job_stop why, const char *by); /* the first reason stays */
 void job_set_obstacle(struct job *job, const char *obstacle);          /* NULL: none */

@@ -16,8 +16,8 @@ enum {
 
 /* Global references, made once. */
 static struct {
-	emacs_value nil, t, k_false, k_null, integer, floating, string, symbol, cons_type, vector;
-	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, vconcat, json, error;
+	emacs_value nil, t, k_false, k_null, integer, floating, string, symbol, cons_type, vector, hash_table;
+	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, vconcat, json, error, members;
 } sym;
 
 static bool intern(emacs_env *env, emacs_value *to, const char *name)
@@ -35,7 +35,9 @@ bool lisp_init(emacs_env *env)
 	       && intern(env, &sym.cons, "cons") && intern(env, &sym.list, "list") && intern(env, &sym.vec, "vector")
 	       && intern(env, &sym.string_bytes, "string-bytes") && intern(env, &sym.symbol_name, "symbol-name")
 	       && intern(env, &sym.clean_string, "efrit-mcp--clean-string") && intern(env, &sym.show, "efrit-mcp--show")
-	       && intern(env, &sym.vconcat, "vconcat") && intern(env, &sym.json, "efrit-mcp--json") && intern(env, &sym.error, "efrit-mcp-error");
+	       && intern(env, &sym.vconcat, "vconcat") && intern(env, &sym.json, "efrit-mcp--json")
+	       && intern(env, &sym.error, "efrit-mcp-error") && intern(env, &sym.hash_table, "hash-table")
+	       && intern(env, &sym.members, "efrit-mcp--members");
 }
 
 bool lisp_exited(emacs_env *env)
@@ -404,6 +406,10 @@ static bool put_value(struct writer *w, emacs_value value, int depth)
 		return put_array(w, value, depth + 1);
 	if (is(env, type, sym.cons_type))
 		return put_cons(w, value, depth + 1);
+	if (is(env, type, sym.hash_table)) {
+		emacs_value members = call1(env, sym.members, value);
+		return env->is_not_nil(env, members) ? put_value(w, members, depth + 1) : put_plain(w, "{}");
+	}
 	emacs_value shown = call1(env, sym.show, value);
 	return !lisp_exited(env) && put_string(w, shown);
 }

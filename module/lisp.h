@@ -29,7 +29,7 @@ bool lisp_put_text(emacs_env *env, emacs_value string, struct buf *out, bool *lo
 bool lisp_get_text(emacs_env *env, emacs_value string, char *into, size_t size);
 
 /* Appends VALUE as JSON.  nil and :null are null, t true, :false false, a vector or
- * plain list an array, an alist (of symbols or strings) or plist an object, another
+ * plain list an array, an alist (of symbols or strings), plist or hash table an object, another
  * symbol its name, (efrit-mcp--json . TEXT) that text, anything else its printed form.  NESTED: escaped once more, to stand in
  * a JSON string.  False: too large or no memory. */
 bool lisp_put_json(emacs_env *env, emacs_value value, bool nested, struct buf *out, bool *lossy);

@@ -64,7 +64,7 @@ static void send_block(struct peer *p, struct sending *s)
 	size_t n = left < WIRE_BLOCK ? left : WIRE_BLOCK;
 	if (n > s->allowed)
 		n = s->allowed;
-	uint8_t flags = (uint8_t)((n < left ? WIRE_MORE : 0) | (r->outcome != JOB_DONE ? WIRE_FAILED : 0));
+	uint8_t flags = (uint8_t)((n < left ? WIRE_MORE : 0) | job_wire_flag(r->outcome));
 	peer_send(p, WIRE_RESULT, flags, r->id, buf_data(&r->text), n);
 	buf_eat(&r->text, n);
 	s->allowed -= n;

@@ -108,7 +108,7 @@ void queue_leave_lane(struct queue *q, struct peer_queue *pq, struct job *job)
 void queue_remove(struct queue *q, struct job *job)
 {
 	TAILQ_REMOVE(&q->jobs, job, all);
-	q->bytes -= job->arguments_len;
+	q->bytes -= job->arguments_len + job->context_len;
 }
 
 /* ---- the loop's side ---- */
@@ -135,7 +135,7 @@ static enum queue_refusal admit(struct queue *q, struct job *job)
 		return QUEUE_STOPPING;
 	if (q->paused)
 		return QUEUE_PAUSED;
-	if (q->waiting + deferred >= q->limits.total || job->arguments_len > QUEUE_BYTES_MAX - q->bytes)
+	if (q->waiting + deferred >= q->limits.total || job->arguments_len + job->context_len > QUEUE_BYTES_MAX - q->bytes)
 		return QUEUE_FULL;
 	struct peer_queue *pq = queue_peer(q, job->peer);
 	if (!pq && !(pq = make_peer(q, job->peer)))
@@ -145,7 +145,7 @@ static enum queue_refusal admit(struct queue *q, struct job *job)
 	job->number = ++q->last_number;
 	TAILQ_INSERT_TAIL(&pq->lanes[job->priority], job, lane);
 	TAILQ_INSERT_TAIL(&q->jobs, job, all);
-	q->bytes += job->arguments_len;
+	q->bytes += job->arguments_len + job->context_len;
 	pq->waiting++;
 	q->waiting++;
 	q->lanes[job->priority]++;
@@ -188,6 +188,7 @@ bool queue_take_replies(struct queue *q, struct reply_list *into, bool watched)
 	TAILQ_CONCAT(into, &q->replies, link);
 	q->n_replies = 0;
 	q->watched = watched && some;
+	q->notes = 0;
 	pthread_mutex_unlock(&q->lock);
 	return some;
 }
@@ -247,7 +248,7 @@ void queue_look(struct queue *q, struct queue_view *view)
 		view->job = *q->running;
 		strncpy(view->tool, q->running->tool, sizeof view->tool - 1);
 		strncpy(view->client, q->running->client, sizeof view->client - 1);
-		view->job.tool = view->job.client = view->job.arguments = NULL; /* Lisp may free them any time */
+		view->job.tool = view->job.client = view->job.arguments = view->job.context = NULL; /* Lisp may free them any time */
 		view->job.reply = NULL;
 	}
 	struct job *job;
@@ -428,10 +429,10 @@ double queue_took(struct queue *q, uint64_t number, char tool[WIRE_TOOL_MAX + 1]
 static struct reply *settle(struct queue *q, struct job *job, struct buf *text, enum job_outcome outcome)
 {
 	double now = queue_now();
-	history_add(&q->history, now, job->started_at ? now - job->started_at : 0, outcome != JOB_DONE);
+	history_add(&q->history, now, job->started_at ? now - job->started_at : 0, outcome != JOB_DONE && outcome != JOB_ASKS);
 	struct reply *reply = job_reply(job, text, outcome);
 	if (!job->answered) {
-		*(outcome == JOB_STOPPED ? &q->counts.stopped : outcome == JOB_FAILED ? &q->counts.failed : &q->counts.done) += 1;
+		*(outcome == JOB_STOPPED ? &q->counts.stopped : outcome == JOB_FAILED || outcome == JOB_FAULT ? &q->counts.failed : &q->counts.done) += 1;
 	} else {
 		reply->peer = 0;
 		buf_finish(&reply->text);
@@ -477,7 +478,7 @@ bool queue_reply(struct queue *q, uint64_t number, struct buf *text, enum job_ou
 		buf_finish(text);
 		return false;
 	}
-	bool alone = !job->stop && !q->waiting && !q->n_replies;
+	bool alone = !job->stop && !job->noted && !q->waiting && !q->n_replies;
 	struct reply *reply = settle(q, job, text, outcome);
 	bool wanted = reply->peer != 0;
 	pthread_mutex_unlock(&q->lock);

@@ -28,6 +28,7 @@ struct queue {
 	struct reply_list replies;
 	unsigned n_replies;
 	bool watched; /* the loop looks for replies by itself, soon */
+	unsigned notes; /* among the replies */
 	struct job *running; /* borrowed from jobs */
 	uint64_t last_number;
 	unsigned waiting, lanes[WIRE_PRIORITIES];

@@ -32,11 +32,13 @@ header_from stdio.h libc6-dev
 header_from ev.h libev-dev
 header_from jansson.h libjansson-dev
 header_from pcre2.h libpcre2-dev
+header_from sodium.h libsodium-dev
 emacs_is_new_enough || want+=(emacs-nox)
 case $level in demo | test) command_from python3 python3 ;; esac
 case $level in manual | test) command_from makeinfo texinfo ;; esac
 if [ "$level" = test ]; then
 	header_from cmocka.h libcmocka-dev
+	header_from sqlite3.h libsqlite3-dev
 	command_from ps procps
 	command_from tmux tmux
 	command_from node nodejs

@@ -36,8 +36,9 @@ install() {
 cmp -s tests/sdk/package.json "$home/installed.json" || install
 node=$home/node_modules/node/bin/node
 [ -x "$node" ] || node=$(command -v node)
-cp tests/sdk/*.mjs "$home/"
-cd "$home" || exit 1
+work=$(mktemp -d) || exit 1 # others may use the same clients at the same time
+cp tests/sdk/*.mjs tests/sdk/package.json "$work/" && ln -s "$home/node_modules" "$work/node_modules" || exit 1
+cd "$work" || exit 1
 case ${1:-} in
 v1 | v2) exec "$node" "sdk_$1.mjs" ;;
 inspector) exec "$node" inspector.mjs ;;

@@ -16,7 +16,7 @@ needed=$(readelf -d "$build/efrit-bridge" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/
 [ -n "$needed" ] || { echo "$build/efrit-bridge names no libraries"; bad=1; }
 for library in $needed; do
 	case $library in
-	libev.so.* | libjansson.so.* | libpcre2-8.so.* | libc.so.* | libm.so.* | ld-linux*.so.*) ;;
+	libev.so.* | libjansson.so.* | libpcre2-8.so.* | libsodium.so.* | libc.so.* | libm.so.* | ld-linux*.so.*) ;;
 	libasan.so.* | libubsan.so.* | libtsan.so.* | libgcc_s.so.*) [ "$build" != build ] || { echo "$build/efrit-bridge needs $library"; bad=1; } ;;
 	*) echo "$build/efrit-bridge needs $library"; bad=1 ;;
 	esac

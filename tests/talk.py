@@ -11,7 +11,10 @@ One line is one step; a line that begins with a space goes on from the one befor
   bridge [NAME] [-- ARGUMENT...]                 starts a bridge on pipes; without NAME it is "bridge"
   with NAME                                      the steps that follow are about that bridge
   set VARIABLE=VALUE                             environment of what is started later
-  initialize [VERSION]                           the handshake of the older dialects, ids "init"
+  runs COMMAND...                                bridges that are started later are that program
+  initialize [VERSION] [{CAPABILITIES}]          the handshake of the older dialects, ids "init"
+  modern ID METHOD {PARAMS} [{META}]             a request of the newest dialect; META besides what it must bring,
+                                                 "capabilities" standing for the long name
   C> TEXT                                        the client sends this line
   call ID TOOL {ARGUMENTS}                       ... which is a tools/call
   raw "BYTES" [* N]                              ... these bytes (Python's escapes), nothing added
@@ -21,6 +24,7 @@ One line is one step; a line that begins with a space goes on from the one befor
   text "~REGEX"                                  the first text of the last message fits
   line "~REGEX"                                  the last message as it was sent fits
   keep VARIABLE /POINTER                         from the last first text; later $VARIABLE
+  take VARIABLE /POINTER                         from the last message, strings as they are, else as JSON
   sees NAME                                      asks until the bridge lists the instance as ready to work
   until TOOL {ARGUMENTS} {SUBSET}                calls it until its text contains this (no blanks in ARGUMENTS)
   no answer within 300ms
@@ -29,7 +33,7 @@ One line is one step; a line that begins with a space goes on from the one befor
   close stdin | bridge exits N | NAME is gone | NAME is alive
   stderr "~REGEX"                                the bridge has said so on stderr
   log NAME "~REGEX"                              that Emacs has said so
-  file PATH exists|missing|mode 0700             $XDG, $HOME, $TMP are the test's own
+  file PATH exists|missing|mode 0700             $XDG, $HOME, $TMP are the test's own, $B is the build
   folder PATH MODE (or a file that is there) | chown UID PATH | write PATH "TEXT"
   stale NAME                                     a socket under that name nobody listens on
   fake NAME silent|"BYTES" [closes]              one that is listened on; after the first bytes it says these
@@ -203,7 +207,8 @@ class Talk:
         self.sockets = []          # (socket, answer or None)
         self.clients = []
         self.current = "bridge"
-        self.variables = {"XDG": self.xdg, "HOME": self.home, "TMP": self.folder, "ROOT": ROOT}
+        self.command = None
+        self.variables = {"XDG": self.xdg, "HOME": self.home, "TMP": self.folder, "ROOT": ROOT, "B": os.environ.get("B", "build")}
         self.patience = MESSAGE_LIMIT
         self.story = []
 
@@ -351,7 +356,7 @@ class Talk:
         name = words.strip() or "bridge"
         if name in self.programs:
             self.programs.pop(name).end()
-        command = shlex.split(os.environ["BRIDGE"]) if "BRIDGE" in os.environ else [os.path.join(ROOT, os.environ.get("B", "build"), "efrit-bridge")]
+        command = self.command if self.command else shlex.split(os.environ["BRIDGE"]) if "BRIDGE" in os.environ else [os.path.join(ROOT, os.environ.get("B", "build"), "efrit-bridge")]
         program = Bridge(name)
         self.start(program, command + shlex.split(arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                    stderr=subprocess.PIPE, bufsize=0)
@@ -420,11 +425,34 @@ class Talk:
             raise Wrong(wrong)
 
     def do_initialize(self, rest):
-        version = rest or "2025-06-18"
+        version, _, capabilities = rest.partition(" ")
+        version = version or "2025-06-18"
         self.send(json.dumps({"jsonrpc": "2.0", "id": "init", "method": "initialize", "params": {
-            "protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "talk", "version": "1"}}}).encode() + b"\n")
+            "protocolVersion": version, "capabilities": json.loads(capabilities or "{}"), "clientInfo": {"name": "talk", "version": "1"}}}).encode() + b"\n")
         self.expect(json.dumps({"id": "init", "result": {"protocolVersion": version}}), self.next_message("init"))
         self.send(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
+
+    def do_modern(self, rest):
+        number, method, rest = rest.split(None, 2)
+        params, end = json.JSONDecoder().raw_decode(rest)
+        more = json.loads(rest[end:].strip() or "{}")
+        key = "io.modelcontextprotocol/"
+        meta = {key + "protocolVersion": "2026-07-28", key + "clientInfo": {"name": "talk", "version": "1"},
+                key + "clientCapabilities": more.pop("capabilities", {})}
+        params["_meta"] = dict(meta, **more)
+        self.send(json.dumps({"jsonrpc": "2.0", "id": int(number) if number.isdigit() else number, "method": method,
+                              "params": params}).encode() + b"\n")
+
+    def do_runs(self, rest):
+        self.command = shlex.split(rest)
+
+    def do_take(self, rest):
+        name, where = rest.split()
+        try:
+            value = pointer(self.bridge().last[1], where)
+        except (KeyError, IndexError, TypeError):
+            raise Wrong(f"there is no {where} in {self.bridge().last[0].decode()[:SHOWN]}") from None
+        self.variables[name] = value if isinstance(value, str) else json.dumps(value)
 
     def do_call(self, rest):
         number, tool, *arguments = rest.split(None, 2)

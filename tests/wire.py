@@ -12,7 +12,7 @@ MORE, FAILED = 1, 2
 HEADER = struct.Struct(">IBBBBQ")
 
 
-def frame(kind, ident, payload=b"", flags=0, version=1, magic=0xEF):
+def frame(kind, ident, payload=b"", flags=0, version=2, magic=0xEF):
     return HEADER.pack(len(payload), magic, version, kind, flags, ident) + payload
 
 

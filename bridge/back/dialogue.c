@@ -79,12 +79,27 @@ static const char *take_result(struct emacs *e, const struct wire_frame *f)
 		return "a result that is not on one line";
 	if (!r->received && (f->len < 3 || f->data[0] != '{' || f->data[1] != '"'))
 		return "a result that is no JSON object";
+	r->failed = f->flags & WIRE_FAILED;
+	r->faulted = f->flags & WIRE_FAULT;
+	r->asks = f->flags & WIRE_ASKS;
 	r->received += f->len;
+	if ((r->faulted || r->asks) && r->received > WIRE_SPECIAL_MAX)
+		return "a fault or a question over the limit";
 	if (r->received > WIRE_RESULT_MAX)
 		return "a result over the limit";
 	if (!r->settled)
 		text_add(&r->reply, f->data, f->len);
 	e->worker.on_reply(&e->worker, r, last);
+	return NULL;
+}
+
+static const char *take_note(struct emacs *e, const struct wire_frame *f)
+{
+	struct request *r = f->id ? call_of(e, f->id) : NULL;
+	if (f->len > WIRE_NOTE_MAX || f->flags & WIRE_MORE)
+		return "a note over the limit";
+	if (r || !f->id)
+		e->worker.on_note(&e->worker, r, f->data, f->len);
 	return NULL;
 }
 
@@ -156,6 +171,8 @@ static const char *take_frame(struct emacs *e, const struct wire_frame *f)
 		return take_result(e, f);
 	case WIRE_REFUSED:
 		return take_refusal(e, f);
+	case WIRE_NOTE:
+		return take_note(e, f);
 	case WIRE_STATE:
 	case WIRE_INTERRUPTED:
 	case WIRE_TOOLS:

@@ -14,6 +14,7 @@
 _Static_assert((int)PRIORITY_BATCH == (int)WIRE_BATCH && (int)PRIORITIES == (int)WIRE_PRIORITIES, "one order of priorities");
 _Static_assert((int)REQUEST_TOOL_MAX == (int)WIRE_TOOL_MAX && (int)REQUEST_CLIENT_MAX == (int)WIRE_CLIENT_MAX, "one length of names");
 _Static_assert((int)WORKER_NAME_MAX == (int)RUNTIME_NAME_MAX, "one length of instance names");
+_Static_assert((int)REQUEST_INSTANCE_MAX == (int)RUNTIME_NAME_MAX, "one length of instance names");
 
 enum { UNSENT_MAX = 4 * 1024 * 1024 }; /* bytes Emacs has not read yet at which no more calls are sent */
 
@@ -272,6 +273,8 @@ static void call(struct worker *w, struct request *r)
 		.tool_len = strlen(r->tool),
 		.client = r->client,
 		.client_len = strlen(r->client),
+		.context = buf_data(&r->context),
+		.context_len = buf_len(&r->context),
 		.arguments = buf_data(&r->arguments),
 		.arguments_len = buf_len(&r->arguments),
 	};

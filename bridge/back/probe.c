@@ -50,8 +50,9 @@ static bool receive(int fd, struct buf *in, struct wire_frame *frame, double dea
 		if (n <= 0)
 			return false;
 		buf_filled(in, (size_t)n);
-		if (!probe->wire && buf_len(in) > 5)
-			probe->wire = (unsigned char)buf_data(in)[5];
+		const unsigned char *head = (const unsigned char *)in->mem + in->head;
+		if (!probe->wire && buf_len(in) > 6 && head[6] != WIRE_GOODBYE) /* that speaks to every version */
+			probe->wire = head[5];
 	}
 }
 

@@ -25,6 +25,8 @@ struct service {
 	void *data;
 	void (*on_state)(void *data, struct worker *);
 	void *state_data;
+	void (*on_note)(void *data, struct worker *, const char *json, size_t len);
+	void *note_data;
 	char *places, *trouble; /* owned */
 };
 
@@ -72,6 +74,12 @@ void service_on_state(struct service *s, void (*on_state)(void *data, struct wor
 	s->state_data = data;
 }
 
+void service_on_note(struct service *s, void (*on_note)(void *data, struct worker *, const char *json, size_t len), void *data)
+{
+	s->on_note = on_note;
+	s->note_data = data;
+}
+
 static json_t *about(const struct worker *w, bool may_have_run)
 {
 	return json_pack("{s:s,s:b}", "instance_id", w->name, "may_have_run", may_have_run);
@@ -115,8 +123,15 @@ static void pump(struct worker *w)
 		set_waiting(w, r, false);
 		set_flying(w, r, true);
 		w->ops->call(w, r);
-		buf_finish(&r->arguments);
+		if (!r->again)
+			buf_finish(&r->arguments);
 	}
+}
+
+/* It is judged as a whole before anything of it goes on. */
+static bool collects(const struct request *r)
+{
+	return r->parent || r->whole || r->faulted || r->asks || (r->failed && r->exact);
 }
 
 /* Grants what keeps the sender busy: the first MiB is collected, after that only what
@@ -124,7 +139,7 @@ static void pump(struct worker *w)
 static void grant(struct worker *w, struct request *r)
 {
 	size_t collect = (size_t)w->service->config->collect_max;
-	size_t want = r->settled || r->parent ? r->received + WINDOW : r->consumed + WINDOW;
+	size_t want = r->settled || collects(r) ? r->received + WINDOW : r->consumed + WINDOW;
 	size_t early = r->received + WINDOW < collect ? r->received + WINDOW : collect;
 	if (want < early)
 		want = early;
@@ -182,7 +197,7 @@ static void on_reply(struct worker *w, struct request *r, bool last)
 	}
 	if (!r->settled && r->streaming) {
 		r->outlet->more(r->outlet, r);
-	} else if (!r->settled && !r->parent && r->received >= (size_t)w->service->config->collect_max) {
+	} else if (!r->settled && !collects(r) && r->received >= (size_t)w->service->config->collect_max) {
 		r->streaming = true;
 		r->resume(r);
 	}
@@ -228,6 +243,14 @@ static void on_lost(struct worker *w, const char *why)
 	fail_waiting(w, "emacs_gone", why);
 }
 
+static void on_note(struct worker *w, struct request *r, const char *json, size_t len)
+{
+	if (!r && w->service->on_note)
+		w->service->on_note(w->service->note_data, w, json, len);
+	else if (r && !r->settled && !r->streaming && r->noted)
+		r->noted(r, json, len);
+}
+
 static void on_hash(struct worker *w)
 {
 	if (w->service->on_hash)
@@ -244,6 +267,7 @@ void service_add(struct service *s, struct worker *w)
 	w->on_refused = on_refused;
 	w->on_lost = on_lost;
 	w->on_hash = on_hash;
+	w->on_note = on_note;
 	w->on_room = pump;
 	TAILQ_INSERT_TAIL(&s->workers, w, of_service);
 }

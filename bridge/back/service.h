@@ -17,6 +17,9 @@ void service_destroy(struct service *); /* its requests must be settled before *
 /* Called whenever a worker tells the hash of its catalogue. */
 void service_on_hash(struct service *, void (*on_hash)(void *data, struct worker *), void *data);
 
+/* Called with whatever a worker says to everybody: one JSON object. */
+void service_on_note(struct service *, void (*on_note)(void *data, struct worker *, const char *json, size_t len), void *data);
+
 /* Called whenever a worker's state is another one. */
 void service_on_state(struct service *, void (*on_state)(void *data, struct worker *), void *data);
 

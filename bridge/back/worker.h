@@ -65,6 +65,7 @@ struct worker {
 	void (*on_reply)(struct worker *, struct request *, bool last); /* reply has grown or is complete */
 	void (*on_refused)(struct worker *, struct request *);          /* it will not run; the reply says why */
 	void (*on_lost)(struct worker *, const char *why);              /* nothing sent will be answered */
+	void (*on_note)(struct worker *, struct request *, const char *json, size_t len); /* a word of that call; NULL: to all */
 	void (*on_hash)(struct worker *);                               /* hash is another one */
 	void (*on_room)(struct worker *);                               /* linked, or no longer clogged */
 };

@@ -18,7 +18,8 @@ struct toolset {
 	TAILQ_ENTRY(toolset) link;
 	struct catalogue *catalogue; /* borrowed */
 	char hash[WORKER_HASH_MAX + 1];
-	json_t *tools;               /* owned; NULL until it is known */
+	json_t *all;                 /* owned; what it offers, an object; NULL until it is known */
+	json_t *tools;               /* borrowed from it */
 	const struct worker *asked;  /* compared only */
 	struct ask ask;
 	double since;                /* os_now when it was asked */
@@ -32,7 +33,7 @@ struct catalogue {
 	struct tool *tools;          /* owned; in the order of the list */
 	size_t count, builtin;
 	struct buf lists[LEVELS];    /* for 2024-11-05, 2025-03-26, later ones */
-	uint64_t hash, told;         /* of the list now, and of what clients were told */
+	uint64_t hash;               /* of the list */
 	ev_timer changed;
 	void (*on_changed)(void *data);
 	void *data;
@@ -56,6 +57,10 @@ static void add_tool(struct catalogue *c, const json_t *definition, bool builtin
 	if (!t->definition)
 		log_no_memory();
 	json_object_del(t->definition, "answeredBy"); /* for people who read the table; self.c knows */
+	const char *task = json_string_value(json_object_get(t->definition, "task"));
+	t->may_task = task != NULL;
+	t->task_later = json_is_true(json_object_get(t->definition, "taskLater"));
+	t->must_task = task && strcmp(task, "required") == 0;
 	t->name = json_string_value(json_object_get(t->definition, "name"));
 	t->takes_timeout = takes(t, "timeout");
 	t->takes_priority = takes(t, "priority");
@@ -111,7 +116,8 @@ const struct buf *catalogue_list(const struct catalogue *c, enum version version
 static void write_tool(struct buf *out, const struct tool *t, int level)
 {
 	static const struct { const char *key; int level; } keys[] = {
-		{"name", 0}, {"title", 2}, {"description", 0}, {"inputSchema", 0}, {"annotations", 1}, {"_meta", 2}};
+		{"name", 0}, {"title", 2}, {"description", 0}, {"inputSchema", 0},
+		{"outputSchema", 2}, {"annotations", 1}, {"_meta", 2}};
 	const char *separator = "{";
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
 		json_t *value = json_object_get(t->definition, keys[i].key);
@@ -141,10 +147,6 @@ static void write_lists(struct catalogue *c)
 	c->hash = 14695981039346656037u; /* FNV-1a */
 	for (size_t i = 0; i < buf_len(full); i++)
 		c->hash = (c->hash ^ (unsigned char)buf_data(full)[i]) * 1099511628211u;
-	if (c->hash != c->told && !ev_is_active(&c->changed)) {
-		ev_timer_set(&c->changed, (double)c->config->list_changed_delay / 1000, 0.);
-		ev_timer_start(c->loop, &c->changed);
-	}
 }
 
 static void on_changed_timer(EV_P_ ev_timer *timer, int revents)
@@ -152,9 +154,6 @@ static void on_changed_timer(EV_P_ ev_timer *timer, int revents)
 	struct catalogue *c = timer->data;
 	(void)loop;
 	(void)revents;
-	if (c->hash == c->told)
-		return;
-	c->told = c->hash;
 	c->on_changed(c->data);
 }
 
@@ -175,7 +174,7 @@ static void forget_set(struct catalogue *c, struct toolset *set)
 	TAILQ_REMOVE(&c->sets, set, link);
 	buf_finish(&set->ask.question);
 	buf_finish(&set->ask.answer);
-	json_decref(set->tools);
+	json_decref(set->all);
 	free(set);
 }
 
@@ -233,6 +232,10 @@ static void merge(struct catalogue *c)
 			add_tool(c, found[i].definition, false);
 	free(found);
 	write_lists(c);
+	if (!ev_is_active(&c->changed)) {
+		ev_timer_set(&c->changed, (double)c->config->list_changed_delay / 1000, 0.);
+		ev_timer_start(c->loop, &c->changed);
+	}
 }
 
 static struct toolset *set_of(const struct catalogue *c, const char *hash)
@@ -242,6 +245,17 @@ static struct toolset *set_of(const struct catalogue *c, const char *hash)
 		if (strcmp(set->hash, hash) == 0)
 			return set;
 	return NULL;
+}
+
+const json_t *catalogue_offers(const struct catalogue *c, const struct worker *w, const char *key)
+{
+	const struct toolset *set = set_of(c, w->hash);
+	return set ? json_object_get(set->all, key) : NULL;
+}
+
+uint64_t catalogue_hash(const struct catalogue *c)
+{
+	return c->hash;
 }
 
 bool catalogue_asks(const struct catalogue *c)
@@ -286,13 +300,15 @@ static void on_tools(struct ask *ask, const char *json, size_t len)
 {
 	struct toolset *set = ask->owner;
 	json_error_t error;
-	json_t *tools = json ? json_loadb(json, len, JSON_REJECT_DUPLICATES, &error) : NULL;
-	if (json && !json_is_array(tools)) {
-		log_warning("the tools that an Emacs lists cannot be read: %s", tools ? "no array" : error.text);
-		json_decref(tools);
-		tools = NULL;
+	json_t *all = json ? json_loadb(json, len, JSON_REJECT_DUPLICATES, &error) : NULL;
+	if (json && !json_is_array(json_object_get(all, "tools"))) {
+		log_warning("what an Emacs offers cannot be read: %s", all ? "no object with tools" : error.text);
+		json_decref(all);
+		all = NULL;
 	}
-	set->tools = tools;
+	json_decref(set->all);
+	set->all = all;
+	set->tools = json_object_get(all, "tools");
 	buf_finish(&ask->answer);
 	if (!json)
 		ask_another(set);
@@ -314,7 +330,7 @@ static void on_hash(void *data, struct worker *w)
 {
 	struct catalogue *c = data;
 	struct toolset *set = set_of(c, w->hash);
-	if (set && (set->tools || set->ask.worker)) {
+	if (set && (set->all || set->ask.worker)) {
 		forget_unused(c, NULL);
 		merge(c);
 		return;
@@ -334,7 +350,8 @@ static void load_builtin(struct catalogue *c)
 {
 	json_error_t error;
 	size_t i;
-	json_t *definition, *all = json_loads(catalogue_text, JSON_REJECT_DUPLICATES, &error);
+	json_t *definition, *whole = json_loads(catalogue_text, JSON_REJECT_DUPLICATES, &error);
+	json_t *all = json_object_get(whole, "tools");
 	if (!json_is_array(all))
 		log_error("the built-in list of tools cannot be read: %s", error.text);
 	assert(json_is_array(all));
@@ -343,10 +360,8 @@ static void load_builtin(struct catalogue *c)
 		add_tool(c, definition, true);
 	}
 	c->builtin = c->count;
-	json_decref(all);
+	json_decref(whole);
 	write_lists(c);
-	ev_timer_stop(c->loop, &c->changed);
-	c->told = c->hash;
 }
 
 struct catalogue *catalogue_create(struct ev_loop *loop, const struct config *config, struct service *service,

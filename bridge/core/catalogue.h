@@ -1,4 +1,4 @@
-/* catalogue.h - which tools there are: those built in, known before any Emacs is up,
+/* catalogue.h - which tools there are, and what instances offer besides: those built in, known before any Emacs is up,
  * and those that instances have besides, kept while an instance is away so that a
  * restart is no change.  core alone calls; bridge loop only. */
 #ifndef CATALOGUE_H
@@ -14,17 +14,26 @@ struct tool {
 	struct schema *schema; /* owned; compiled at the first call */
 	char *broken;          /* owned; why the schema cannot be used, or NULL */
 	bool builtin;          /* every instance has it */
+	bool may_task, must_task; /* where tasks are known, a call of it is one; nowhere else can it be called */
+	bool task_later;       /* but not before it says so itself */
 	bool takes_timeout, takes_priority, takes_instance; /* its schema names these */
 };
 
 struct catalogue;
 
-/* ON_CHANGED: the list that clients saw is another one now; a few changes are one call. */
+/* ON_CHANGED: what instances offer may be another now; a few changes are one call.  ON_KNOWN:
+ * one of them has told it, or never will. */
 struct catalogue *catalogue_create(struct ev_loop *, const struct config *, struct service *, void (*on_changed)(void *), void *data);
 void catalogue_destroy(struct catalogue *);
 
 struct tool *catalogue_find(struct catalogue *, const char *name); /* borrowed until the loop turns */
 const char *catalogue_nearest(const struct catalogue *, const char *name);
+
+uint64_t catalogue_hash(const struct catalogue *); /* of the list of tools */
+
+/* The array of what W offers under KEY (resources, resourceTemplates, prompts); borrowed until
+ * the loop turns; NULL: nothing is known. */
+const json_t *catalogue_offers(const struct catalogue *, const struct worker *, const char *key);
 
 /* {"tools":[...]} as clients of VERSION may see it. */
 const struct buf *catalogue_list(const struct catalogue *, enum version version);

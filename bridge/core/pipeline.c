@@ -14,10 +14,12 @@
 #include "core/lobby.h"
 #include "core/self.h"
 #include "core/session.h"
+#include "core/tasks.h"
 #include "log.h"
 #include "mcp/closer.h"
 #include "mcp/era.h"
 #include "mcp/jsonrpc.h"
+#include "mcp/seal.h"
 #include "mcp/text.h"
 #include "os.h"
 
@@ -49,7 +51,7 @@ static enum verdict parse_enter(struct request *r)
 		return batch_enter(r);
 	switch (jsonrpc_read(r)) {
 	case JSONRPC_RESPONSE:
-		log_debug("a client answered what nobody asked");
+		asking_take(r->session, r->message);
 		r->silent = true;
 		return DONE;
 	case JSONRPC_NOTIFICATION:
@@ -79,7 +81,7 @@ static void parse_leave(struct request *r)
 }
 
 /* Back along the stages that it has entered, and out. */
-static void unwind(struct request *r)
+void pipeline_resume(struct request *r)
 {
 	while (r->stage) {
 		const struct stage *stage = &road[--r->stage];
@@ -97,13 +99,14 @@ void pipeline_run(struct request *r)
 	while (r->stage < STAGES) {
 		enum verdict verdict = road[r->stage++].enter(r);
 		if (verdict == WAIT) {
-			progress_start(r);
+			if (!r->settled) /* it may have been answered already */
+				progress_start(r);
 			return;
 		}
 		if (verdict == DONE)
 			break;
 	}
-	unwind(r);
+	pipeline_resume(r);
 }
 
 static void bury(struct request *r)
@@ -121,6 +124,7 @@ static void reap(struct pipeline *p)
 	while ((r = TAILQ_FIRST(&p->dead))) {
 		TAILQ_REMOVE(&p->dead, r, of_session);
 		self_destroy(r->task);
+		asking_destroy(r);
 		request_destroy(r);
 	}
 }
@@ -140,6 +144,7 @@ static void settle(struct request *r, const char *reason)
 	progress_stop(r);
 	session_forget(r);
 	self_drop(r);
+	asking_drop(r);
 	service_cancel(r, reason);
 	if (r->parent)
 		batch_forget(r);
@@ -173,7 +178,8 @@ struct request *pipeline_new(struct session *s)
 	r->null_id = s->legacy;
 	r->priority = PRIORITY_NORMAL;
 	r->born = os_now();
-	r->resume = unwind;
+	r->resume = pipeline_resume;
+	r->noted = progress_note;
 	r->release = bury;
 	return r;
 }
@@ -193,7 +199,7 @@ void pipeline_take_long(struct session *s, const char *beginning, size_t len)
 	request_fail(r, FAULT_INVALID, NULL, "the message is over the limit of %ld bytes and was not read; send less at a time",
 		     s->pipeline->config->request_max);
 	r->stage = 1;
-	unwind(r);
+	pipeline_resume(r);
 }
 
 static enum pipeline_passed finish(struct request *r, const char *why, struct buf *out)
@@ -247,9 +253,14 @@ void pipeline_cut(struct request *r, const char *why, struct buf *out)
 	finish(r, why, out);
 }
 
-static void on_tools_changed(void *p)
+static void on_offers(void *p)
 {
-	session_tools_changed(p);
+	changes_tell(p);
+}
+
+static void on_note(void *p, struct worker *w, const char *json, size_t len)
+{
+	changes_note(p, w, json, len);
 }
 
 struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *config, struct service *service)
@@ -264,21 +275,30 @@ struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *conf
 	TAILQ_INIT(&p->dead);
 	ev_prepare_init(&p->reaper, on_reaper);
 	p->reaper.data = p;
-	p->catalogue = catalogue_create(loop, config, service, on_tools_changed, p);
+	p->catalogue = catalogue_create(loop, config, service, on_offers, p);
+	service_on_note(service, on_note, p);
+	p->seal = seal_create(config->state_key);
 	p->starter = starter_create(p);
 	p->lobby = lobby_create(p);
 	return p;
+}
+
+void pipeline_use_store(struct pipeline *p, struct store *store)
+{
+	p->tasks = tasks_create(p, store);
 }
 
 void pipeline_destroy(struct pipeline *p)
 {
 	if (!p)
 		return;
+	tasks_destroy(p->tasks);
 	reap(p);
 	ev_prepare_stop(p->loop, &p->reaper);
 	lobby_destroy(p->lobby);
 	starter_destroy(p->starter);
 	catalogue_destroy(p->catalogue);
+	seal_destroy(p->seal);
 	free(p);
 }
 

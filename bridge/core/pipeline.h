@@ -8,8 +8,10 @@
 #include "request.h"
 
 struct service;
+struct store;
 
 struct pipeline *pipeline_create(struct ev_loop *, const struct config *, struct service *); /* all borrowed */
+void pipeline_use_store(struct pipeline *, struct store *); /* borrowed, before any session: from then on there are tasks */
 void pipeline_destroy(struct pipeline *); /* after its sessions and the service */
 
 struct session *pipeline_open(struct pipeline *, struct outlet *); /* outlet: borrowed, outlives it */

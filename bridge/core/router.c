@@ -1,8 +1,10 @@
 /* router.c - the last stage inward: what a method means, and for tools/call which tool,
  * with which arguments, on which Emacs. */
 #include "core/lobby.h"
+#include "core/calls.h"
 #include "core/self.h"
 #include "core/session.h"
+#include "core/tasks.h"
 #include "mcp/era.h"
 #include "mcp/result.h"
 #include "mcp/text.h"
@@ -11,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARGUMENTS_MAX = 4 * 1024 * 1024 - 1024, TIMEOUT_MAX = 3600 }; /* bytes beside the head of a CALL; seconds */
+enum { TIMEOUT_MAX = 3600 }; /* seconds */
 
 static enum verdict answer(struct request *r, const char *text, size_t len)
 {
@@ -20,17 +22,120 @@ static enum verdict answer(struct request *r, const char *text, size_t len)
 	return DONE;
 }
 
-static enum verdict list_tools(struct request *r)
+static bool one_page(struct request *r)
 {
 	json_t *cursor = json_object_get(r->params, "cursor");
-	if (cursor && (!json_is_string(cursor) || json_string_length(cursor))) {
-		request_fail(r, FAULT_PARAMS, NULL, "this cursor was not given out here: the list has one page");
+	return !cursor || (json_is_string(cursor) && !json_string_length(cursor))
+	       || request_fail(r, FAULT_PARAMS, NULL, "this cursor was not given out here: the list has one page");
+}
+
+static enum verdict list_tools(struct request *r)
+{
+	if (!one_page(r))
 		return DONE;
-	}
 	if (lobby_keeps(r))
 		return WAIT;
 	const struct buf *list = catalogue_list(r->pipeline->catalogue, r->version);
+	r->session->knows[OFFER_TOOLS] = offers_hash(r->pipeline, OFFER_TOOLS);
 	return answer(r, buf_data(list), buf_len(list));
+}
+
+static enum verdict list_offers(struct request *r, enum offer kind)
+{
+	if (!one_page(r))
+		return DONE;
+	if (lobby_keeps(r))
+		return WAIT;
+	offers_list(r->pipeline, kind, r->version, &r->reply);
+	if (r->era == ERA_LEGACY)
+		r->session->knows[kind] = offers_hash(r->pipeline, kind);
+	r->ended = true;
+	return DONE;
+}
+
+/* --- resources/read, prompts/get, completion/complete --- */
+
+/* Emacs answers the method as it answers a tool; ARGUMENTS is taken. */
+static enum verdict submit_method(struct request *r, struct worker *w, json_t *arguments)
+{
+	snprintf(r->tool, sizeof r->tool, "%s", r->method->name);
+	r->exact = true;
+	text_json(&r->arguments, arguments);
+	json_decref(arguments);
+	return calls_submit(r, w);
+}
+
+static const char *text_in(struct request *r, const json_t *object, const char *key, const char *where)
+{
+	json_t *value = json_object_get(object, key);
+	const char *text = json_string_value(value);
+	if (text && strlen(text) == json_string_length(value))
+		return text;
+	request_fail(r, FAULT_PARAMS, NULL, "%s%s must be a string", where, key);
+	return NULL;
+}
+
+static enum verdict read_resource(struct request *r)
+{
+	const char *uri = text_in(r, r->params, "uri", "params.");
+	char *plain;
+	if (uri && lobby_keeps(r))
+		return WAIT;
+	struct worker *w = uri ? offers_resource(r, uri, &plain) : NULL;
+	if (!w)
+		return DONE;
+	json_t *arguments = json_pack("{s:s}", "uri", plain);
+	if (strcmp(uri, plain) != 0)
+		json_object_set_new(arguments, "as", json_string(uri));
+	free(plain);
+	return submit_method(r, w, arguments);
+}
+
+static enum verdict get_prompt(struct request *r)
+{
+	const char *name = text_in(r, r->params, "name", "params.");
+	json_t *arguments = json_object_get(r->params, "arguments");
+	if (name && lobby_keeps(r))
+		return WAIT;
+	if (name && arguments && !json_is_object(arguments))
+		request_fail(r, FAULT_PARAMS, NULL, "params.arguments must be an object");
+	struct worker *w = r->fault || !name ? NULL : offers_prompt(r, name, json_string_value(json_object_get(arguments, "instance_id")));
+	if (!w)
+		return DONE;
+	json_t *call = json_pack("{s:s}", "name", name);
+	if (arguments)
+		json_object_set(call, "arguments", arguments);
+	return submit_method(r, w, call);
+}
+
+static enum verdict complete(struct request *r)
+{
+	json_t *ref = json_object_get(r->params, "ref"), *argument = json_object_get(r->params, "argument");
+	const char *type = text_in(r, ref, "type", "params.ref.");
+	struct worker *w = NULL;
+	const char *what;
+	char *plain = NULL;
+	if (type && lobby_keeps(r))
+		return WAIT;
+	if (!type || !text_in(r, argument, "name", "params.argument.") || !text_in(r, argument, "value", "params.argument."))
+		return DONE;
+	if (strcmp(type, "ref/prompt") == 0 && (what = text_in(r, ref, "name", "params.ref.")))
+		w = offers_prompt(r, what, json_string_value(json_object_get(
+						   json_object_get(json_object_get(r->params, "context"), "arguments"), "instance_id")));
+	else if (strcmp(type, "ref/resource") == 0 && (what = text_in(r, ref, "uri", "params.ref.")))
+		w = offers_template(r, what, &plain);
+	else
+		request_fail(r, FAULT_PARAMS, NULL, "params.ref.type must be ref/prompt or ref/resource");
+	if (!w)
+		return DONE;
+	json_t *call = json_pack("{s:o,s:O}", "ref", json_copy(ref), "argument", argument);
+	if (plain)
+		json_object_set_new(json_object_get(call, "ref"), "uri", json_string(plain));
+	json_t *context = json_object_get(r->params, "context");
+	if (context)
+		json_object_set(call, "context", context);
+	free(plain);
+	return submit_method(r, w, call);
 }
 
 /* --- tools/call --- */
@@ -122,12 +227,11 @@ static enum verdict submit(struct request *r, const struct tool *tool, const jso
 	if (!w)
 		return DONE;
 	text_json(&r->arguments, arguments);
-	request_forget_message(r);
-	if (buf_len(&r->arguments) > ARGUMENTS_MAX) {
-		bad_argument(r, "", "they are over the limit of 4 MiB");
-		return DONE;
+	if (tasks_wanted(r, tool)) {
+		r->may_become_task = tool->task_later;
+		return tasks_submit(r, w);
 	}
-	return service_submit(w, r) ? WAIT : DONE;
+	return r->fault || r->ended ? DONE : calls_submit(r, w);
 }
 
 static enum verdict call_tool(struct request *r)
@@ -157,7 +261,7 @@ enum verdict router_enter(struct request *r)
 {
 	switch (r->method->id) {
 	case METHOD_DISCOVER:
-		era_modern_discover(&r->reply);
+		era_modern_discover(&r->reply, r->pipeline->tasks != NULL);
 		r->ended = true;
 		return DONE;
 	case METHOD_INITIALIZE:
@@ -168,10 +272,34 @@ enum verdict router_enter(struct request *r)
 		return list_tools(r);
 	case METHOD_TOOLS_CALL:
 		return call_tool(r);
+	case METHOD_RESOURCES_LIST:
+		return list_offers(r, OFFER_RESOURCES);
+	case METHOD_TEMPLATES_LIST:
+		return list_offers(r, OFFER_TEMPLATES);
+	case METHOD_PROMPTS_LIST:
+		return list_offers(r, OFFER_PROMPTS);
+	case METHOD_RESOURCES_READ:
+		return read_resource(r);
+	case METHOD_PROMPTS_GET:
+		return get_prompt(r);
+	case METHOD_COMPLETE:
+		return complete(r);
+	case METHOD_SUBSCRIBE:
+	case METHOD_UNSUBSCRIBE:
+		return changes_subscribe(r, r->method->id == METHOD_SUBSCRIBE);
+	case METHOD_SET_LEVEL:
+		return session_set_level(r);
 	case METHOD_LISTEN:
-		return session_listen(r);
+		return changes_listen(r);
+	case METHOD_TASKS_GET:
+	case METHOD_TASKS_UPDATE:
+	case METHOD_TASKS_CANCEL:
+		if (r->pipeline->tasks)
+			return tasks_enter(r);
+		break;
 	case METHOD_INITIALIZED:
 	case METHOD_CANCELLED:
+	case METHOD_ROOTS_CHANGED:
 		break;
 	}
 	request_fail(r, FAULT_METHOD, NULL, "there is no method %.100s", r->method->name);

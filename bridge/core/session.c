@@ -18,7 +18,10 @@ struct session *session_create(struct pipeline *p, struct outlet *outlet)
 	s->outlet = outlet;
 	s->version = VERSION_2025_11_25; /* for clients that skip initialize */
 	snprintf(s->client, sizeof s->client, "unknown");
+	snprintf(s->principal, sizeof s->principal, "local");
+	s->log_level = LOG_LEVEL_INFO;
 	TAILQ_INIT(&s->unanswered);
+	TAILQ_INIT(&s->questions);
 	TAILQ_INSERT_TAIL(&p->sessions, s, of_pipeline);
 	return s;
 }
@@ -26,6 +29,8 @@ struct session *session_create(struct pipeline *p, struct outlet *outlet)
 void session_destroy(struct session *s)
 {
 	TAILQ_REMOVE(&s->pipeline->sessions, s, of_pipeline);
+	json_decref(s->capabilities);
+	json_decref(s->subscribed);
 	free(s);
 }
 
@@ -82,7 +87,7 @@ static enum verdict notification(struct request *r)
 		log_debug("the notification %.100s means nothing here", r->name);
 	else if (method->id == METHOD_INITIALIZED)
 		s->initialized = s->legacy;
-	else
+	else if (method->id == METHOD_CANCELLED)
 		on_cancelled(s, r->params);
 	return DONE;
 }
@@ -91,6 +96,7 @@ enum verdict session_enter(struct request *r)
 {
 	struct session *s = r->session;
 	r->version = s->version;
+	r->log_level = s->log_level;
 	memcpy(r->client, s->client, sizeof r->client);
 	if (!r->id)
 		return notification(r);
@@ -119,63 +125,25 @@ enum verdict session_initialize(struct request *r)
 	s->legacy = true;
 	s->initialized = false;
 	s->version = era_legacy_negotiate(r->params);
+	json_decref(s->capabilities);
+	s->capabilities = json_incref(json_object_get(r->params, "capabilities"));
 	era_keep_name(s->client, json_object_get(r->params, "clientInfo"));
 	era_legacy_initialize(s->version, &r->reply);
 	r->ended = true;
 	return DONE;
 }
 
-static void notify(struct session *s, struct request *about, const char *method, const char *params)
+enum verdict session_set_level(struct request *r)
 {
-	struct buf line = {0};
-	jsonrpc_notification(&line, method, params);
-	s->outlet->notify(s->outlet, about, buf_data(&line), buf_len(&line));
-	buf_finish(&line);
-}
-
-static void notify_listener(struct request *r, const char *method, const char *more)
-{
-	struct buf params = {0};
-	text_format(&params, "{%s\"_meta\":{\"%s\":%s}}", more, era_key_subscription, r->id);
-	notify(r->session, r, method, text_string(&params));
-	buf_finish(&params);
-}
-
-/* It stays unanswered: its answer is the end of the subscription. */
-enum verdict session_listen(struct request *r)
-{
-	json_t *wanted = json_object_get(r->params, "notifications");
-	struct request *other;
-	long open = 0;
-	TAILQ_FOREACH(other, &r->session->unanswered, of_session)
-		open += other->listens;
-	if (!json_is_object(wanted)) {
+	int level = era_log_level(json_object_get(r->params, "level"));
+	if (level == LOG_NOTHING) {
 		request_fail(r, FAULT_PARAMS, NULL,
-			     "params.notifications must be an object, for example {\"toolsListChanged\":true}");
+			     "params.level must be debug, info, notice, warning, error, critical, alert or emergency");
 		return DONE;
 	}
-	if (open >= r->pipeline->config->listens_max) {
-		request_fail(r, FAULT_INTERNAL, NULL, "%ld subscriptions are open already; cancel one of them", open);
-		return DONE;
-	}
-	r->listens = true;
-	r->listens_tools = json_is_true(json_object_get(wanted, "toolsListChanged"));
-	request_forget_message(r);
-	notify_listener(r, "notifications/subscriptions/acknowledged",
-			r->listens_tools ? "\"notifications\":{\"toolsListChanged\":true}," : "\"notifications\":{},");
-	return WAIT;
-}
-
-void session_tools_changed(struct pipeline *p)
-{
-	static const char method[] = "notifications/tools/list_changed";
-	struct session *s;
-	struct request *r;
-	TAILQ_FOREACH(s, &p->sessions, of_pipeline) {
-		if (s->initialized)
-			notify(s, NULL, method, NULL);
-		TAILQ_FOREACH(r, &s->unanswered, of_session)
-			if (r->listens_tools)
-				notify_listener(r, method, "");
-	}
+	r->session->log_level = level;
+	r->session->log_set = true;
+	text_put(&r->reply, "{}");
+	r->ended = true;
+	return DONE;
 }

@@ -3,6 +3,7 @@
 #ifndef SESSION_H
 #define SESSION_H
 
+#include "core/offers.h"
 #include "core/stage.h"
 
 struct session {
@@ -16,6 +17,13 @@ struct session {
 	bool closing;
 	enum version version;
 	char client[REQUEST_CLIENT_MAX + 1];
+	char principal[REQUEST_CLIENT_MAX + 1]; /* who it is, as far as it was proved */
+	json_t *capabilities; /* owned; of initialize */
+	json_t *subscribed;   /* owned; URIs as the keys of an object, or NULL */
+	int log_level;        /* of a legacy session; what is below it is not told */
+	bool log_set;         /* the client chose it */
+	uint64_t knows[REQUEST_LISTS]; /* hashes of the lists it was given, or told to be others; 0: never */
+	TAILQ_HEAD(, question) questions; /* core/asking.c: what it was asked and has not answered */
 };
 
 struct session *session_create(struct pipeline *, struct outlet *);
@@ -27,7 +35,14 @@ void session_forget(struct request *); /* it is answered */
 
 bool session_takes_batches(const struct session *);
 enum verdict session_initialize(struct request *);
-enum verdict session_listen(struct request *);
-void session_tools_changed(struct pipeline *); /* tells every client that wants to know */
+enum verdict session_set_level(struct request *);
+
+/* core/changes.c: who hears of changes */
+enum verdict changes_listen(struct request *);    /* subscriptions/listen */
+enum verdict changes_subscribe(struct request *, bool on); /* resources/subscribe and unsubscribe */
+void changes_tell(struct pipeline *);         /* tells every client that wants to know which lists are others now */
+void changes_note(struct pipeline *, const struct worker *, const char *json, size_t len); /* an instance tells everybody */
+void changes_tell_listener(struct request *, const char *method, struct buf *members); /* of an open subscription */
+void changes_notify(struct session *, struct request *about, const char *method, const char *params);
 
 #endif

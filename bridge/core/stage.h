@@ -23,6 +23,8 @@ struct pipeline {
 	struct request_list dead;     /* request::of_session; freed when nobody is in a callback */
 	ev_prepare reaper;            /* active while dead holds something */
 	uint64_t numbers;
+	struct seal *seal;            /* owned */
+	struct tasks *tasks;          /* owned; NULL: no store was given */
 };
 
 enum verdict {
@@ -33,15 +35,26 @@ enum verdict {
 
 struct request *pipeline_new(struct session *); /* a request on which nothing was said yet */
 void pipeline_run(struct request *);            /* lets it enter the road */
+void pipeline_resume(struct request *);         /* its answer is there: lets it leave the road */
 void pipeline_cancel(struct request *, const char *reason); /* nothing more is sent for it */
 
 /* core/batch.c */
 enum verdict batch_enter(struct request *);
 void batch_forget(struct request *child); /* it has been answered, or never will be */
 
+/* core/hold.c */
+
 /* core/progress.c */
 void progress_start(struct request *);
 void progress_stop(struct request *);
+void progress_note(struct request *, const char *json, size_t len); /* what Emacs says of it while it runs */
+
+/* core/asking.c: a legacy client is asked by requests of ours */
+void asking_begin(struct request *, json_t *questions, json_t *state); /* r's reply was a question; both are taken */
+void asking_drop(struct request *); /* nobody waits any more */
+void asking_destroy(struct request *);
+bool asking_waits(const struct request *);
+void asking_take(struct session *, const json_t *response); /* what a client answered */
 
 /* core/router.c */
 enum verdict router_enter(struct request *);

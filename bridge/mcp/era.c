@@ -41,6 +41,16 @@ const struct method *era_method(const char *name)
 	return NULL;
 }
 
+int era_log_level(const json_t *word)
+{
+	static const char *const words[] = {"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"};
+	const char *level = json_string_value(word);
+	for (int i = 0; level && i < LOG_NOTHING; i++)
+		if (strcmp(words[i], level) == 0)
+			return i;
+	return LOG_NOTHING;
+}
+
 void era_keep_name(char to[REQUEST_CLIENT_MAX + 1], const json_t *client_info)
 {
 	const char *name = json_string_value(json_object_get(client_info, "name"));

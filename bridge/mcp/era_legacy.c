@@ -40,9 +40,10 @@ enum version era_legacy_negotiate(const json_t *params)
 void era_legacy_initialize(enum version version, struct buf *reply)
 {
 	text_format(reply,
-		    "{\"protocolVersion\":\"%s\",\"capabilities\":{\"tools\":{\"listChanged\":true}},"
+		    "{\"protocolVersion\":\"%s\",\"capabilities\":{\"tools\":{\"listChanged\":true},"
+		    "\"resources\":{\"subscribe\":true,\"listChanged\":true},\"prompts\":{\"listChanged\":true},\"logging\":{}%s},"
 		    "\"serverInfo\":{\"name\":\"efrit-mcp\",\"version\":\"" EFRIT_MCP_VERSION "\"},\"instructions\":",
-		    versions[version]);
+		    versions[version], version >= VERSION_2025_03_26 ? ",\"completions\":{}" : "");
 	text_quote(reply, era_instructions);
 	text_put(reply, "}");
 }

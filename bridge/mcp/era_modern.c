@@ -11,6 +11,7 @@ const char era_key_version[] = KEY "protocolVersion";
 const char era_key_capabilities[] = KEY "clientCapabilities";
 const char era_key_client[] = KEY "clientInfo";
 const char era_key_subscription[] = KEY "subscriptionId";
+const char era_key_tasks[] = KEY "tasks";
 
 bool era_modern_enter(struct request *r)
 {
@@ -26,27 +27,39 @@ bool era_modern_enter(struct request *r)
 		return request_fail(r, FAULT_VERSION, json_pack("{s:[s],s:O}", "supported", spoken, "requested", version),
 				    "protocol version %.40s is not spoken here; %s is",
 				    json_is_string(version) ? json_string_value(version) : "(no string)", spoken);
+	json_t *level = json_object_get(meta, KEY "logLevel");
+	r->log_level = era_log_level(level);
+	if (level && r->log_level == LOG_NOTHING)
+		return request_fail(r, FAULT_PARAMS, NULL,
+				    KEY "logLevel must be debug, info, notice, warning, error, critical, alert or emergency");
 	r->version = VERSION_2026_07_28;
+	r->capabilities = json_incref(capabilities);
 	era_keep_name(r->client, json_object_get(meta, era_key_client));
 	return true;
 }
 
 void era_modern_members(const struct request *r, long list_ttl, struct buf *out)
 {
-	text_put(out, "\"resultType\":\"complete\",\"_meta\":{\"" KEY "serverInfo\":{\"name\":\"efrit-mcp\","
+	text_format(out, "\"resultType\":\"%s\",", r->result_type ? r->result_type : "complete");
+	text_put(out, "\"_meta\":{\"" KEY "serverInfo\":{\"name\":\"efrit-mcp\","
 		      "\"version\":\"" EFRIT_MCP_VERSION "\"}");
 	if (r->listens)
 		text_format(out, ",\"%s\":%s", era_key_subscription, r->id);
 	text_put(out, "}");
-	if (r->method->cacheable)
+	if (r->method->cacheable && !r->result_type)
 		text_format(out, ",\"ttlMs\":%ld,\"cacheScope\":\"private\"", list_ttl);
 }
 
-void era_modern_discover(struct buf *reply)
+void era_modern_discover(struct buf *reply, bool tasks)
 {
 	text_format(reply,
-		    "{\"supportedVersions\":[\"%s\"],\"capabilities\":{\"tools\":{\"listChanged\":true}},\"instructions\":",
+		    "{\"supportedVersions\":[\"%s\"],\"capabilities\":{\"tools\":{\"listChanged\":true},"
+		    "\"resources\":{\"subscribe\":true,\"listChanged\":true},\"prompts\":{\"listChanged\":true},"
+		    "\"completions\":{},\"logging\":{}",
 		    spoken);
+	if (tasks)
+		text_format(reply, ",\"extensions\":{\"%s\":{}}", era_key_tasks);
+	text_put(reply, "},\"instructions\":");
 	text_quote(reply, era_instructions);
 	text_put(reply, "}");
 }

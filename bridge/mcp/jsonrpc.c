@@ -8,6 +8,7 @@
 static const int numbers[] = {
 	[FAULT_PARSE] = -32700,   [FAULT_INVALID] = -32600,  [FAULT_METHOD] = -32601,
 	[FAULT_PARAMS] = -32602,  [FAULT_INTERNAL] = -32603, [FAULT_VERSION] = -32022,
+	[FAULT_CAPABILITY] = -32021,
 };
 
 bool jsonrpc_parse(struct request *r)
@@ -115,9 +116,14 @@ char *jsonrpc_peek_id(const char *text, size_t len)
 	}
 }
 
+int jsonrpc_number(const struct request *r)
+{
+	return r->fault == FAULT_OWN ? r->own_fault : numbers[r->fault];
+}
+
 static void wrap_fault(struct request *r)
 {
-	text_format(&r->head, "\"error\":{\"code\":%d,\"message\":", numbers[r->fault]);
+	text_format(&r->head, "\"error\":{\"code\":%d,\"message\":", jsonrpc_number(r));
 	text_quote(&r->head, r->reason);
 	if (r->data) {
 		text_put(&r->head, ",\"data\":");

@@ -17,6 +17,8 @@ enum jsonrpc_kind jsonrpc_read(struct request *r);
  * seen at once.  Caller frees. */
 char *jsonrpc_peek_id(const char *text, size_t len);
 
+int jsonrpc_number(const struct request *); /* of its fault */
+
 /* Writes r->head and r->tail around r->reply.  MEMBERS (or "") is what the era adds to a result. */
 void jsonrpc_wrap(struct request *r, const struct buf *members);
 

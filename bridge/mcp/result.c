@@ -25,6 +25,14 @@ void result_error(struct request *r, const char *code, json_t *extra, const char
 	if (vasprintf(&sentence, format, ap) < 0)
 		log_no_memory();
 	va_end(ap);
+	if (r->exact) {
+		json_t *data = extra ? extra : json_object();
+		json_object_set_new(data, "error_code", json_string(code));
+		request_fail(r, FAULT_INTERNAL, data, "%s", sentence);
+		r->ended = true;
+		free(sentence);
+		return;
+	}
 	struct buf text = {0};
 	text_put(&text, "{\"status\":\"error\",\"error\":");
 	text_quote(&text, sentence);

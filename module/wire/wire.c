@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { CALL_HEAD = 10 };
+enum { CALL_HEAD = 10, CALL_CONTEXT = 0x01 }; /* a flag in the head: a context follows the names */
 
 void wire_store_u32(char *at, uint32_t value)
 {
@@ -39,7 +39,7 @@ bool wire_put(struct buf *out, uint8_t type, uint8_t flags, uint64_t id, const v
 	char *h = buf_room(out);
 	wire_store_u32(h, (uint32_t)len);
 	h[4] = (char)WIRE_MAGIC;
-	h[5] = WIRE_VERSION;
+	h[5] = type == WIRE_GOODBYE ? WIRE_GOODBYE_VERSION : WIRE_VERSION;
 	h[6] = (char)type;
 	h[7] = (char)flags;
 	wire_store_u32(h + 8, (uint32_t)(id >> 32));
@@ -53,18 +53,21 @@ bool wire_put(struct buf *out, uint8_t type, uint8_t flags, uint64_t id, const v
 bool wire_put_call(struct buf *out, uint64_t id, const struct wire_call *call)
 {
 	struct buf payload = {0};
-	size_t names = call->tool_len + call->client_len;
+	size_t names = call->tool_len + call->client_len + (call->context_len ? 4 : 0);
 	if (call->tool_len > WIRE_TOOL_MAX || call->client_len > WIRE_CLIENT_MAX
-	    || call->arguments_len > WIRE_REQUEST_MAX - CALL_HEAD - names)
+	    || call->context_len > WIRE_REQUEST_MAX - CALL_HEAD - names
+	    || call->arguments_len > WIRE_REQUEST_MAX - CALL_HEAD - names - call->context_len)
 		return false;
-	char head[CALL_HEAD];
+	char head[CALL_HEAD], length[4];
 	wire_store_u32(head, call->timeout_ms);
 	head[4] = (char)call->priority;
-	head[5] = 0;
+	head[5] = call->context_len ? CALL_CONTEXT : 0;
+	wire_store_u32(length, (uint32_t)call->context_len);
 	store_u16(head + 6, call->tool_len);
 	store_u16(head + 8, call->client_len);
 	bool ok = buf_add(&payload, head, sizeof head) && buf_add(&payload, call->tool, call->tool_len)
 		  && buf_add(&payload, call->client, call->client_len)
+		  && (!call->context_len || (buf_add(&payload, length, sizeof length) && buf_add(&payload, call->context, call->context_len)))
 		  && buf_add(&payload, call->arguments, call->arguments_len);
 	while (ok && buf_len(&payload) > WIRE_FRAME_MAX) {
 		ok = wire_put(out, WIRE_CALL, WIRE_MORE, id, buf_data(&payload), WIRE_FRAME_MAX);
@@ -84,7 +87,7 @@ enum wire_take wire_take(const struct buf *in, struct wire_frame *frame, const c
 		*why = "not a frame of the efrit-mcp wire";
 		return WIRE_TAKE_BAD;
 	}
-	if (have > 5 && h[5] != WIRE_VERSION) {
+	if (have > 5 && h[5] != WIRE_VERSION && (h[5] != WIRE_GOODBYE_VERSION || (have > 6 && (unsigned char)h[6] != WIRE_GOODBYE))) {
 		*why = "another version of the efrit-mcp wire";
 		return WIRE_TAKE_BAD;
 	}
@@ -112,6 +115,18 @@ void wire_eat(struct buf *in, const struct wire_frame *frame)
 	buf_eat(in, WIRE_HEADER + frame->len);
 }
 
+/* It stands where the arguments would. */
+static bool take_context(const char *end, struct wire_call *call)
+{
+	size_t left = (size_t)(end - call->arguments);
+	if (left < 4 || wire_load_u32(call->arguments) > left - 4)
+		return false;
+	call->context = call->arguments + 4;
+	call->context_len = wire_load_u32(call->arguments);
+	call->arguments = call->context + call->context_len;
+	return true;
+}
+
 bool wire_parse_call(const char *data, size_t len, struct wire_call *call, const char **why)
 {
 	if (len < CALL_HEAD) {
@@ -134,6 +149,12 @@ bool wire_parse_call(const char *data, size_t len, struct wire_call *call, const
 	call->tool = data + CALL_HEAD;
 	call->client = call->tool + call->tool_len;
 	call->arguments = call->client + call->client_len;
+	call->context = call->arguments;
+	call->context_len = 0;
+	if (data[5] & CALL_CONTEXT && !take_context(data + len, call)) {
+		*why = "a call whose context does not fit";
+		return false;
+	}
 	call->arguments_len = len - (size_t)(call->arguments - data);
 	return true;
 }

@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 enum {
-	WIRE_VERSION = 1,
+	WIRE_VERSION = 2,
+	WIRE_GOODBYE_VERSION = 1,              /* of every GOODBYE, so that any version reads why */
 	WIRE_MAGIC = 0xEF,
 	WIRE_HEADER = 16,                      /* bytes before the payload */
 	WIRE_FRAME_MAX = 1024 * 1024,          /* payload bytes in one frame */
@@ -21,6 +22,8 @@ enum {
 	WIRE_UNREAD_MAX = 64 * 1024 * 1024,    /* answers held for one peer before its jobs wait */
 	WIRE_TOOL_MAX = 128,                   /* bytes of a tool's name */
 	WIRE_CLIENT_MAX = 128,                 /* bytes of a client's name */
+	WIRE_NOTE_MAX = 64 * 1024,             /* bytes of a NOTE */
+	WIRE_SPECIAL_MAX = 1024 * 1024,        /* bytes of a RESULT that is a FAULT or ASKS */
 	WIRE_TIMEOUT_DEFAULT = 30 * 1000,      /* ms a form may run */
 	WIRE_TIMEOUT_MAX = 60 * 60 * 1000,     /* ms */
 };
@@ -45,11 +48,14 @@ enum wire_type {
 	WIRE_REFUSED = 0x50, /* id of the CALL: it did not start and will not */
 	WIRE_CHANGED = 0x51, /* id 0: the catalogue is another one now */
 	WIRE_GOODBYE = 0x52, /* id 0: last frame before the module closes, with the reason */
+	WIRE_NOTE = 0x53,    /* id of the CALL, while it runs; 0: to everybody */
 };
 
 enum {
 	WIRE_MORE = 0x01,   /* flag: further frames of this id and type complete the message */
 	WIRE_FAILED = 0x02, /* flag on RESULT: the tool failed (the text says so too) */
+	WIRE_FAULT = 0x04,  /* flag on RESULT: no result, but an error of the protocol */
+	WIRE_ASKS = 0x08,   /* flag on RESULT: not done, the client must answer something first */
 };
 
 enum wire_priority { WIRE_INTERACTIVE, WIRE_NORMAL, WIRE_BATCH, WIRE_PRIORITIES };
@@ -65,8 +71,8 @@ struct wire_frame {
 struct wire_call {
 	uint32_t timeout_ms;
 	uint8_t priority;
-	const char *tool, *client, *arguments; /* not terminated */
-	size_t tool_len, client_len, arguments_len;
+	const char *tool, *client, *context, *arguments; /* not terminated */
+	size_t tool_len, client_len, context_len, arguments_len; /* without context: 0 */
 };
 
 /* Appends one frame.  len <= WIRE_FRAME_MAX.  False: out of memory. */

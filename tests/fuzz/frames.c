@@ -122,6 +122,7 @@ static void hear_frame(struct client *c, const struct wire_frame *f)
 	case WIRE_STATE:
 	case WIRE_INTERRUPTED:
 	case WIRE_CHANGED:
+	case WIRE_NOTE:
 		is_json(f->data, f->len);
 		break;
 	default:
@@ -162,8 +163,17 @@ static void reply(uint64_t number, size_t size, enum job_outcome outcome)
 	queue_reply(jobs, number, &text, outcome);
 }
 
+static void note(uint64_t number, size_t count)
+{
+	for (size_t i = 0; i < 1 + count % 7; i++) {
+		struct buf text = {0};
+		must(buf_printf(&text, "{\"progress\":%zu}", i));
+		queue_note(jobs, i % 3 ? number : 0, &text);
+	}
+}
+
 /* Takes one job and takes it as far as HOW says: bit 0 end and answer it, bit 1 defer it,
- * bit 2 nested, bit 3 say that a stop was seen. */
+ * bit 2 nested, bit 3 say that a stop was seen, bit 6 speak before and after. */
 static void lisp(uint8_t how, size_t size)
 {
 	char by[JOB_BY_MAX];
@@ -175,6 +185,9 @@ static void lisp(uint8_t how, size_t size)
 	uint64_t number = job->number;
 	must(strlen(job->tool) <= WIRE_TOOL_MAX && strlen(job->client) <= WIRE_CLIENT_MAX);
 	must(strlen(job->arguments) <= job->arguments_len);
+	must(!job->context || strlen(job->context) <= job->context_len);
+	if (how & 64)
+		note(number, size);
 	bool begun = !queue_running(jobs) || (how & 4) ? queue_begin(jobs, number, how & 4) : false;
 	if (begun && (how & 8) && queue_why(jobs, number, by))
 		queue_stop_seen(jobs, number, how & 16 ? "something foreign" : NULL);
@@ -183,7 +196,9 @@ static void lisp(uint8_t how, size_t size)
 	if (begun && (how & 2))
 		queue_defer(jobs, number);
 	else
-		reply(number, size, how & 32 ? JOB_FAILED : JOB_DONE);
+		reply(number, size, how & 32 ? how & 128 ? JOB_ASKS : JOB_FAILED : how & 128 ? JOB_FAULT : JOB_DONE);
+	if (how & 64)
+		note(number, 1); /* of a job that has left: dropped */
 }
 
 static uint64_t running; /* taken, begun and kept */
@@ -238,13 +253,17 @@ static void step_frame(struct input *in, struct client *c)
 static void step_call(struct input *in, struct client *c)
 {
 	struct buf b = {0};
-	uint8_t id = input_byte(in), priority = input_byte(in) % 3;
+	uint8_t id = input_byte(in), kind = input_byte(in), priority = kind % 3;
 	size_t len = input_byte(in);
 	uint32_t timeout = (uint32_t)input_byte(in) << (priority * 8);
 	struct wire_call call = {.timeout_ms = timeout ? timeout + 1000 : 0, .priority = priority, .tool = "tool", .tool_len = 4,
 				 .client = "c", .client_len = priority ? 1 : 0};
 	call.arguments = input_bytes(in, &len);
 	call.arguments_len = len;
+	if (kind & 0x40) {
+		call.context = call.arguments;
+		call.context_len = len;
+	}
 	must(wire_put_call(&b, id, &call));
 	say(c, buf_data(&b), buf_len(&b));
 	buf_finish(&b);

@@ -41,7 +41,10 @@ static void call_again(const char *data, size_t len)
 	must(wire_parse_call(buf_data(&payload), buf_len(&payload), &got, &why));
 	must(got.timeout_ms == call.timeout_ms && got.priority == call.priority);
 	must(got.tool_len == call.tool_len && got.client_len == call.client_len && got.arguments_len == call.arguments_len);
-	must(memcmp(got.tool, call.tool, len - (size_t)(call.tool - data)) == 0);
+	must(got.context_len == call.context_len);
+	must(memcmp(got.tool, call.tool, call.tool_len + call.client_len) == 0);
+	must(memcmp(got.context, call.context, call.context_len) == 0);
+	must(memcmp(got.arguments, call.arguments, call.arguments_len) == 0);
 	buf_finish(&out);
 	buf_finish(&payload);
 }

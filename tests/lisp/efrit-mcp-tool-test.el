@@ -6,12 +6,13 @@
 
 (defmacro efrit-mcp-tool-test--with (&rest body)
   "Run BODY with no tools defined, and give back those there were."
-  `(let ((efrit-mcp-tool--all nil) (efrit-mcp-tool-changed-hook nil)) ,@body))
+  `(let ((efrit-mcp-tool--all nil) (efrit-mcp-tool--by-name (make-hash-table :test #'equal))
+         (efrit-mcp-tool-changed-hook nil)) ,@body))
 
 (defun efrit-mcp-tool-test--listed ()
-  "Return the catalogue, parsed."
+  "Return the tools of the catalogue, parsed."
   (let ((json-array-type 'vector) (json-object-type 'alist) (json-false :false))
-    (json-read-from-string (decode-coding-string (efrit-mcp-tool-catalogue) 'utf-8))))
+    (alist-get 'tools (json-read-from-string (decode-coding-string (efrit-mcp-tool-catalogue) 'utf-8)))))
 
 (ert-deftest efrit-mcp-tool/one-form-gives-all ()
   (efrit-mcp-tool-test--with

@@ -20,7 +20,7 @@ export async function startEmacs(name) {
 	const child = spawn(
 		EMACS,
 		["-Q", `--fg-daemon=${name}`, "--eval", "(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil)",
-			"-L", path.join(ROOT, "lisp"), "-l", "efrit-mcp", "-f", "efrit-mcp-mode"],
+			"-L", path.join(ROOT, "lisp"), "-l", "efrit-mcp", "-l", path.join(ROOT, "tests/conformance/fixtures.el"), "-f", "efrit-mcp-mode"],
 		{ stdio: ["ignore", "inherit", "inherit"] },
 	);
 	process.on("exit", () => child.kill("SIGKILL"));
@@ -85,6 +85,60 @@ export async function play(client, call) {
 	assert.equal(textOf(slow).result, "slept");
 	assert.ok(progress > 0, "no progress was told");
 	step("progress is told");
+}
+
+// What the client answers when a call asks: the same in every client.
+export const answers = {
+	"elicitation/create": (params) => ({ action: "accept", content: Object.fromEntries(
+		Object.keys(params.requestedSchema.properties).map((key) => [key, "the " + key])) }),
+	"sampling/createMessage": (params) => ({ role: "assistant", model: "m", content: { type: "text", text: "to " + params.messages[0].content.text } }),
+	"roots/list": () => ({ roots: [{ uri: "file:///work" }, { uri: "file:///home" }] }),
+};
+
+// Resources, prompts, completion, contents; a call that asks; what is told while it runs.
+export async function playOffers(client, call, logged) {
+	const { resources } = await client.listResources();
+	assert.ok(resources.some((r) => r.uri === "test://static-text"));
+	const { resourceTemplates } = await client.listResourceTemplates();
+	assert.equal(resourceTemplates[0].uriTemplate, "test://template/{id}/data");
+	const read = await client.readResource({ uri: "test://template/7/data" });
+	assert.equal(JSON.parse(read.contents[0].text).id, "7");
+	const binary = await client.readResource({ uri: "test://static-binary" });
+	assert.equal(Buffer.from(binary.contents[0].blob, "base64").subarray(1, 4).toString(), "PNG");
+	await assert.rejects(client.readResource({ uri: "test://nowhere" }), (e) => e.code === -32602);
+	step("resources are listed and read");
+
+	const { prompts } = await client.listPrompts();
+	assert.ok(prompts.some((p) => p.name === "test_prompt_with_arguments" && p.arguments.length === 2));
+	const prompt = await client.getPrompt({ name: "test_prompt_with_arguments", arguments: { arg1: "a", arg2: "b" } });
+	assert.match(prompt.messages[0].content.text, /arg1='a', arg2='b'/);
+	await assert.rejects(client.getPrompt({ name: "nobody" }), (e) => e.code === -32602);
+	const completed = await client.complete({ ref: { type: "ref/prompt", name: "test_prompt_with_arguments" }, argument: { name: "arg1", value: "par" } });
+	assert.deepEqual(completed.completion.values, ["paris", "park", "party"]);
+	step("prompts are listed, filled in and completed");
+
+	const mixed = await call("test_multiple_content_types", {});
+	assert.deepEqual(mixed.content.map((c) => c.type), ["text", "image", "resource"]);
+	const sum = await call("test_structured", { a: 1, b: 2 });
+	assert.equal(sum.structuredContent.sum, 3);
+	step("pictures, resources and structured content come");
+
+	const rounds = await call("test_input_required_result_multi_round", {});
+	assert.equal(rounds.content[0].text, "the name likes the color");
+	const several = await call("test_input_required_result_multiple_inputs", {});
+	assert.equal(several.content[0].text, "to Generate a greeting, the name, 2 roots");
+	const asked = await client.getPrompt({ name: "test_input_required_result_prompt" });
+	assert.equal(asked.messages[0].content.text, "Use this context: the context");
+	step("calls and prompts ask, and go on with the answers");
+
+	const numbers = [];
+	await call("test_tool_with_progress", {}, { onprogress: (p) => numbers.push(p.progress) });
+	assert.deepEqual(numbers, [0, 50, 100]);
+	step("progress counts as the tool does");
+
+	await call("test_tool_with_logging", {});
+	assert.deepEqual(logged, ["Tool execution started", "Tool processing data", "Tool execution completed"]);
+	step("the log is told");
 }
 
 // A wrong step ends the program with its reason; so does a session that never ends.

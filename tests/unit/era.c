@@ -61,7 +61,10 @@ static void test_methods_of_the_other_era(void **state)
 	refused("initialize", "{\"_meta\":{" MODERN "," ABLE "}}", FAULT_METHOD, "initialize");
 	refused("ping", "{\"_meta\":{" MODERN "," ABLE "}}", FAULT_METHOD, "ping");
 	refused("subscriptions/listen", "{}", FAULT_METHOD, "subscriptions/listen");
-	refused("resources/list", NULL, FAULT_METHOD, "resources/list");
+	refused("resources/List", NULL, FAULT_METHOD, "resources/List");
+	refused("resources/subscribe", "{\"_meta\":{" MODERN "," ABLE "}}", FAULT_METHOD, "resources/subscribe");
+	refused("logging/setLevel", "{\"_meta\":{" MODERN "," ABLE "}}", FAULT_METHOD, "logging/setLevel");
+	refused("tasks/get", "{}", FAULT_METHOD, "tasks/get");
 	refused("tools/List", NULL, FAULT_METHOD, "tools/List");
 	refused("notifications/cancelled", NULL, FAULT_INVALID, "no id");
 }
@@ -71,6 +74,7 @@ static void test_what_a_modern_request_must_bring(void **state)
 	(void)state;
 	refused("tools/list", "{\"_meta\":{" MODERN "}}", FAULT_PARAMS, "clientCapabilities");
 	refused("tools/list", "{\"_meta\":{" MODERN ",\"io.modelcontextprotocol/clientCapabilities\":[]}}", FAULT_PARAMS, "object");
+	refused("tools/list", "{\"_meta\":{" MODERN "," ABLE ",\"io.modelcontextprotocol/logLevel\":\"loud\"}}", FAULT_PARAMS, "emergency");
 	refused("server/discover", NULL, FAULT_PARAMS, "_meta");
 	refused("server/discover", "{\"_meta\":{}}", FAULT_PARAMS, "protocolVersion");
 	refused("server/discover", "{\"_meta\":{" ABLE "}}", FAULT_PARAMS, "protocolVersion");
@@ -154,7 +158,7 @@ static void test_discovery(void **state)
 {
 	struct buf reply = {0};
 	(void)state;
-	era_modern_discover(&reply);
+	era_modern_discover(&reply, false);
 	json_t *v = json_loadb(buf_data(&reply), buf_len(&reply), 0, NULL);
 	assert_string_equal(json_string_value(json_array_get(json_object_get(v, "supportedVersions"), 0)), "2026-07-28");
 	assert_string_equal(json_string_value(json_object_get(v, "instructions")), era_instructions);

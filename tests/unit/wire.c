@@ -40,7 +40,7 @@ static void test_round_trip(void **state)
 /* WIRE.md is the contract: these bytes may never change. */
 static void test_the_bytes_of_a_frame(void **state)
 {
-	static const unsigned char bytes[] = {0, 0, 0, 3, 0xEF, 1, 4, 1, 1, 2, 3, 4, 5, 6, 7, 8, 'a', 0, 'c'};
+	static const unsigned char bytes[] = {0, 0, 0, 3, 0xEF, 2, 4, 1, 1, 2, 3, 4, 5, 6, 7, 8, 'a', 0, 'c'};
 	struct buf b = {0};
 	(void)state;
 	assert_true(wire_put(&b, WIRE_CALL, WIRE_MORE, 0x0102030405060708u, "a\0c", 3));
@@ -116,7 +116,7 @@ static void test_another_version(void **state)
 {
 	const char *why = NULL;
 	(void)state;
-	assert_int_equal(take_raw("\0\0\0\0\xEF\x02", 6, &why), WIRE_TAKE_BAD);
+	assert_int_equal(take_raw("\0\0\0\0\xEF\x03", 6, &why), WIRE_TAKE_BAD);
 	assert_says(why, "version");
 	assert_int_equal(take_raw("\0\0\0\0\xEF\x00", 6, &why), WIRE_TAKE_BAD);
 	assert_says(why, "version");
@@ -140,9 +140,9 @@ static void test_the_largest_frame_and_one_more(void **state)
 	buf_finish(&b);
 	free(big);
 	/* A head alone is enough to refuse, nothing is waited for or allocated. */
-	assert_int_equal(take_raw("\x00\x10\x00\x01\xEF\x01\x02\x00\0\0\0\0\0\0\0\1", 16, &why), WIRE_TAKE_BAD);
+	assert_int_equal(take_raw("\x00\x10\x00\x01\xEF\x02\x02\x00\0\0\0\0\0\0\0\1", 16, &why), WIRE_TAKE_BAD);
 	assert_says(why, "1 MiB");
-	assert_int_equal(take_raw("\xFF\xFF\xFF\xFF\xEF\x01\x02\x00\0\0\0\0\0\0\0\1", 16, &why), WIRE_TAKE_BAD);
+	assert_int_equal(take_raw("\xFF\xFF\xFF\xFF\xEF\x02\x02\x00\0\0\0\0\0\0\0\1", 16, &why), WIRE_TAKE_BAD);
 }
 
 static void test_u32(void **state)
@@ -263,6 +263,57 @@ static void test_call_heads_of_every_length(void **state)
 	assert_memory_equal(call.arguments, "{}", 2);
 }
 
+/* The context stands between the names and the arguments, and may be as long as they leave. */
+static void test_contexts(void **state)
+{
+	struct buf out = {0}, payload = {0};
+	struct wire_call call = call_of("tool", "client", "{\"a\":1}", 7), got;
+	int frames;
+	const char *why = NULL;
+	(void)state;
+	call.context = "{\"wants\":[]}";
+	call.context_len = 12;
+	assert_true(wire_put_call(&out, 9, &call));
+	gather(&out, &payload, &frames);
+	assert_true(wire_parse_call(buf_data(&payload), buf_len(&payload), &got, &why));
+	assert_int_equal(got.context_len, 12);
+	assert_memory_equal(got.context, "{\"wants\":[]}", 12);
+	assert_int_equal(got.arguments_len, 7);
+	assert_memory_equal(got.arguments, "{\"a\":1}", 7);
+	for (size_t len = 20; len < 20 + 4 + 12; len++) { /* cut anywhere inside it */
+		char *cut = malloc(len);
+		assert_non_null(cut);
+		memcpy(cut, buf_data(&payload), len);
+		assert_false(wire_parse_call(cut, len, &got, &why));
+		assert_says(why, "context");
+		free(cut);
+	}
+	buf_finish(&out);
+	buf_finish(&payload);
+	call.context_len = WIRE_REQUEST_MAX - 10 - 10 - 4 - 7 + 1;
+	assert_false(wire_put_call(&out, 9, &call));
+	call.context_len = SIZE_MAX;
+	assert_false(wire_put_call(&out, 9, &call));
+	assert_int_equal(buf_len(&out), 0);
+}
+
+/* A GOODBYE is read by every version, and by ours from every version that can send one. */
+static void test_goodbyes_cross_versions(void **state)
+{
+	struct buf b = {0};
+	struct wire_frame f;
+	const char *why = NULL;
+	(void)state;
+	assert_true(wire_put(&b, WIRE_GOODBYE, 0, 0, "{}", 2));
+	assert_int_equal(buf_data(&b)[5], 1);
+	assert_int_equal(wire_take(&b, &f, &why), WIRE_TAKE_FRAME);
+	assert_int_equal(f.type, WIRE_GOODBYE);
+	buf_finish(&b);
+	assert_int_equal(take_raw("\0\0\0\0\xEF\x01", 6, &why), WIRE_TAKE_NONE);
+	assert_int_equal(take_raw("\0\0\0\0\xEF\x01\x41", 7, &why), WIRE_TAKE_BAD);
+	assert_says(why, "version");
+}
+
 static void refuse_head(const char *head, const char *says)
 {
 	char payload[600] = {0};
@@ -330,6 +381,8 @@ int main(void)
 		cmocka_unit_test(test_calls_of_all_sizes),
 		cmocka_unit_test(test_calls_over_a_limit),
 		cmocka_unit_test(test_call_heads_of_every_length),
+		cmocka_unit_test(test_contexts),
+		cmocka_unit_test(test_goodbyes_cross_versions),
 		cmocka_unit_test(test_wrong_call_heads),
 		cmocka_unit_test(test_noise),
 	};

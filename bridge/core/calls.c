@@ -1,0 +1,293 @@
+/* calls.c - a request on its way to Emacs and back: what Emacs is told besides the
+ * arguments, and what becomes of an answer that is no plain result: a fault, or a question
+ * to the client. */
+#include "core/calls.h"
+#include "back/service.h"
+#include "core/session.h"
+#include "core/tasks.h"
+#include "log.h"
+#include "mcp/era.h"
+#include "mcp/result.h"
+#include "mcp/seal.h"
+#include "mcp/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CALL_MAX = 4 * 1024 * 1024 - 1024, STATE_MAX = 256 * 1024 }; /* bytes of arguments and context; of a requestState */
+
+static const char *const version_words[] = {"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"};
+
+/* --- what Emacs is told --- */
+
+const json_t *calls_capabilities(const struct request *r)
+{
+	if (r->capabilities)
+		return r->capabilities;
+	return r->era == ERA_LEGACY ? r->session->capabilities : NULL;
+}
+
+static void add(json_t **context, const char *key, json_t *value) /* takes VALUE; NULL: nothing */
+{
+	if (!value)
+		return;
+	if (!*context)
+		*context = json_object();
+	json_object_set_new(*context, key, value);
+}
+
+/* Those that a call may make use of. */
+static json_t *useful(const json_t *capabilities)
+{
+	static const char *const names[] = {"elicitation", "sampling", "roots"};
+	json_t *made = NULL;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		json_t *one = json_object_get(capabilities, names[i]);
+		if (json_is_object(one))
+			add(&made, names[i], json_incref(one));
+	}
+	return made;
+}
+
+bool calls_tell_messages(const struct request *r)
+{
+	return r->log_level <= LOG_LEVEL_INFO && (r->era == ERA_MODERN || r->session->log_set);
+}
+
+static json_t *wants(const struct request *r)
+{
+	bool log = r->log_level != LOG_NOTHING;
+	json_t *made = r->token || log || r->may_become_task ? json_array() : NULL;
+	if (r->token)
+		json_array_append_new(made, json_string("progress"));
+	if (log)
+		json_array_append_new(made, json_string("log"));
+	if (r->token || calls_tell_messages(r))
+		json_array_append_new(made, json_string("said"));
+	if (r->may_become_task)
+		json_array_append_new(made, json_string("task"));
+	return made;
+}
+
+static void write_context(struct request *r, const json_t *responses, const json_t *state)
+{
+	json_t *context = NULL;
+	buf_finish(&r->context);
+	add(&context, "capabilities", useful(calls_capabilities(r)));
+	if (r->version < VERSION_2025_06_18)
+		add(&context, "version", json_string(version_words[r->version]));
+	add(&context, "wants", wants(r));
+	if (json_is_object(responses))
+		add(&context, "inputResponses", json_incref((json_t *)(void *)(size_t)responses));
+	if (state)
+		add(&context, "state", json_incref((json_t *)(void *)(size_t)state));
+	if (context)
+		text_json(&r->context, context);
+	json_decref(context);
+}
+
+/* --- requestState --- */
+
+/* Who asked for what: a state is good for nothing else. */
+void calls_bind(struct request *r)
+{
+	struct buf *about = &r->about;
+	json_t *params = json_copy(r->params);
+	json_object_del(params, "_meta");
+	json_object_del(params, "inputResponses");
+	json_object_del(params, "requestState");
+	char *text = json_dumps(params, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+	if (!text)
+		log_no_memory();
+	text_format(about, "%s\n%s\n", r->session->principal, r->method->name);
+	text_put(about, text);
+	free(text);
+	json_decref(params);
+}
+
+bool calls_open_state(struct request *r, json_t **state)
+{
+	json_t *sealed = json_object_get(r->params, "requestState");
+	const char *text = json_string_value(sealed);
+	*state = NULL;
+	if (!sealed)
+		return true;
+	char *opened = text && strlen(text) == json_string_length(sealed)
+			       ? seal_open(r->pipeline->seal, text, buf_data(&r->about), buf_len(&r->about))
+			       : NULL;
+	json_t *whole = opened ? json_loads(opened, 0, NULL) : NULL;
+	*state = json_incref(json_object_get(whole, "state"));
+	free(opened);
+	json_decref(whole);
+	return opened
+	       || request_fail(r, FAULT_PARAMS, NULL,
+			       "the requestState was not made here for this request, was changed, or is too old: call again without it");
+}
+
+static bool may_ask(const struct request *r)
+{
+	return r->method->id == METHOD_TOOLS_CALL || r->method->id == METHOD_PROMPTS_GET || r->method->id == METHOD_RESOURCES_READ;
+}
+
+static bool prepare(struct request *r)
+{
+	json_t *state = NULL;
+	bool ok = true;
+	if (r->era == ERA_MODERN && may_ask(r)) {
+		calls_bind(r);
+		ok = calls_open_state(r, &state);
+	}
+	json_t *can = useful(calls_capabilities(r));
+	r->again = r->again || (r->era == ERA_LEGACY && can);
+	json_decref(can);
+	if (ok)
+		write_context(r, r->era == ERA_MODERN ? json_object_get(r->params, "inputResponses") : NULL,
+			      state);
+	json_decref(state);
+	return ok;
+}
+
+/* --- what Emacs answers --- */
+
+static void take_fault(struct request *r)
+{
+	json_t *fault = json_loadb(buf_data(&r->reply), buf_len(&r->reply), 0, NULL);
+	json_t *code = json_object_get(fault, "code");
+	const char *word = json_string_value(code), *message = json_string_value(json_object_get(fault, "message"));
+	json_t *data = json_incref(json_object_get(fault, "data"));
+	message = message ? message : "Emacs refused the call";
+	buf_eat(&r->reply, buf_len(&r->reply));
+	if (word && strcmp(word, "capability") == 0 && r->era == ERA_LEGACY && !r->exact) {
+		result_error(r, "client_cannot", data, "%s, and this client did not say at its start that it can", message);
+		r->faulted = false;
+	} else if (json_is_integer(code)) {
+		r->own_fault = (int)json_integer_value(code);
+		request_fail(r, FAULT_OWN, data, "%s", message);
+	} else {
+		enum fault kind = !word ? FAULT_INTERNAL : strcmp(word, "params") == 0 ? FAULT_PARAMS
+				 : strcmp(word, "capability") == 0 ? FAULT_CAPABILITY : FAULT_INTERNAL;
+		request_fail(r, kind, data, "%s", message);
+	}
+	json_decref(fault);
+}
+
+/* The text of a failed result, in Efrit's shape, as an error of the protocol. */
+static void take_failure(struct request *r)
+{
+	json_t *result = json_loadb(buf_data(&r->reply), buf_len(&r->reply), 0, NULL);
+	json_t *block = json_array_get(json_object_get(result, "content"), 0);
+	const char *text = json_string_value(json_object_get(block, "text"));
+	json_t *told = text ? json_loads(text, 0, NULL) : NULL;
+	const char *error = json_string_value(json_object_get(told, "error"));
+	char *sentence = strdup(error ? error : "Emacs could not answer");
+	if (!sentence)
+		log_no_memory();
+	json_object_del(told, "error");
+	json_object_del(told, "status");
+	request_fail(r, FAULT_INTERNAL, json_incref(told), "%s", sentence);
+	free(sentence);
+	json_decref(told);
+	json_decref(result);
+}
+
+/* {"inputRequests":{...},"requestState":"..."}: the client asks its user and calls again. */
+void calls_question(struct request *r, const json_t *questions, const json_t *state)
+{
+	struct buf plain = {0};
+	r->result_type = "input_required";
+	text_put(&r->reply, "{");
+	if (json_object_size(questions)) {
+		text_put(&r->reply, "\"inputRequests\":");
+		text_json(&r->reply, questions);
+	}
+	if (state) {
+		json_t *whole = json_pack("{s:O}", "state", state);
+		text_json(&plain, whole);
+		char *sealed = seal_close(r->pipeline->seal, buf_data(&plain), buf_len(&plain), buf_data(&r->about), buf_len(&r->about),
+					  r->pipeline->config->state_ttl);
+		text_format(&r->reply, "%s\"requestState\":\"%s\"", json_object_size(questions) ? "," : "", sealed);
+		free(sealed);
+		json_decref(whole);
+	}
+	text_put(&r->reply, "}");
+	buf_finish(&plain);
+	r->ended = true;
+}
+
+/* True: r waits for its client now. */
+static bool take_question(struct request *r)
+{
+	json_t *asked = json_loadb(buf_data(&r->reply), buf_len(&r->reply), 0, NULL);
+	json_t *questions = json_object_get(asked, "inputRequests"), *state = json_object_get(asked, "state");
+	char *size = state ? text_dump(state) : NULL;
+	bool waits = false;
+	buf_eat(&r->reply, buf_len(&r->reply));
+	if (!json_is_object(questions) || (!json_object_size(questions) && !state)) {
+		result_error(r, "bad_answer", NULL, "what Emacs asks cannot be read");
+	} else if (size && strlen(size) > STATE_MAX) {
+		result_error(r, "state_too_large", NULL, "the answers so far are over 256 KiB, which is too much to carry");
+	} else if (r->asker) {
+		r->asker(r, questions, state);
+		waits = true;
+	} else if (r->era == ERA_MODERN) {
+		calls_question(r, questions, state);
+	} else {
+		asking_begin(r, json_incref(questions), json_incref(state));
+		waits = true;
+	}
+	free(size);
+	json_decref(asked);
+	return waits;
+}
+
+void calls_answered(struct request *r)
+{
+	bool asks = r->asks && !r->fault, failed = r->failed;
+	r->asks = false;
+	if (asks && take_question(r))
+		return;
+	if (r->faulted && !r->fault)
+		take_fault(r);
+	else if (failed && r->exact && !r->streaming && !r->fault)
+		take_failure(r);
+	pipeline_resume(r);
+}
+
+/* --- there --- */
+
+static bool too_long(struct request *r)
+{
+	if (buf_len(&r->arguments) + buf_len(&r->context) <= CALL_MAX)
+		return false;
+	result_error(r, "invalid_arguments", json_pack("{s:b}", "may_have_run", 0), "the arguments of %s are over the limit of 4 MiB", r->tool);
+	return true;
+}
+
+enum verdict calls_submit(struct request *r, struct worker *w)
+{
+	if (!prepare(r))
+		return DONE;
+	request_forget_message(r);
+	if (too_long(r))
+		return DONE;
+	snprintf(r->instance, sizeof r->instance, "%s", w->name);
+	r->resume = calls_answered;
+	return service_submit(w, r) ? WAIT : DONE;
+}
+
+bool calls_again(struct request *r, const json_t *responses, const json_t *state)
+{
+	struct worker *w = service_find(r->pipeline->service, r->instance);
+	r->received = r->consumed = r->allowed = 0;
+	r->ended = r->failed = r->faulted = r->asks = r->streaming = false;
+	buf_eat(&r->reply, buf_len(&r->reply));
+	write_context(r, responses, state);
+	if (too_long(r))
+		return false;
+	if (w)
+		return service_submit(w, r);
+	result_error(r, "emacs_gone", json_pack("{s:s,s:b}", "instance_id", r->instance, "may_have_run", 1),
+		     "the Emacs \"%s\" went away while the client was asked", r->instance);
+	return false;
+}
