@@ -47,6 +47,7 @@
           (seq-remove (lambda (p) (equal (plist-get p :name) name)) efrit-mcp-prompts--all)))
   (run-hooks 'efrit-mcp-tool-changed-hook))
 
+;;;###autoload
 (defmacro efrit-mcp-define-prompt (name description arguments options &rest body)
   "Define the prompt NAME, a symbol, that people choose in their client.
 DESCRIPTION, a string, is what they read.

@@ -66,6 +66,7 @@ One of the same name is replaced in its place."
         (seq-remove (lambda (r) (equal (plist-get r :name) (symbol-name symbol))) efrit-mcp-resource--all))
   (run-hooks 'efrit-mcp-tool-changed-hook))
 
+;;;###autoload
 (defmacro efrit-mcp-define-resource (name uri description options &rest body)
   "Define the resource NAME, a symbol, that agents read at URI, a string.
 A URI with variables, as in \"notes://{name}\", stands for all URIs of

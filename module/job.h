@@ -55,6 +55,7 @@ struct job {
 	double queued_at, started_at; /* seconds, monotonic */
 	enum job_state state;
 	bool nests; /* its tool may run inside another job */
+	bool noted; /* it has spoken: its answer keeps to the same line */
 	bool late;  /* it has waited longer than it may run: the loop's timer has forgotten it */
 	enum job_stop stop;
 	bool noted;                      /* words of it are on their way, and its answer goes behind them */
@@ -75,6 +76,7 @@ void job_set_obstacle(struct job *job, const char *obstacle);          /* NULL: 
 /* When its time is over.  One that has not begun has all of it before it. */
 double job_deadline(const struct job *job, double now);
 bool job_overdue(const struct job *job, double now); /* past its time, and nobody has asked it to stop */
+uint8_t job_wire_flag(enum job_outcome outcome); /* of its RESULT */
 /* Its answer, filled; takes TEXT.  Once only. */
 struct reply *job_reply(struct job *job, struct buf *text, enum job_outcome outcome);
 

@@ -20,6 +20,7 @@ bool queue_note(struct queue *q, uint64_t number, struct buf *text)
 		note->text = *text;
 		*text = (struct buf){0};
 		TAILQ_INSERT_TAIL(&q->replies, note, link);
+		q->n_replies++;
 		q->notes++;
 		q->n_replies++;
 		if (job)

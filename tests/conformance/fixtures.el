@@ -46,7 +46,7 @@
                     (lambda ()
                       (when (efrit-mcp--mod-alive number)
                         (pcase-let ((`(,outcome . ,value) (funcall function)))
-                          (efrit-mcp--mod-reply number value outcome (> outcome 2))))))
+                          (efrit-mcp--mod-reply number value outcome)))))
     efrit-mcp-tool-deferred))
 
 ;;; Tools: results
