@@ -21,8 +21,7 @@ struct tool {
 
 struct catalogue;
 
-/* ON_CHANGED: what instances offer may be another now; a few changes are one call.  ON_KNOWN:
- * one of them has told it, or never will. */
+/* ON_CHANGED: what instances offer may be another now; a few changes are one call. */
 struct catalogue *catalogue_create(struct ev_loop *, const struct config *, struct service *, void (*on_changed)(void *), void *data);
 void catalogue_destroy(struct catalogue *);
 

@@ -42,8 +42,6 @@ void pipeline_cancel(struct request *, const char *reason); /* nothing more is s
 enum verdict batch_enter(struct request *);
 void batch_forget(struct request *child); /* it has been answered, or never will be */
 
-/* core/hold.c */
-
 /* core/progress.c */
 void progress_start(struct request *);
 void progress_stop(struct request *);
