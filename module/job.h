@@ -58,7 +58,6 @@ struct job {
 	bool noted; /* it has spoken: its answer keeps to the same line */
 	bool late;  /* it has waited longer than it may run: the loop's timer has forgotten it */
 	enum job_stop stop;
-	bool noted;                      /* words of it are on their way, and its answer goes behind them */
 	char by[JOB_BY_MAX];             /* who asked */
 	bool seen;                       /* Lisp saw the stop and unwinds */
 	char obstacle[JOB_OBSTACLE_MAX]; /* why Lisp could not act on it */

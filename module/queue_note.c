@@ -22,7 +22,6 @@ bool queue_note(struct queue *q, uint64_t number, struct buf *text)
 		TAILQ_INSERT_TAIL(&q->replies, note, link);
 		q->n_replies++;
 		q->notes++;
-		q->n_replies++;
 		if (job)
 			job->noted = true;
 	}
