@@ -266,18 +266,14 @@ One that nobody uses: without a handler in `special-event-map'."
          (result (if (eq state 'ended) (car marked)
                    (cons 'stopped (efrit-mcp-server--stopped-answer number))))
          (outcome (car result)) (value (cdr result)) (seen (cadr marked)))
-    (cond
-     ((eq outcome 'deferred) (efrit-mcp--mod-defer number))
-     ((memq outcome '(whole fault asks))
-      (efrit-mcp--mod-reply number value
-                            (cond ((eq outcome 'fault) 3) ((eq outcome 'asks) 4)
-                                  ((assq 'isError value) 1) (t 0))
-                            nil t))
-     (t
-      (efrit-mcp--mod-reply number value (cond ((eq outcome 'done) 0) ((eq outcome 'stopped) 2) (t 1))
-                            ;; Errors, and whatever is in Efrit's shape, say which Emacs it
-                            ;; was, how long it took and what was seen.
-                            (and (eq (car-safe (car-safe value)) 'status) (or seen t)))))))
+    (cond ((eq outcome 'deferred) (efrit-mcp--mod-defer number))
+          ((eq outcome 'fault) (efrit-mcp--mod-reply number value 3 :whole))
+          ((eq outcome 'asks) (efrit-mcp--mod-reply number value 4 :whole))
+          ((eq outcome 'whole) (efrit-mcp--mod-reply number value (if (assq 'isError value) 1 0) :whole))
+          (t (efrit-mcp--mod-reply number value (cond ((eq outcome 'done) 0) ((eq outcome 'stopped) 2) (t 1))
+                                   ;; Errors, and whatever is in Efrit's shape, say which Emacs it
+                                   ;; was, how long it took and what was seen.
+                                   (and (eq (car-safe (car-safe value)) 'status) (or seen t)))))))
 
 (defun efrit-mcp-server--run (job nested)
   "Run JOB, as `efrit-mcp--mod-take' gave it; NESTED inside another one."

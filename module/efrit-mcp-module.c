@@ -262,7 +262,7 @@ static bool put_text(emacs_env *env, emacs_value value, struct buf *out)
 }
 
 /* VALUE, an alist in Efrit's shape, with what the server knows and what was SEEN. */
-static bool put_response(emacs_env *env, uint64_t number, emacs_value value, emacs_value seen, struct buf *out)
+static bool put_shaped(emacs_env *env, uint64_t number, emacs_value value, emacs_value seen, struct buf *out)
 {
 	bool lossy = false, more = !env->eq(env, seen, lisp_t(env));
 	unsigned long long took = (unsigned long long)(queue_took(queue, number, NULL) * 1e6);
@@ -273,17 +273,17 @@ static bool put_response(emacs_env *env, uint64_t number, emacs_value value, ema
 	       && (!lossy || buf_printf(out, ",\\\"lossy\\\":true")) && buf_add(out, "}", 1);
 }
 
-static void log_end(uint64_t number, intmax_t outcome)
+/* A result of one block of text. */
+static bool put_result(emacs_env *env, uint64_t number, emacs_value value, bool failed, emacs_value seen, struct buf *out)
 {
-	static const char *const words[] = {[JOB_DONE] = "done", [JOB_FAILED] = "failed", [JOB_STOPPED] = "stopped", [JOB_FAULT] = "refused", [JOB_ASKS] = "asks"};
-	char tool[WIRE_TOOL_MAX + 1];
-	unsigned long long took = (unsigned long long)(queue_took(queue, number, tool) * 1e4);
-	if (server && *tool)
-		server_event(server, "request %llu %s %s, %llu.%llu ms", (unsigned long long)number, tool,
-			     outcome < 0 || outcome > JOB_ASKS ? "failed" : words[outcome], took / 10, took % 10);
+	static const char head[] = "{\"content\":[{\"type\":\"text\",\"text\":\"", tail[] = "\"}]}", failed_tail[] = "\"}],\"isError\":true}";
+	return buf_reserve(out, 1024) && buf_add(out, head, sizeof head - 1)
+	       && (env->is_not_nil(env, seen) ? put_shaped(env, number, value, seen, out) : put_text(env, value, out))
+	       && (failed ? buf_add(out, failed_tail, sizeof failed_tail - 1) : buf_add(out, tail, sizeof tail - 1))
+	       && buf_len(out) <= WIRE_RESULT_MAX;
 }
 
-/* VALUE is the whole result and not its text: an object with members. */
+/* VALUE is the whole result: an object with members. */
 static bool put_whole(emacs_env *env, emacs_value value, bool special, struct buf *out)
 {
 	bool lossy = false;
@@ -291,21 +291,27 @@ static bool put_whole(emacs_env *env, emacs_value value, bool special, struct bu
 	       && buf_len(out) > 2 && buf_data(out)[0] == '{' && buf_data(out)[1] == '"';
 }
 
+static void log_end(uint64_t number, intmax_t outcome)
+{
+	static const char *const words[] = {[JOB_DONE] = "done", [JOB_FAILED] = "failed", [JOB_STOPPED] = "stopped", [JOB_FAULT] = "failed", [JOB_ASKS] = "asks"};
+	char tool[WIRE_TOOL_MAX + 1];
+	unsigned long long took = (unsigned long long)(queue_took(queue, number, tool) * 1e4);
+	if (server && *tool)
+		server_event(server, "request %llu %s %s, %llu.%llu ms", (unsigned long long)number, tool,
+			     outcome < 0 || outcome > JOB_ASKS ? "failed" : words[outcome], took / 10, took % 10);
+}
+
 static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
 {
-	static const char head[] = "{\"content\":[{\"type\":\"text\",\"text\":\"", tail[] = "\"}]}", failed[] = "\"}],\"isError\":true}";
 	struct buf result = {0};
 	uint64_t number = number_of(env, args[0]);
 	intmax_t outcome = env->extract_integer(env, args[2]);
 	(void)data;
 	if (lisp_exited(env))
 		return lisp_nil(env);
-	bool shaped = n > 3 && env->is_not_nil(env, args[3]), whole = n > 4 && env->is_not_nil(env, args[4]);
-	bool ok = whole ? put_whole(env, args[1], outcome > JOB_STOPPED, &result)
-			: buf_reserve(&result, 1024) && buf_add(&result, head, sizeof head - 1)
-				  && (shaped ? put_response(env, number, args[1], args[3], &result) : put_text(env, args[1], &result))
-				  && (outcome == JOB_DONE ? buf_add(&result, tail, sizeof tail - 1) : buf_add(&result, failed, sizeof failed - 1))
-				  && buf_len(&result) <= WIRE_RESULT_MAX;
+	emacs_value seen = n > 3 ? args[3] : lisp_nil(env);
+	bool whole = n > 3 && env->eq(env, seen, lisp_symbol(env, ":whole"));
+	bool ok = whole ? put_whole(env, args[1], outcome > JOB_STOPPED, &result) : put_result(env, number, args[1], outcome != JOB_DONE, seen, &result);
 	if (!ok) {
 		static const char sorry[] = "{\"content\":[{\"type\":\"text\",\"text\":\"{\\\"status\\\":\\\"error\\\",\\\"error_code\\\":"
 					    "\\\"result_too_large\\\",\\\"error\\\":\\\"the result is over 64 MiB or has over a million parts and cannot be "
@@ -480,7 +486,8 @@ static const struct {
 	{"take", 1, 1, mod_take,
 	 "Take the next job: (NUMBER TOOL CLIENT ARGUMENTS TIMEOUT CONTEXT), or nil.\n"
 	 "With NESTED non-nil only one that may run inside another.  ARGUMENTS is an alist\n"
-	 "with string keys, or :invalid; TIMEOUT is in seconds; CONTEXT is JSON text, or nil."},
+	 "with string keys, or :invalid; TIMEOUT is in seconds; CONTEXT\n"
+	 "is JSON text, or nil."},
 	{"begin", 1, 2, mod_begin, "Mark job NUMBER as running, NESTED or not.  nil: it is to stop already."},
 	{"end", 1, 1, mod_end, "Mark job NUMBER as ended: no signal for it arrives after this returned."},
 	{"why", 1, 1, mod_why, "Why job NUMBER is to stop: (CODE BY), or nil."},
@@ -490,12 +497,12 @@ static const struct {
 	{"log", 1, 1, mod_log, "Put LINE among the events.  nil: the server does not run."},
 	{"defer", 1, 1, mod_defer, "Job NUMBER returned without an answer, which comes later."},
 	{"alive", 1, 1, mod_alive, "Return t if somebody still waits for the answer of job NUMBER."},
-	{"reply", 3, 5, mod_reply,
+	{"reply", 3, 4, mod_reply,
 	 "Answer job NUMBER with VALUE; OUTCOME is 0 done, 1 failed, 2 stopped,\n"
 	 "3 a fault of the protocol, 4 the client must answer something first.\n"
 	 "A string is the text, all else is written as JSON.  With SEEN, an alist or t, VALUE is\n"
 	 "an alist, to which instance_id, execution_time (seconds) and the members of SEEN\n"
-	 "are added.  With WHOLE non-nil VALUE is the result itself.  nil: nobody waits for it."},
+	 "are added; with :whole VALUE is the result itself.  nil: nobody waits for the answer."},
 	{"note", 2, 2, mod_note,
 	 "Tell the client of job NUMBER, or with nil every bridge, VALUE as JSON.\n"
 	 "nil: it was dropped."},

@@ -64,7 +64,7 @@ const char *job_stop_word(enum job_stop why)
 
 uint8_t job_wire_flag(enum job_outcome outcome)
 {
-	static const unsigned char flags[] = {
+	static const uint8_t flags[] = {
 		[JOB_DONE] = 0, [JOB_FAILED] = WIRE_FAILED, [JOB_STOPPED] = WIRE_FAILED, [JOB_FAULT] = WIRE_FAULT, [JOB_ASKS] = WIRE_ASKS};
 	return flags[outcome];
 }

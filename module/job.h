@@ -68,6 +68,7 @@ struct job *job_create(uint64_t peer, uint64_t id, const struct wire_call *call)
 void job_destroy(struct job *job);
 void reply_destroy(struct reply *reply);
 
+uint8_t job_wire_flag(enum job_outcome outcome); /* of a RESULT */
 const char *job_stop_word(enum job_stop why); /* of an answer's error_code */
 void job_ask_stop(struct job *job, enum job_stop why, const char *by); /* the first reason stays */
 void job_set_obstacle(struct job *job, const char *obstacle);          /* NULL: none */

@@ -17,7 +17,7 @@ enum {
 /* Global references, made once. */
 static struct {
 	emacs_value nil, t, k_false, k_null, integer, floating, string, symbol, cons_type, vector, hash_table;
-	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, vconcat, json, members, error;
+	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, vconcat, json, error, members;
 } sym;
 
 static bool intern(emacs_env *env, emacs_value *to, const char *name)
@@ -35,8 +35,9 @@ bool lisp_init(emacs_env *env)
 	       && intern(env, &sym.cons, "cons") && intern(env, &sym.list, "list") && intern(env, &sym.vec, "vector")
 	       && intern(env, &sym.string_bytes, "string-bytes") && intern(env, &sym.symbol_name, "symbol-name")
 	       && intern(env, &sym.clean_string, "efrit-mcp--clean-string") && intern(env, &sym.show, "efrit-mcp--show")
-	       && intern(env, &sym.vconcat, "vconcat") && intern(env, &sym.json, "efrit-mcp--json") && intern(env, &sym.error, "efrit-mcp-error")
-	       && intern(env, &sym.hash_table, "hash-table") && intern(env, &sym.members, "efrit-mcp--members");
+	       && intern(env, &sym.vconcat, "vconcat") && intern(env, &sym.json, "efrit-mcp--json")
+	       && intern(env, &sym.error, "efrit-mcp-error") && intern(env, &sym.hash_table, "hash-table")
+	       && intern(env, &sym.members, "efrit-mcp--members");
 }
 
 bool lisp_exited(emacs_env *env)

@@ -186,9 +186,9 @@ bool queue_take_replies(struct queue *q, struct reply_list *into, bool watched)
 	pthread_mutex_lock(&q->lock);
 	bool some = q->n_replies;
 	TAILQ_CONCAT(into, &q->replies, link);
-	q->notes = 0;
 	q->n_replies = 0;
 	q->watched = watched && some;
+	q->notes = 0;
 	pthread_mutex_unlock(&q->lock);
 	return some;
 }

@@ -26,9 +26,9 @@ struct queue {
 	struct job_list jobs; /* all that have not left */
 	size_t bytes;         /* of their arguments */
 	struct reply_list replies;
-	unsigned notes; /* among the replies */
 	unsigned n_replies;
 	bool watched; /* the loop looks for replies by itself, soon */
+	unsigned notes; /* among the replies */
 	struct job *running; /* borrowed from jobs */
 	uint64_t last_number;
 	unsigned waiting, lanes[WIRE_PRIORITIES];

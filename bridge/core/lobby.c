@@ -26,7 +26,7 @@ static bool everybody_told(const struct lobby *l)
 {
 	const struct pipeline *p = l->pipeline;
 	for (struct worker *w = service_first(p->service); w; w = service_next(w))
-		if (w->listed && (w->state == WORKER_STARTING || (w->linked && !*w->hash))) /* it serves, and tells the rest at once */
+		if (w->listed && (w->state == WORKER_STARTING || (w->linked && !*w->hash))) /* it serves, and tells what at once */
 			return false;
 	return !catalogue_asks(p->catalogue);
 }

@@ -1,7 +1,7 @@
 /* router.c - the last stage inward: what a method means, and for tools/call which tool,
  * with which arguments, on which Emacs. */
-#include "core/calls.h"
 #include "core/lobby.h"
+#include "core/calls.h"
 #include "core/self.h"
 #include "core/session.h"
 #include "core/tasks.h"
@@ -79,7 +79,7 @@ static enum verdict read_resource(struct request *r)
 {
 	const char *uri = text_in(r, r->params, "uri", "params.");
 	char *plain;
-	if (lobby_keeps(r))
+	if (uri && lobby_keeps(r))
 		return WAIT;
 	struct worker *w = uri ? offers_resource(r, uri, &plain) : NULL;
 	if (!w)
@@ -95,7 +95,7 @@ static enum verdict get_prompt(struct request *r)
 {
 	const char *name = text_in(r, r->params, "name", "params.");
 	json_t *arguments = json_object_get(r->params, "arguments");
-	if (lobby_keeps(r))
+	if (name && lobby_keeps(r))
 		return WAIT;
 	if (name && arguments && !json_is_object(arguments))
 		request_fail(r, FAULT_PARAMS, NULL, "params.arguments must be an object");
@@ -115,7 +115,7 @@ static enum verdict complete(struct request *r)
 	struct worker *w = NULL;
 	const char *what;
 	char *plain = NULL;
-	if (lobby_keeps(r))
+	if (type && lobby_keeps(r))
 		return WAIT;
 	if (!type || !text_in(r, argument, "name", "params.argument.") || !text_in(r, argument, "value", "params.argument."))
 		return DONE;

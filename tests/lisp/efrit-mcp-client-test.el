@@ -8,7 +8,8 @@
 (defmacro efrit-mcp-client-test--with (context &rest body)
   "Run BODY as in a job whose client said CONTEXT, JSON text or nil."
   (declare (indent 1))
-  `(let ((efrit-mcp-tool--all nil) (efrit-mcp-tool--by-name (make-hash-table :test #'equal)) (efrit-mcp-resource--all nil) (efrit-mcp-prompts--all nil)
+  `(let ((efrit-mcp-tool--all nil) (efrit-mcp-tool--by-name (make-hash-table :test #'equal))
+         (efrit-mcp-resource--all nil) (efrit-mcp-prompts--all nil)
          (efrit-mcp-tool-changed-hook nil)
          (efrit-mcp-client-context ,context) (efrit-mcp-client--used nil) (efrit-mcp-client--state nil)
          (efrit-mcp-client--credit nil) (efrit-mcp-tool-job 7))

@@ -7,7 +7,8 @@
 
 (defmacro efrit-mcp-resource-test--with (&rest body)
   "Run BODY with nothing defined."
-  `(let ((efrit-mcp-tool--all nil) (efrit-mcp-tool--by-name (make-hash-table :test #'equal)) (efrit-mcp-resource--all nil) (efrit-mcp-prompts--all nil)
+  `(let ((efrit-mcp-tool--all nil) (efrit-mcp-tool--by-name (make-hash-table :test #'equal))
+         (efrit-mcp-resource--all nil) (efrit-mcp-prompts--all nil)
          (efrit-mcp-tool-changed-hook nil) (efrit-mcp-client-context nil))
      ,@body))
 

@@ -6,7 +6,8 @@
 
 (defmacro efrit-mcp-tool-test--with (&rest body)
   "Run BODY with no tools defined, and give back those there were."
-  `(let ((efrit-mcp-tool--all nil) (efrit-mcp-tool-changed-hook nil)) ,@body))
+  `(let ((efrit-mcp-tool--all nil) (efrit-mcp-tool--by-name (make-hash-table :test #'equal))
+         (efrit-mcp-tool-changed-hook nil)) ,@body))
 
 (defun efrit-mcp-tool-test--listed ()
   "Return the tools of the catalogue, parsed."
