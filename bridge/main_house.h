@@ -15,6 +15,7 @@ struct house {
 	struct finder *finder;
 };
 
+void house_fill_descriptors(void); /* 0 to 2 are open afterwards */
 bool house_init(struct house *, struct config *); /* false: said in the log */
 void house_finish(struct house *);
 

@@ -17,6 +17,7 @@
 enum {
 	REQUEST_TOOL_MAX = 128,   /* bytes of a tool's name */
 	REQUEST_CLIENT_MAX = 128, /* bytes of a client's name */
+	REQUEST_PRINCIPAL_MAX = 32,
 };
 
 enum era { ERA_LEGACY, ERA_MODERN };
@@ -30,9 +31,23 @@ enum fault {
 	FAULT_PARAMS,   /* a method's params */
 	FAULT_INTERNAL, /* a limit */
 	FAULT_VERSION,  /* a protocol version that is not spoken */
+	FAULT_ENVELOPE, /* a request that lacks what every request must bring along */
+	FAULT_HEADER,   /* HTTP headers that are missing or say something else than the body */
+	FAULT_DENIED,   /* the caller may not, or not now */
 };
 
 enum priority { PRIORITY_INTERACTIVE, PRIORITY_NORMAL, PRIORITY_BATCH, PRIORITIES };
+
+/* What HTTP said besides the message; values are strings of the front's, which live until
+ * the request waits or is answered.  NULL: that header was not there. */
+struct http_said {
+	const char *version, *method, *name; /* MCP-Protocol-Version, Mcp-Method, Mcp-Name */
+	const struct http_param {
+		const char *name, *value; /* Mcp-Param-<name> */
+	} *params;
+	size_t params_count;
+	const char *principal; /* who core/guard.c says it is */
+};
 
 struct closer;
 struct method;
@@ -62,6 +77,7 @@ struct request {
 	const char *name;   /* borrowed from message: the method */
 	json_t *params;     /* borrowed from message, or NULL */
 	bool null_id;       /* an error without id says "id":null */
+	const struct http_said *http; /* borrowed, until it waits; NULL: it did not come over HTTP */
 
 	/* in which language */
 	const struct method *method; /* static */
@@ -71,6 +87,8 @@ struct request {
 	char *token;        /* owned; JSON text of the progress token, or NULL */
 	bool listens;       /* an open subscription: its answer is its end */
 	bool listens_tools; /* it asked for changes of the list of tools */
+	bool admitted;      /* counted by core/guard.c, for: */
+	char principal[REQUEST_PRINCIPAL_MAX];
 
 	/* the call of a tool */
 	char tool[REQUEST_TOOL_MAX + 1];
@@ -114,6 +132,8 @@ struct outlet {
 	void (*more)(struct outlet *, struct request *);    /* a streaming reply has grown or ended */
 	/* A line (without the newline) besides the answers; ABOUT: of that request, or NULL: of the session. */
 	void (*notify)(struct outlet *, struct request *about, const char *line, size_t len);
+	/* Nothing will be delivered for it: it was no request, or it was cancelled.  May be NULL. */
+	void (*dropped)(struct outlet *, struct request *);
 };
 
 struct request *request_create(void); /* all zero; ends the program when there is no memory */

@@ -66,6 +66,7 @@ enum verdict batch_enter(struct request *r)
 		struct request *child = pipeline_new(r->session);
 		child->message = json_incref(element);
 		child->parent = r;
+		child->http = r->http;
 		child->outlet = &collector;
 		r->children++;
 		pipeline_run(child);

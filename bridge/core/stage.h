@@ -7,6 +7,7 @@
 #include "request.h"
 
 struct catalogue;
+struct guard;
 struct service;
 struct starter;
 TAILQ_HEAD(session_list, session);
@@ -17,6 +18,7 @@ struct pipeline {
 	struct service *service;      /* borrowed */
 	struct catalogue *catalogue;  /* owned */
 	struct starter *starter;      /* owned */
+	struct guard *guard;          /* owned */
 	struct session_list sessions; /* session::of_pipeline; owned */
 	struct request_list dead;     /* request::of_session; freed when nobody is in a callback */
 	ev_prepare reaper;            /* active while dead holds something */
@@ -40,6 +42,10 @@ void batch_forget(struct request *child); /* it has been answered, or never will
 /* core/progress.c */
 void progress_start(struct request *);
 void progress_stop(struct request *);
+
+/* core/guard.c */
+enum verdict guard_enter(struct request *);
+void guard_leave(struct request *); /* twice does no harm */
 
 /* core/router.c */
 enum verdict router_enter(struct request *);
