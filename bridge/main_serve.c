@@ -248,6 +248,9 @@ static void watch_signals(struct gateway *g)
 
 static void finish(struct gateway *g)
 {
+	sigset_t all;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL); /* one more would end us before all is tidy */
 	for (int i = 0; i < SIGNALS; i++)
 		ev_signal_stop(g->house.loop, &g->signals[i]);
 	ev_timer_stop(g->house.loop, &g->deadline);

@@ -208,11 +208,11 @@ struct request *pipeline_read(const char *text, size_t len)
 	return r;
 }
 
-static void look(const json_t *message, const struct http_said *http, struct manner *m)
+static void look(const json_t *message, struct manner *m)
 {
 	json_t *method = json_object_get(message, "method");
 	const char *name = json_string_value(method);
-	m->modern |= era_is_modern(json_object_get(message, "params")) || (method && headers_claim_modern(http));
+	m->modern |= era_is_modern(json_object_get(message, "params"));
 	m->initialize |= name && strcmp(name, "initialize") == 0;
 	m->request |= json_object_get(message, "id") && method;
 }
@@ -224,11 +224,10 @@ struct manner pipeline_manner(const struct request *r, const struct http_said *h
 	size_t i;
 	if (json_is_array(r->message))
 		json_array_foreach(r->message, i, element)
-			look(element, NULL, &m);
+			look(element, &m);
 	else
-		look(r->message, http, &m);
-	if (!r->message)
-		m.modern = headers_claim_modern(http);
+		look(r->message, &m);
+	m.modern |= headers_claim_modern(http);
 	m.initialize &= !m.modern;
 	return m;
 }

@@ -23,6 +23,10 @@ long head_measure(const char *text, size_t len, size_t *scanned, char why[HEAD_W
 				return (long)i + 2;
 			if (i + 2 == len)
 				return 0;
+			if (text[i + 2] == ':') {
+				snprintf(why, HEAD_WHY_MAX, "a header without a name");
+				return -1;
+			}
 			if (i && (text[i + 2] == ' ' || text[i + 2] == '\t')) {
 				snprintf(why, HEAD_WHY_MAX, "a header goes on in the next line; that is obsolete and not read");
 				return -1;
@@ -141,10 +145,10 @@ static void take_accept(struct head *h, char *value)
 		h->accept = value;
 		return;
 	}
-	/* A list in several lines is one list; the lines stand in order in one text. */
-	char *end = (char *)(void *)(size_t)h->accept + strlen(h->accept);
-	memset(end, ' ', (size_t)(value - end));
-	*end = ',';
+	char *joined = NULL; /* a list in several lines is one list */
+	config_complain(&joined, "%s,%s", h->accept, value);
+	free(h->accepts);
+	h->accept = h->accepts = joined;
 }
 
 static void take_param(struct head *h, const char *name, const char *value)
@@ -286,6 +290,7 @@ void head_destroy(struct head *h)
 	if (!h)
 		return;
 	free(h->text);
+	free(h->accepts);
 	free(h);
 }
 

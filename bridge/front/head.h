@@ -13,6 +13,7 @@ enum { HEAD_PARAMS = 32, HEAD_WHY_MAX = 160 };
 /* Strings are borrowed from text, or NULL. */
 struct head {
 	char *text;            /* owned */
+	char *accepts;         /* owned; when the header Accept came in several lines */
 	uint8_t method;        /* enum llhttp_method */
 	bool http10, keep_alive, chunked, expects_continue;
 	bool has_length;

@@ -44,8 +44,11 @@ void exchange_forget(struct exchange *e)
 {
 	if (e->views)
 		stream_leave(e->views);
-	if (e->conn)
-		conn_set_user_data(e->conn, NULL);
+	if (!e->conn)
+		return;
+	conn_set_user_data(e->conn, NULL);
+	if (e->streaming)
+		e->http->streams--;
 	e->conn = NULL;
 }
 

@@ -89,6 +89,12 @@ static void post_legacy(struct exchange *e, struct request *r, struct manner m)
 		request_destroy(r);
 }
 
+static bool is_response(const json_t *message)
+{
+	return json_is_object(message) && !json_object_get(message, "method")
+	       && (json_object_get(message, "result") || json_object_get(message, "error"));
+}
+
 void mcp_post(struct exchange *e)
 {
 	const struct head *head = conn_head(e->conn);
@@ -101,9 +107,10 @@ void mcp_post(struct exchange *e)
 	struct request *r = pipeline_read(buf_data(body), buf_len(body));
 	struct manner m = pipeline_manner(r, &e->said);
 	e->modern = m.modern || (r->fault && !head->session);
-	if (e->modern)
-		enter_alone(e, r);
-	else if (r->fault)
+	if (m.modern && is_response(r->message)) {
+		request_destroy(r);
+		http_refuse(e, 400, -32600, "", "protocol version 2026-07-28 asks clients nothing, so there is nothing to be answered");
+	} else if (e->modern || r->fault)
 		enter_alone(e, r);
 	else
 		post_legacy(e, r, m);

@@ -44,11 +44,11 @@ void old_post(struct exchange *e, const char *id)
 	struct conn *c = e->conn;
 	e->legacy = l;
 	e->waits = true;
-	e->streaming = true;
 	e->stream = l->own;
 	e->said = (struct http_said){.principal = e->principal};
 	l->exchanges++;
 	exchange_forget(e);
+	e->streaming = true;
 	conn_answer(c, 202, "text/plain", "Accepted", 8, "");
 	pipeline_enter(l->session, &e->outlet, &e->said, r);
 }

@@ -141,11 +141,8 @@ void stream_leave(struct stream *s)
 {
 	struct exchange *e = s->viewer;
 	s->viewer = NULL;
-	if (!e)
-		return;
-	e->views = NULL;
-	if (e->streaming)
-		e->http->streams--;
+	if (e)
+		e->views = NULL;
 }
 
 void stream_hide(struct stream *s)
