@@ -121,6 +121,8 @@ void conn_refuse(struct conn *c, int status, const char *why)
 	char text[HEAD_WHY_MAX + 32];
 	int n = snprintf(text, sizeof text, "%s\n", why);
 	log_debug("HTTP %d: %s", status, why);
+	if (c->user_data) /* it had begun with what cannot go on */
+		c->conns->user->on_gone(c);
 	conn_close(c);
 	conn_answer(c, status, "text/plain; charset=utf-8", text, (size_t)n, "");
 }
