@@ -31,6 +31,10 @@ header_from stdio.h libc6-dev
 header_from ev.h libev-dev
 header_from jansson.h libjansson-dev
 header_from pcre2.h libpcre2-dev
+header_from openssl/ssl.h libssl-dev
+if [ ! -e /usr/share/llhttp/llhttp.c ] && [ ! -e /usr/include/llhttp.h ]; then # a library in newer releases, sources before
+	if [ -n "$(apt-cache madison libllhttp-dev 2>/dev/null)" ]; then want+=(libllhttp-dev); else want+=(node-llhttp); fi
+fi
 emacs_is_new_enough || want+=(emacs-nox)
 [ "$level" != build ] && command_from python3 python3
 if [ "$level" = test ]; then
@@ -40,6 +44,7 @@ if [ "$level" = test ]; then
 	command_from node nodejs
 	command_from npm npm
 	command_from readelf binutils
+	command_from openssl openssl
 	[ -d /usr/share/perl5/auto/share/dist/Test-JSON-Schema-Acceptance ] || want+=(libtest-json-schema-acceptance-perl)
 fi
 [ ${#want[@]} = 0 ] && exit 0
