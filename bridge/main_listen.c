@@ -345,7 +345,7 @@ void listeners_close(struct listeners *all, bool unlink_files)
 {
 	while (all->count) {
 		struct listener *l = &all->list[--all->count];
-		if (l->local && unlink_files)
+		if (l->local && unlink_files && !l->given)
 			unlink(l->name + 5);
 		drop(all, l);
 	}

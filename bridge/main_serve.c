@@ -68,7 +68,9 @@ static void reload(struct gateway *g)
 	struct config fresh;
 	struct tls *tls = NULL;
 	char token[GUARD_TOKEN_MAX], *error = NULL;
-	handover_notify("RELOADING=1");
+	char line[64]; /* systemd wants to know when */
+	snprintf(line, sizeof line, "RELOADING=1\nMONOTONIC_USEC=%.0f", os_now() * 1e6);
+	handover_notify(line);
 	config_init(&fresh);
 	if (!cli_settings(g->cli, &fresh, &error) || !check(&fresh, &tls, token, &error)
 	    || !listeners_open(g->listeners, &fresh, g->socket, &error)) {

@@ -1059,7 +1059,7 @@ def supervised():
         with Gateway(env={"NOTIFY_SOCKET": path}) as g:
             check(notify.recv(200) == b"READY=1")
             g.process.send_signal(signal.SIGHUP)
-            check(notify.recv(200) == b"RELOADING=1" and notify.recv(200) == b"READY=1")
+            check(notify.recv(200).startswith(b"RELOADING=1\nMONOTONIC_USEC=") and notify.recv(200) == b"READY=1")
             g.end()
             check(notify.recv(200) == b"STOPPING=1")
         notify.close()
@@ -1088,6 +1088,22 @@ def supervised():
         g.end()
     tcp.close()
     del activate
+
+
+@case()
+def units():
+    if not shutil.which("systemd-analyze"):
+        raise Skip("no systemd-analyze")
+    with tempfile.TemporaryDirectory() as base:
+        for name in ("efrit-gateway.service", "efrit-gateway.socket"):
+            with open(os.path.join(ROOT, "bridge/deploy", name), encoding="utf-8") as f:
+                text = f.read()
+            with open(os.path.join(base, name), "w", encoding="utf-8") as f:
+                f.write(text.replace("/usr/local/bin/efrit-bridge", BRIDGE))
+        r = subprocess.run(["systemd-analyze", "verify", "--user", "--man=no", os.path.join(base, "efrit-gateway.service")],
+                           capture_output=True, text=True, env=dict(os.environ, SYSTEMD_LOG_LEVEL="warning", XDG_RUNTIME_DIR=base))
+        ours = [l for l in (r.stdout + r.stderr).splitlines() if "efrit" in l]
+        check(not ours and (r.returncode == 0 or "bus" in r.stderr), r)
 
 
 @case()
