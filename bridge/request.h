@@ -87,8 +87,8 @@ struct request {
 	char *token;        /* owned; JSON text of the progress token, or NULL */
 	bool listens;       /* an open subscription: its answer is its end */
 	bool listens_tools; /* it asked for changes of the list of tools */
-	bool admitted;      /* counted by core/guard.c, for: */
-	char principal[REQUEST_PRINCIPAL_MAX];
+	char principal[REQUEST_PRINCIPAL_MAX]; /* who core/guard.c says it is; over HTTP */
+	bool admitted;      /* counted by core/guard.c */
 
 	/* the call of a tool */
 	char tool[REQUEST_TOOL_MAX + 1];

@@ -1341,6 +1341,51 @@ def resuming():
 
 
 @case(emacs=True)
+def changes():
+    """What belongs to no request goes to one stream: of the session, or of the subscription."""
+    changed = "notifications/tools/list_changed"
+    with Gateway(settings={"list_changed_delay": 20}) as g:
+        g.start_emacs()
+
+        def define(n):
+            g.value(f"(progn (efrit-mcp-define-tool more-{n} \"More.\" () () {n}) t)")
+
+        def own(c, event=None):
+            c.request("GET", "/mcp", headers={"Accept": "text/event-stream", "Mcp-Session-Id": s, "Last-Event-ID": event}, send_only=True)
+            return (e for e in c.stream() if e["data"])
+        with g.client() as c:
+            s = c.initialize()
+            other = c.initialize()
+        with g.client() as c, g.client() as d:
+            theirs = own(c)
+            d.modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, id="L", send_only=True)
+            listened = d.stream()
+            next(listened)
+            define(1)
+            event = next(theirs)
+            check(message(event)["method"] == changed and event["id"], event)
+            note = message(next(listened))
+            check(note["method"] == changed and note["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == "L", note)
+            a = g.get("/api/v1/tools")
+            check("more_1" in a.body.decode())
+        until(lambda: not g.health()["streams"], "nobody looks")
+        define(2) # while nobody looks: it is told once, to the first who does
+        until(lambda: "more_2" in g.get("/api/v1/tools").body.decode(), "the tool")
+        with g.client() as c:
+            second = next(own(c))
+            check(message(second)["method"] == changed and second["id"] != event["id"], second)
+        until(lambda: not g.health()["streams"], "nobody looks")
+        with g.client() as c: # and again to who has missed it
+            check(next(own(c, event["id"])) == second)
+        until(lambda: not g.health()["streams"], "nobody looks")
+        with g.client() as c:
+            again = own(c)
+            define(3)
+            check(next(again)["id"] not in (event["id"], second["id"]))
+        del other
+
+
+@case(emacs=True)
 def large_results():
     size = 15 * 1000 * 1000
     form = {"content": f"(make-string {size} ?x)", "max_chars": size + 100, "timeout": 60}
@@ -1389,6 +1434,13 @@ def large_results():
             until(lambda: g.state() == "idle", "Emacs is idle")
         until(lambda: not g.health()["requests"], "nothing is left")
         check(g.value("(+ 1 1)") == "2")
+    with Gateway(settings={"write_timeout": 200}) as g: # one that never reads is dropped
+        g.start_emacs()
+        c = g.client()
+        c.call("efrit_execute", form, send_only=True)
+        until(lambda: g.health()["requests"] == 1, "it is asked")
+        until(lambda: not g.health()["requests"] and g.state() == "idle", "it is dropped")
+        c.close()
 
 
 @case(emacs=True)

@@ -205,14 +205,13 @@ static long *calls_of(struct guard *g, const char *principal)
 enum verdict guard_enter(struct request *r)
 {
 	struct guard *g = r->pipeline->guard;
-	const char *principal = r->http ? r->http->principal : NULL;
 	if (!r->http || r->method->id != METHOD_TOOLS_CALL)
 		return NEXT;
-	if (!principal || !*principal) {
+	if (!*r->principal) {
 		request_fail(r, FAULT_DENIED, NULL, "nobody has said who asks");
 		return DONE;
 	}
-	long *calls = calls_of(g, principal);
+	long *calls = calls_of(g, r->principal);
 	if (!calls || *calls >= g->config->calls_max) {
 		request_fail(r, FAULT_DENIED, json_pack("{s:i}", "retry_after", 1),
 			     "%ld calls of tools are unanswered already; wait for some of them", calls ? *calls : PRINCIPALS);
@@ -220,7 +219,6 @@ enum verdict guard_enter(struct request *r)
 	}
 	++*calls;
 	r->admitted = true;
-	snprintf(r->principal, sizeof r->principal, "%s", principal);
 	return NEXT;
 }
 

@@ -24,6 +24,7 @@
 #include "mcp/text.h"
 #include "os.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -237,6 +238,7 @@ void pipeline_enter(struct session *s, struct outlet *outlet, const struct http_
 	adopt(s, r);
 	r->outlet = outlet;
 	r->http = http;
+	snprintf(r->principal, sizeof r->principal, "%s", http->principal);
 	pipeline_run(r);
 }
 

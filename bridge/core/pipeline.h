@@ -30,7 +30,7 @@ struct manner {
 struct manner pipeline_manner(const struct request *, const struct http_said *);
 
 /* It takes the road; answers and what is notified about it go to OUTLET instead of the session's. */
-void pipeline_enter(struct session *, struct outlet *, const struct http_said *, struct request *);
+void pipeline_enter(struct session *, struct outlet *, const struct http_said *, struct request *); /* said: never NULL */
 
 void pipeline_stop(struct session *, const char *why); /* answers what is unanswered: it was stopped */
 struct outlet *pipeline_outlet(struct request *);       /* of the request, or of the batch it is in */

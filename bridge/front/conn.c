@@ -44,7 +44,9 @@ void conn_enter(struct conn *c, enum state state)
 	const struct config *config = c->conns->config;
 	c->state = state;
 	switch (state) {
-	case FRESH:
+	case FRESH: /* who speaks lines may take its time */
+		conn_set_timer(c, c->kind == CONN_UNIX ? 0 : (double)config->head_timeout / 1000);
+		break;
 	case HEAD:
 		conn_set_timer(c, (double)config->head_timeout / 1000);
 		break;
@@ -385,7 +387,8 @@ void conn_on_timer(EV_P_ ev_timer *timer, int revents)
 	(void)loop;
 	(void)revents;
 	ev_timer_stop(loop, timer);
-	if (c->state == IDLE || c->state == FRESH || c->state == LINGER || c->armed_write || c->begun)
+	if (c->state == IDLE || c->state == FRESH || c->state == LINGER || c->armed_write || c->begun
+	    || (c->tls && !buf_len(&c->in))) /* nobody there to be told */
 		conn_drop(c);
 	else if (c->state == HEAD)
 		conn_refuse(c, 408, "the head of the request did not come in time");

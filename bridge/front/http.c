@@ -210,7 +210,6 @@ static void only(struct exchange *e, const char *methods)
 	http_refuse(e, 405, 0, more, "the method %.20s is not for this path; %s", llhttp_method_name(conn_head(e->conn)->method), methods);
 }
 
-/* NULL: the request goes on, or it was answered. */
 static void route(struct exchange *e)
 {
 	const struct head *head = conn_head(e->conn);

@@ -285,9 +285,12 @@ static void on_more(struct outlet *outlet, struct request *r)
 static void on_notify(struct outlet *outlet, struct request *about, const char *line, size_t len)
 {
 	struct exchange *e = exchange_of(outlet);
-	if (e->over || !about || e->open || !answer_open_stream(e))
+	if (e->over || !about || e->open)
 		return;
-	emit(e, line, len);
+	if (answer_open_stream(e))
+		emit(e, line, len);
+	else if (e->legacy) /* its client is gone or takes no stream: the session's own is left */
+		stream_put(e->legacy->own, line, len);
 }
 
 static void on_dropped(struct outlet *outlet, struct request *r)

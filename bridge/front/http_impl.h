@@ -9,11 +9,11 @@ enum { LEGACY_ID = 32, LEGACY_TABLE = 256 };
 
 struct exchange;
 struct legacy;
-struct lines;
 struct stream;
 TAILQ_HEAD(exchange_list, exchange);
 TAILQ_HEAD(legacy_list, legacy);
 TAILQ_HEAD(stream_list, stream);
+struct lines_client;
 LIST_HEAD(lines_list, lines_client);
 
 struct http {
@@ -25,6 +25,7 @@ struct http {
 	struct legacy_list table[LEGACY_TABLE]; /* by id; owned */
 	long legacies, exchanges, streams;
 	struct lines_list lines;       /* owned */
+	long lines_count;
 	struct buf scratch;            /* empty between uses */
 	ev_timer keep_alive;
 	bool draining;
@@ -123,6 +124,7 @@ void stream_leave(struct stream *); /* the client is gone */
 void stream_put(struct stream *, const char *line, size_t len);
 void stream_finish(struct stream *); /* nothing more comes */
 bool stream_is_shown(const struct stream *);
+unsigned long stream_shown(const struct stream *); /* the last event that a client was sent */
 
 /* One event as it goes out, without id when that is NULL. */
 void stream_event(struct exchange *, const char *id, const char *line, size_t len);

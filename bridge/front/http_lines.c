@@ -19,6 +19,7 @@ struct lines_client {
 static void destroy(struct lines_client *c)
 {
 	LIST_REMOVE(c, of_http);
+	c->http->lines_count--;
 	ev_timer_stop(c->http->loop, &c->gone);
 	lines_destroy(c->lines);
 	close(c->fd);
@@ -44,6 +45,12 @@ static void on_end(void *data)
 void lines_take(void *data, int fd)
 {
 	struct http *h = data;
+	if (h->lines_count >= h->config->conns_max) {
+		log_warning("%ld clients of the Unix socket are there already; one was turned away", h->lines_count);
+		close(fd);
+		return;
+	}
+	h->lines_count++;
 	struct lines_client *c = calloc(1, sizeof *c);
 	if (!c)
 		log_no_memory();

@@ -183,13 +183,18 @@ void stream_show(struct stream *s, struct exchange *e, unsigned long after, bool
 	if (s->gaps)
 		conn_piece(e->conn, lost, sizeof lost - 1);
 	s->gaps = false;
-	if (prime && TAILQ_EMPTY(&s->events))
+	if (prime && s->seq <= after)
 		prime_client(s);
 	TAILQ_FOREACH(event, &s->events, of_stream)
 		if (event->seq > after && s->viewer && e->conn)
 			show(s, event->seq, event->line, event->len);
 	if (s->done)
 		stream_hide(s);
+}
+
+unsigned long stream_shown(const struct stream *s)
+{
+	return s->shown;
 }
 
 bool stream_is_shown(const struct stream *s)
