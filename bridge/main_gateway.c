@@ -4,15 +4,12 @@
 #include "log.h"
 #include "main_house.h"
 #include "main_state.h"
-#include "os.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int complain(char *error)
 {
@@ -33,42 +30,17 @@ int gateway_token(const struct config *config)
 
 /* --- stop --- */
 
-static void on_exit_of(void *data, int status)
-{
-	(void)status;
-	ev_break(data, EVBREAK_ALL);
-}
-
-static void on_late(EV_P_ ev_timer *timer, int revents)
-{
-	(void)revents;
-	*(bool *)timer->data = true;
-	ev_break(loop, EVBREAK_ALL);
-}
-
 /* Until it has ended, which its own drain_timeout bounds. */
-static int end_process(const struct config *config, pid_t pid)
+static int end_process(const struct config *config, const char *socket, pid_t pid)
 {
-	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
-	bool late = false;
-	ev_timer patience;
-	struct os_exit *process = loop ? os_exit_create(loop, pid, on_exit_of, loop) : NULL;
-	if (!process) {
-		if (loop)
-			ev_loop_destroy(loop);
-		return errno == ESRCH ? EXIT_GOOD : EXIT_BROKEN;
+	if (kill(pid, SIGTERM) != 0 && errno != ESRCH) {
+		fprintf(stderr, "efrit-bridge: the gateway, process %ld, cannot be ended: %s\n", (long)pid, strerror(errno));
+		return EXIT_FAILED;
 	}
-	ev_timer_init(&patience, on_late, (double)(config->drain_timeout + config->stop_timeout) / 1000, 0.);
-	patience.data = &late;
-	ev_timer_start(loop, &patience);
-	os_exit_kill(process, SIGTERM);
-	ev_run(loop, 0);
-	os_exit_destroy(process);
-	ev_timer_stop(loop, &patience);
-	ev_loop_destroy(loop);
-	if (late)
-		fprintf(stderr, "efrit-bridge: the gateway, process %ld, does not end\n", (long)pid);
-	return late ? EXIT_LATE : EXIT_GOOD;
+	if (state_wait(socket, (unsigned)((config->drain_timeout + config->stop_timeout) / 1000 + 1)))
+		return EXIT_GOOD;
+	fprintf(stderr, "efrit-bridge: the gateway, process %ld, does not end\n", (long)pid);
+	return EXIT_LATE;
 }
 
 int gateway_stop(const struct config *config)
@@ -81,7 +53,7 @@ int gateway_stop(const struct config *config)
 		fprintf(stderr, "efrit-bridge: no gateway runs on %s\n", socket);
 		return EXIT_FAILED;
 	}
-	return end_process(config, pid);
+	return end_process(config, socket, pid);
 }
 
 int main(int argc, char **argv)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,4 +190,25 @@ pid_t state_holder(const char *socket)
 		pid = (pid_t)pid_in(fd);
 	close(fd);
 	return pid;
+}
+
+static void on_alarm(int number)
+{
+	(void)number;
+}
+
+bool state_wait(const char *socket, unsigned seconds)
+{
+	char path[RUNTIME_PATH_MAX + 8];
+	struct sigaction action = {.sa_handler = on_alarm}; /* no SA_RESTART: it ends the waiting */
+	lock_path(socket, path);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOENT;
+	sigaction(SIGALRM, &action, NULL);
+	alarm(seconds);
+	bool free_now = flock(fd, LOCK_SH) == 0;
+	alarm(0);
+	close(fd);
+	return free_now;
 }

@@ -23,5 +23,6 @@ void state_unlock(const char *socket, int fd);            /* removes socket and 
 
 /* The process that holds it; 0: none. */
 pid_t state_holder(const char *socket);
+bool state_wait(const char *socket, unsigned seconds); /* until nobody does; false: somebody still does */
 
 #endif
