@@ -147,6 +147,12 @@ static long pid_in(int fd)
 	return strtol(text, NULL, 10);
 }
 
+static bool is_there(const char *path, int fd)
+{
+	struct stat by_name, by_fd;
+	return stat(path, &by_name) == 0 && fstat(fd, &by_fd) == 0 && by_name.st_ino == by_fd.st_ino && by_name.st_dev == by_fd.st_dev;
+}
+
 int state_lock(const char *socket, int fd, char **error)
 {
 	char path[RUNTIME_PATH_MAX + 8], text[32];
@@ -161,6 +167,10 @@ int state_lock(const char *socket, int fd, char **error)
 			config_complain(error, "a gateway runs already, as process %ld, on %s; efrit-bridge stop ends it", pid_in(fd), socket);
 			close(fd);
 			return -1;
+		}
+		if (!is_there(path, fd)) { /* the one before has just removed it */
+			close(fd);
+			return state_lock(socket, -1, error);
 		}
 	}
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
