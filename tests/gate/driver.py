@@ -236,7 +236,7 @@ def message(event):
 
 
 class Gateway:
-    def __init__(self, *arguments, settings=None, env=None, listen="127.0.0.1:0", wait=True, bridge=BRIDGE):
+    def __init__(self, *arguments, settings=None, env=None, listen="127.0.0.1:0", wait=True, bridge=BRIDGE, config=None):
         self.bridge = bridge
         self.base = tempfile.mkdtemp(dir=os.environ.get("TMPDIR"))
         for name in ("x", "home"):
@@ -251,13 +251,28 @@ class Gateway:
         self.socket = os.path.join(self.base, "x", "efrit-gateway.sock")
         self.log_path = os.path.join(self.base, "log")
         self.token = None
+        self.config_path = os.path.join(self.base, "home/.config/efrit-mcp/config.json")
+        if config is not None:
+            self.configure(config)
         self.log = open(self.log_path, "wb")
-        self.process = subprocess.Popen([self.bridge, "serve", "--listen", listen, *self.settings, *arguments], env=self.env,
+        self.process = subprocess.Popen([self.bridge, "serve", *(["--listen", listen] if listen else []), *self.settings, *arguments], env=self.env,
                                         stdout=subprocess.PIPE, stderr=self.log, stdin=subprocess.DEVNULL)
         if wait:
             self.ready()
         else:
             self.port = 0
+
+    def configure(self, config):
+        os.makedirs(os.path.dirname(self.config_path), exist_ok=True)
+        with open(self.config_path, "w", encoding="utf-8") as f:
+            f.write(config if isinstance(config, str) else json.dumps(config))
+
+    def reload(self, config, words="read again"):
+        """Settings are another file now; the log then says WORDS."""
+        self.configure(config)
+        before = self.said().count(words)
+        self.process.send_signal(signal.SIGHUP)
+        until(lambda: self.said().count(words) > before, words)
 
     def ready(self):
         self.line = self.read_line(self.process.stdout)

@@ -107,32 +107,45 @@ def tls():
 
 # --- its life ---
 
+def served(host):
+    """A name is served, as the setting hosts says."""
+    def ask(g):
+        with g.client() as c:
+            return c.modern("server/discover", headers={"Host": host}).status
+    return ask
+
+
 @case()
 def reload():
+    ask = served("gate.example")
     with Gateway() as g:
-        config = os.path.join(g.base, "home/.config/efrit-mcp/config.json")
-        os.makedirs(os.path.dirname(config))
-
-        def say(text, words):
-            with open(config, "w") as f:
-                f.write(text)
-            before = g.said().count(words)
-            g.process.send_signal(signal.SIGHUP)
-            until(lambda: g.said().count(words) > before, words)
-        say('{"hosts": "gate.example"}', "read again")
-        with g.client() as c:
-            check(c.modern("server/discover", headers={"Host": "gate.example"}).status == 200)
-        say('{"hosts": 1', "stay as they were")
-        say('{"hosts": "", "no_such": 1}', "stay as they were")
-        say('{"hosts": "", "auth": "maybe"}', "stay as they were")
-        with g.client() as c:
-            check(c.modern("server/discover", headers={"Host": "gate.example"}).status == 200)
-        say("{}", "read again")
-        with g.client() as c:
-            check(c.modern("server/discover", headers={"Host": "gate.example"}).status == 421)
-        # listen came from the command line, which is stronger; its port stays
-        say(json.dumps({"listen": "127.0.0.1:1"}), "read again")
+        g.reload({"hosts": "gate.example"})
+        check(ask(g) == 200)
+        for bad in ('{"hosts": 1', {"hosts": "", "no_such": 1}, {"hosts": "", "auth": "maybe"}, {"hosts": "", "idle_timeout": -1}):
+            g.reload(bad, "stay as they were")
+            check(ask(g) == 200, bad)
+        g.reload({})
+        check(ask(g) == 421)
+        g.reload({"listen": "127.0.0.1:1"}) # the command line is stronger
         g.alive()
+    with tempfile.TemporaryDirectory() as base, Gateway(listen=None, config={"listen": "127.0.0.1:0"}) as g:
+        path, kept = os.path.join(base, "more.sock"), g.client()
+
+        def more():
+            with g.client(path=path) as c:
+                return c.request("GET", "/livez").status
+        g.reload({"listen": f"127.0.0.1:0, unix:{path}"})
+        check(more() == 200)
+        g.alive()
+        for bad in (f"127.0.0.1:0, unix:{path}, 127.0.0.1:{g.port}", "127.0.0.1:0, 0.0.0.0:0", "nonsense"):
+            g.reload({"listen": bad}, "stay as they were")
+            check(more() == 200)
+            g.alive()
+        g.reload({"listen": "127.0.0.1:0"})
+        check(not os.path.exists(path))
+        g.alive()
+        check(kept.request("GET", "/livez").status == 200)
+        kept.close()
 
 
 @case()

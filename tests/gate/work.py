@@ -42,6 +42,21 @@ def calls():
 
 
 @case(emacs=True)
+def too_many_calls():
+    with Gateway(settings={"calls_max": 1}) as g:
+        g.start_emacs()
+        with g.client() as c, g.client() as d:
+            c.call("efrit_execute", {"content": "(progn (sleep-for 0.5) 'first)"}, send_only=True)
+            with g.client(path=g.socket) as e: # another principal has its own count
+                until(lambda: b"running" in e.request("POST", "/api/v1/tools/efrit_status", {}, token=False).body, "it runs")
+            a = d.call("efrit_execute", {"content": "1"})
+            check(a.status == 429 and a.code() == -32603 and a.headers["retry-after"], a)
+            check(d.request("POST", "/api/v1/tools/efrit_execute", {"content": "1"}).status == 429)
+            check(b"first" in c.answer().body)
+            check(d.call("efrit_execute", {"content": "1"}).status == 200)
+
+
+@case(emacs=True)
 def leaving():
     """In 2026-07-28 a client that leaves stops the work; before it does not."""
     with Gateway(settings={"progress_interval": 50}) as g:
