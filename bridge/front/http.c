@@ -412,11 +412,9 @@ void http_drain(struct http *h, double linger, void (*on_empty)(void *), void *d
 
 void http_stop(struct http *h, const char *why)
 {
-	struct exchange *e, *next;
-	for (e = TAILQ_FIRST(&h->open); e; e = next) {
-		next = TAILQ_NEXT(e, of_http);
+	struct exchange *e;
+	while ((e = TAILQ_FIRST(&h->open))) /* one may take others of its session along */
 		answer_stop(e, why);
-	}
 	lines_stop_all(h, why);
 	conns_wake(h->conns);
 }

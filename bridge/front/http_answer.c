@@ -289,6 +289,8 @@ static void on_notify(struct outlet *outlet, struct request *about, const char *
 		return;
 	if (answer_open_stream(e))
 		emit(e, line, len);
+	else if (about->listens)
+		http_refuse(e, 406, 0, "", "Not Acceptable: a subscription is an event stream; Accept must name text/event-stream");
 	else if (e->legacy) /* its client is gone or takes no stream: the session's own is left */
 		stream_put(e->legacy->own, line, len);
 }

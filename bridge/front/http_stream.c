@@ -83,6 +83,7 @@ struct stream *stream_create(struct legacy *l)
 	s->legacy = l;
 	s->number = l->streams_made++;
 	TAILQ_INIT(&s->events);
+	l->bytes += sizeof *s;
 	TAILQ_INSERT_TAIL(&l->streams, s, of_legacy);
 	return s;
 }
@@ -94,6 +95,7 @@ void stream_destroy(struct stream *s)
 		forget(s, event);
 	if (s->viewer)
 		stream_hide(s);
+	s->legacy->bytes -= sizeof *s;
 	TAILQ_REMOVE(&s->legacy->streams, s, of_legacy);
 	free(s);
 }
@@ -163,6 +165,7 @@ void stream_finish(struct stream *s)
 	s->done = true;
 	if (s->viewer)
 		stream_hide(s);
+	bound(s->legacy);
 }
 
 static void prime_client(struct stream *s)

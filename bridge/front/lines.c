@@ -287,8 +287,8 @@ static void on_grace(EV_P_ ev_timer *timer, int revents)
 	lines_stop(timer->data);
 }
 
-/* What was read is still answered, for a while. */
-static void on_end_of_input(struct lines *s)
+/* What was read is still answered, for a while, or as long as it takes. */
+static void end_input(struct lines *s, bool for_a_while)
 {
 	if (buf_len(&s->in))
 		take_line(s, buf_data(&s->in), buf_len(&s->in));
@@ -296,7 +296,8 @@ static void on_end_of_input(struct lines *s)
 	s->ended = true;
 	ev_io_stop(s->loop, &s->readable);
 	ev_timer_set(&s->grace, (double)s->config->eof_grace / 1000, 0.);
-	ev_timer_start(s->loop, &s->grace);
+	if (for_a_while)
+		ev_timer_start(s->loop, &s->grace);
 	wake(s);
 }
 
@@ -311,7 +312,7 @@ static void on_readable(EV_P_ ev_io *io, int revents)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		on_end_of_input(s);
+		end_input(s, true);
 		return;
 	}
 	buf_filled(&s->in, (size_t)n);
@@ -367,7 +368,7 @@ static void on_nothing(void *data)
 void lines_drain(struct lines *s)
 {
 	if (!s->ended && !s->over)
-		on_end_of_input(s);
+		end_input(s, false);
 }
 
 void lines_refuse(struct lines *s, const char *why)

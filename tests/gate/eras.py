@@ -101,6 +101,8 @@ def listening():
         until(lambda: g.health()["requests"] == 2, "a subscription ends with its connection")
         with g.client() as e:
             check(e.modern("subscriptions/listen", {}).code() == -32602)
+            check(e.modern("subscriptions/listen", {"notifications": {}}, headers={"Accept": "application/json"}).status == 406)
+            check(e.request("GET", "/livez").status == 200)
         g.process.send_signal(signal.SIGTERM)
         for stream, id in zip(streams, ("L1", 7)):
             last = message(next(stream))

@@ -279,12 +279,14 @@ def draining():
         s = d.initialize()
         c.call("efrit_execute", form, send_only=True)
         until(lambda: g.state() == "running", "it runs")
-        d.legacy(s, "tools/call", {"name": "efrit_execute", "arguments": form}, send_only=True)
+        others = [g.client() for _ in range(3)]
+        for n, client in enumerate([d, *others]):
+            client.legacy(s, "tools/call", {"name": "efrit_execute", "arguments": form}, id=n, send_only=True)
         e.request("POST", "/api/v1/tools/efrit_execute", form, send_only=True)
         f.send(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "efrit_execute", "arguments": form, "_meta": META}}) + "\n")
-        until(lambda: g.health()["services"][0]["flying"] == 4, "all fly")
+        until(lambda: g.health()["services"][0]["flying"] == 7, "all fly")
         g.process.send_signal(signal.SIGTERM)
-        for client in (c, d):
+        for client in (c, d, *others):
             a = client.answer()
             check(a.code() == -32603 and "ended" in a.json["error"]["message"], a)
         check(e.answer().status == 503)
