@@ -315,10 +315,10 @@ void answer_init(struct exchange *e)
 void answer_wait(struct exchange *e)
 {
 	double after = (double)e->http->config->stream_after / 1000;
-	if (e->over || e->streaming || !e->conn)
+	if (e->over || !e->conn)
 		return;
-	conn_forget(e->conn);
-	if (after > 0 && e->asked_stream && e->shape == SHAPE_MCP) {
+	conn_forget(e->conn); /* nothing on the road looks at the request any more */
+	if (after > 0 && !e->streaming && e->asked_stream && e->shape == SHAPE_MCP) {
 		ev_timer_set(&e->later, after, 0.);
 		ev_timer_start(e->http->loop, &e->later);
 	}

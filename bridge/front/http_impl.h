@@ -78,7 +78,7 @@ void answer_close(struct exchange *);      /* ends its event stream */
 void answer_lost(struct exchange *);       /* its client is gone, and comes back perhaps */
 void answer_stop(struct exchange *, const char *why);
 bool answer_open_stream(struct exchange *); /* becomes an event stream; false: it cannot */
-void answer_wait(struct exchange *);        /* it was not answered at once */
+void answer_wait(struct exchange *);        /* it is not answered yet, if it is not over */
 
 /* http_mcp.c, http_api.c, http_old.c: the body is whole */
 void mcp_post(struct exchange *);

@@ -143,6 +143,7 @@ void mcp_get(struct exchange *e)
 	e->legacy = l;
 	legacy_touch(l);
 	stream_show(s, e, head->last_event ? after : stream_shown(s), pipeline_version(l->session) >= VERSION_2025_11_25);
+	answer_wait(e);
 }
 
 void mcp_delete(struct exchange *e)

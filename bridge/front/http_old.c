@@ -23,6 +23,7 @@ void old_get(struct exchange *e)
 	stream_show(l->own, e, 0, false);
 	int n = snprintf(text, sizeof text, "event: endpoint\ndata: %s%s\n\n", under_mcp ? "/mcp/messages/" : "/message?sessionId=", l->id);
 	conn_piece(e->conn, text, (size_t)n);
+	answer_wait(e);
 }
 
 /* Accepted at once; the answer comes on the stream. */

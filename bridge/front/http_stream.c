@@ -42,7 +42,6 @@ void stream_begin(struct exchange *e)
 	e->streaming = true;
 	e->http->streams++;
 	conn_begin(e->conn, 200, "text/event-stream", -1, http_more(e, more, room, sizeof room));
-	conn_forget(e->conn);
 }
 
 void stream_check(struct exchange *e)
