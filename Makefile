@@ -22,17 +22,27 @@ endif
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(CI),-Werror)
 CFLAGS ?= -O2 -g
-ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule -Ibridge -MMD -MP $(WARN) $(CFLAGS) $(SANFLAGS)
+ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule -Ibridge $(if $(LLHTTP),-isystem /usr/share/include/llhttp) -MMD -MP $(WARN) $(CFLAGS) $(SANFLAGS)
 
 WIRE := buf runtime socket_$(OS) wire
 MODULE := answers child_$(OS) efrit-mcp-module events express frames history interrupt job json lisp listen peer queue queue_note queue_stop server status waiters
-BRIDGE := $(filter-out bridge/main_gateway% bridge/store/% bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/os_$(OS).c
+SOURCES := $(filter-out bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/os_$(OS).c
+# What only one of the two programs has: the bridge stays light, the gateway has no stdin.
+HEAVY := $(addprefix bridge/,main_gateway.c main_serve.c main_listen.c main_handover.c main_state.c main_load.c \
+	front/conn.c front/conn_out.c front/conns.c front/head.c front/tls.c) $(wildcard bridge/front/http*.c)
+LIGHT := $(addprefix bridge/,main_bridge.c main_commands.c main_doctor.c front/stdio.c)
+BRIDGE := $(filter-out $(HEAVY) bridge/store/%,$(SOURCES))
+GATEWAY := $(filter-out $(LIGHT),$(SOURCES))
+# Node's HTTP parser, which Debian has as sources: node-llhttp, later libllhttp-dev.
+LLHTTP := $(wildcard /usr/share/llhttp/api.c /usr/share/llhttp/http.c /usr/share/llhttp/llhttp.c)
 # Without what package-vc writes beside it.
 LISP := $(filter-out %-autoloads.el %-pkg.el,$(wildcard lisp/efrit-mcp*.el))
 
 WIRE_O := $(WIRE:%=$(B)/o/module/wire/%.o)
 MODULE_O := $(MODULE:%=$(B)/o/module/%.o) $(WIRE_O)
 BRIDGE_O := $(BRIDGE:%.c=$(B)/o/%.o) $(B)/o/catalogue_text.o $(WIRE_O)
+GATEWAY_O := $(GATEWAY:%.c=$(B)/o/%.o) $(LLHTTP:/usr/share/%.c=$(B)/o/%.o) $(B)/o/catalogue_text.o $(WIRE_O)
+GATEWAY_LIBS := -lev -ljansson -lpcre2-8 -lsodium -lsqlite3 -lm -lpthread -lssl -lcrypto $(if $(LLHTTP),,-lllhttp)
 ELC := $(LISP:.el=.elc)
 
 # V=1 shows the commands.
@@ -43,7 +53,7 @@ say = $(if $(V),,@echo '  $(1)  $@'; )
 
 all: module bridge lisp
 module: $(B)/efrit-mcp-module.so
-bridge: $(B)/efrit-bridge
+bridge: $(B)/efrit-bridge $(B)/efrit-gateway
 lisp: $(ELC)
 
 # Renamed into place: an Emacs that starts meanwhile loads the old one or the new one, whole.
@@ -52,6 +62,14 @@ $(B)/efrit-mcp-module.so: $(MODULE_O)
 
 $(B)/efrit-bridge: $(BRIDGE_O)
 	$(call say,LD)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ -Wl,--as-needed -lev -ljansson -lpcre2-8 -lsodium -lm
+
+$(B)/efrit-gateway: $(GATEWAY_O)
+	$(call say,LD)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^ -Wl,--as-needed $(GATEWAY_LIBS)
+
+# Not ours to be warned about.
+$(B)/o/llhttp/%.o: /usr/share/llhttp/%.c
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) -std=gnu11 -isystem /usr/share/include/llhttp -w $(CFLAGS) $(SANFLAGS) -c -o $@ $<
 
 $(B)/o/module/%.o: module/%.c
 	@mkdir -p $(@D)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum key { KEY_CONFIG = 256, KEY_JSON, KEY_START, KEY_APPLY, KEY_MAN };
+enum key { KEY_CONFIG = 256, KEY_JSON, KEY_START, KEY_APPLY, KEY_LISTEN, KEY_AUTH, KEY_DAEMON, KEY_MAN };
 
 const struct cli_row cli_commands[COMMANDS] = {
 #define COMMAND(id, name, arguments, fewest, most, doc) {name, arguments, doc, 0},
@@ -37,6 +37,9 @@ const struct argp_option cli_options[] = {
 	{"json", KEY_JSON, NULL, 0, "Print for programs, in JSON", 0},
 	{"start", KEY_START, NULL, 0, "With call and status: start an Emacs in the background when none runs", 0},
 	{"apply", KEY_APPLY, NULL, 0, "With setup: write the file; without it nothing is changed", 0},
+	{"listen", KEY_LISTEN, "ADDR:PORT", 0, "With serve: take HTTP there; the same as --set listen=", 0},
+	{"auth", KEY_AUTH, "none", 0, "With serve: ask for no token, on loopback only; the same as --set auth=", 0},
+	{"daemon", KEY_DAEMON, NULL, 0, "With serve: in the background, once it is ready", 0},
 	{"man", KEY_MAN, NULL, OPTION_HIDDEN, "Print the manual page", 0},
 	{0},
 };
@@ -44,9 +47,7 @@ const struct argp_option cli_options[] = {
 /* What the arguments said, until the file and the environment are read, which they overrule. */
 struct arguments {
 	struct cli *cli;
-	const char *file;   /* borrowed */
-	const char **sets;  /* owned; each borrowed */
-	int set_count, count;
+	int count;
 };
 
 enum exit_status cli_status_of(const char *error_code)
@@ -100,8 +101,10 @@ static void check(struct argp_state *state, const struct arguments *a)
 		argp_error(state, "--start goes with call and status");
 	if (a->cli->apply && c != COMMAND_SETUP)
 		argp_error(state, "--apply goes with setup");
-	if (a->cli->json && (c == COMMAND_SERVE || c == COMMAND_SETUP))
-		argp_error(state, "--json goes with call, status, instances and doctor");
+	if (a->cli->json && (c == COMMAND_SERVE || c == COMMAND_SETUP || c == COMMAND_GATEWAY || c == COMMAND_STOP || c == COMMAND_TOKEN))
+		argp_error(state, "--json goes with call, status, instances, doctor and load-test");
+	if (a->cli->daemon && c != COMMAND_GATEWAY)
+		argp_error(state, "--daemon goes with serve");
 }
 
 static error_t on_option(int key, char *value, struct argp_state *state)
@@ -109,10 +112,19 @@ static error_t on_option(int key, char *value, struct argp_state *state)
 	struct arguments *a = state->input;
 	switch (key) {
 	case 's':
-		a->sets[a->set_count++] = value;
+		a->cli->sets[a->cli->set_count++] = (struct cli_set){NULL, value};
+		return 0;
+	case KEY_LISTEN:
+		a->cli->sets[a->cli->set_count++] = (struct cli_set){"listen", value};
+		return 0;
+	case KEY_AUTH:
+		a->cli->sets[a->cli->set_count++] = (struct cli_set){"auth", value};
+		return 0;
+	case KEY_DAEMON:
+		a->cli->daemon = true;
 		return 0;
 	case KEY_CONFIG:
-		a->file = value;
+		a->cli->file = value;
 		return 0;
 	case KEY_JSON:
 		a->cli->json = true;
@@ -175,13 +187,26 @@ static const struct argp argp = {
 	.help_filter = on_help,
 };
 
-static void give_up(struct config *config, struct arguments *a, const char *before, char *error)
+void cli_finish(struct cli *cli)
 {
-	fprintf(stderr, "efrit-bridge: %s%s\n", before, error);
-	free(error);
-	free(a->sets);
-	config_finish(config);
-	exit(EXIT_USAGE);
+	free(cli->sets);
+	cli->sets = NULL;
+}
+
+bool cli_settings(const struct cli *cli, struct config *config, char **error)
+{
+	char *why = NULL;
+	if (!config_file(config, cli->file, error) || !config_environment(config, error))
+		return false;
+	for (int i = 0; i < cli->set_count; i++) {
+		const struct cli_set *set = &cli->sets[i];
+		if (set->name ? config_assign(config, set->name, set->name, set->value, &why) : config_set(config, set->value, &why))
+			continue;
+		config_complain(error, "--%s: %s", set->name ? set->name : "set", why);
+		free(why);
+		return false;
+	}
+	return true;
 }
 
 static void greet_person(struct config *config)
@@ -196,19 +221,20 @@ static void greet_person(struct config *config)
 
 void cli_read(int argc, char **argv, struct config *config, struct cli *cli)
 {
-	struct arguments a = {.cli = cli, .sets = calloc((size_t)argc + 1, sizeof *a.sets)};
+	struct arguments a = {.cli = cli};
 	char *error = NULL;
-	if (!a.sets)
+	if (!(cli->sets = calloc((size_t)argc + 1, sizeof *cli->sets)))
 		log_no_memory();
 	argp_err_exit_status = EXIT_USAGE;
 	argp_program_version_hook = print_version;
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
-	if (!config_file(config, a.file, &error) || !config_environment(config, &error))
-		give_up(config, &a, "", error);
-	for (int i = 0; i < a.set_count; i++)
-		if (!config_set(config, a.sets[i], &error))
-			give_up(config, &a, "--set: ", error);
-	free(a.sets);
+	if (!cli_settings(cli, config, &error)) {
+		fprintf(stderr, "efrit-bridge: %s\n", error);
+		free(error);
+		cli_finish(cli);
+		config_finish(config);
+		exit(EXIT_USAGE);
+	}
 	if (argc == 1 && isatty(STDIN_FILENO))
 		greet_person(config);
 }

@@ -24,12 +24,23 @@ enum { CLI_WORDS = 2 };
 struct cli {
 	enum command command;
 	const char *words[CLI_WORDS]; /* borrowed from argv; NULL beyond the last */
-	bool json, start, apply;
+	bool json, start, apply, daemon;
+	const char *file;             /* borrowed; of --config, or NULL */
+	struct cli_set {
+		const char *name, *value; /* borrowed; without name: NAME=VALUE */
+	} *sets;                      /* owned */
+	int set_count;
 };
 
 /* Fills CONFIG from file, environment and arguments.  Ends the program itself for --help,
  * --version, --man, and for what cannot be understood (status 2). */
 void cli_read(int argc, char **argv, struct config *config, struct cli *cli);
+
+void cli_finish(struct cli *);
+
+/* CONFIG (fresh from config_init) as the command line, the file and the environment say now.
+ * False: *error (caller frees). */
+bool cli_settings(const struct cli *, struct config *, char **error) __attribute__((warn_unused_result));
 
 enum exit_status cli_status_of(const char *error_code); /* of a tool that failed; NULL is fine */
 

@@ -1,13 +1,12 @@
 /* main_bridge.c - efrit-bridge: puts the rooms together, runs the loop, takes them
  * apart again.  Everything is freed at the end, so that leaks show. */
-#include "front/oneshot.h"
 #include "front/stdio.h"
 #include "log.h"
 #include "main_house.h"
 #include "os.h"
 #include "setup.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,53 +32,6 @@ static void watch_signals(struct ev_loop *loop, ev_signal watchers[SIGNALS], str
 	}
 }
 
-/* Without them the first socket would become somebody's stdout. */
-static void fill_standard_descriptors(void)
-{
-	int fd;
-	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
-		;
-	if (fd > STDERR_FILENO)
-		close(fd);
-}
-
-bool house_init(struct house *h, struct config *config)
-{
-	*h = (struct house){.config = config, .loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV)};
-	if (!h->loop) {
-		log_error("this system offers no way to wait for events");
-		return false;
-	}
-	h->service = service_create(config);
-	h->pipeline = pipeline_create(h->loop, config, h->service);
-	h->finder = finder_create(h->loop, config, h->service);
-	return true;
-}
-
-void house_finish(struct house *h)
-{
-	if (!h->loop)
-		return;
-	finder_destroy(h->finder);
-	service_destroy(h->service);
-	pipeline_destroy(h->pipeline);
-	ev_loop_destroy(h->loop);
-}
-
-json_t *house_call(struct house *h, const char *tool, json_t *arguments)
-{
-	struct oneshot *o = oneshot_create(h->loop, h->config, h->pipeline, tool, arguments);
-	const struct buf *answer = oneshot_answer(o);
-	json_decref(arguments);
-	while (!buf_len(answer)) {
-		ev_run(h->loop, 0);
-		answer = oneshot_answer(o);
-	}
-	json_t *response = json_loadb(buf_data(answer), buf_len(answer), JSON_ALLOW_NUL, NULL);
-	oneshot_destroy(o);
-	return response;
-}
-
 static int serve(struct house *h)
 {
 	ev_signal watchers[SIGNALS];
@@ -102,12 +54,28 @@ static int set_up(const struct cli *cli)
 	return status;
 }
 
-static int run(struct config *config, const struct cli *cli)
+/* The other program of this tree, which lies beside; it becomes this process. */
+static int become_gateway(char **argv)
+{
+	char *self = os_self(), *path = NULL;
+	char *slash = self ? strrchr(self, '/') : NULL;
+	if (slash)
+		config_complain(&path, "%.*s/efrit-gateway", (int)(slash - self), self);
+	execv(path ? path : "efrit-gateway", argv);
+	log_error("%s cannot be run: %s; it belongs beside efrit-bridge", path ? path : "efrit-gateway", strerror(errno));
+	free(path);
+	free(self);
+	return EXIT_BROKEN;
+}
+
+static int run(struct config *config, const struct cli *cli, char **argv)
 {
 	struct house house;
 	int status = EXIT_BROKEN;
 	if (cli->command == COMMAND_SETUP)
 		return set_up(cli);
+	if (cli->command >= COMMAND_GATEWAY && cli->command <= COMMAND_LOAD_TEST)
+		return become_gateway(argv);
 	if (!house_init(&house, config))
 		return EXIT_BROKEN;
 	switch (cli->command) {
@@ -126,7 +94,9 @@ static int run(struct config *config, const struct cli *cli)
 	default:
 		status = serve(&house);
 	}
-	house_finish(&house);
+	struct ev_loop *loop = house_finish(&house);
+	if (loop)
+		ev_loop_destroy(loop);
 	return status;
 }
 
@@ -134,11 +104,12 @@ int main(int argc, char **argv)
 {
 	struct config config;
 	struct cli cli = {0};
-	fill_standard_descriptors();
+	house_fill_descriptors();
 	config_init(&config);
 	cli_read(argc, argv, &config, &cli);
 	signal(SIGPIPE, SIG_IGN);
-	int status = run(&config, &cli);
+	int status = run(&config, &cli, argv);
+	cli_finish(&cli);
 	config_finish(&config);
 	return status;
 }

@@ -15,8 +15,9 @@ struct house {
 	struct finder *finder;
 };
 
+void house_fill_descriptors(void); /* 0 to 2 are open afterwards */
 bool house_init(struct house *, struct config *); /* false: said in the log */
-void house_finish(struct house *);
+struct ev_loop *house_finish(struct house *); /* the loop is the caller's to destroy; NULL: there is none */
 
 /* Calls TOOL as an agent would and waits.  The JSON-RPC response; the caller's.  ARGUMENTS is taken. */
 json_t *house_call(struct house *, const char *tool, json_t *arguments);

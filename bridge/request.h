@@ -19,6 +19,7 @@ enum {
 	REQUEST_CLIENT_MAX = 128, /* bytes of a client's name */
 	REQUEST_LISTS = 4,        /* kinds of lists that can change */
 	REQUEST_INSTANCE_MAX = 48, /* bytes of an instance's name */
+	REQUEST_PRINCIPAL_MAX = 32,
 };
 
 enum era { ERA_LEGACY, ERA_MODERN };
@@ -34,6 +35,9 @@ enum fault {
 	FAULT_VERSION,  /* a protocol version that is not spoken */
 	FAULT_CAPABILITY, /* the client cannot do what this needs */
 	FAULT_OWN,      /* a number that the tool chose: request::own_fault */
+	FAULT_ENVELOPE, /* a request that lacks what every request must bring along */
+	FAULT_HEADER,   /* HTTP headers that are missing or say something else than the body */
+	FAULT_DENIED,   /* the caller may not, or not now */
 };
 
 enum loudness { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_NOTICE, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR, LOG_LEVEL_CRITICAL,
@@ -42,6 +46,17 @@ enum loudness { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_NOTICE, LOG_LEVEL_WAR
 enum priority { PRIORITY_INTERACTIVE, PRIORITY_NORMAL, PRIORITY_BATCH, PRIORITIES };
 
 struct asking;
+/* What HTTP said besides the message; values are strings of the front's, which live until
+ * the request waits or is answered.  NULL: that header was not there. */
+struct http_said {
+	const char *version, *method, *name; /* MCP-Protocol-Version, Mcp-Method, Mcp-Name */
+	const struct http_param {
+		const char *name, *value; /* Mcp-Param-<name> */
+	} *params;
+	size_t params_count;
+	const char *principal; /* who core/guard.c says it is */
+};
+
 struct closer;
 struct method;
 struct outlet;
@@ -70,6 +85,7 @@ struct request {
 	const char *name;   /* borrowed from message: the method */
 	json_t *params;     /* borrowed from message, or NULL */
 	bool null_id;       /* an error without id says "id":null */
+	const struct http_said *http; /* borrowed, until it waits; NULL: it did not come over HTTP */
 
 	/* in which language */
 	const struct method *method; /* static */
@@ -82,6 +98,8 @@ struct request {
 	uint64_t knows[REQUEST_LISTS]; /* hashes of the lists when it was told last, by enum offer */
 	json_t *listens_uris, *listens_tasks; /* owned; arrays of what else it asked to hear of, or NULL */
 	int log_level;      /* of enum loudness; what is below it is not told; LOG_NOTHING */
+	char principal[REQUEST_PRINCIPAL_MAX]; /* who core/guard.c says it is; over HTTP */
+	bool admitted;      /* counted by core/guard.c */
 
 	/* the call of a tool, or of a method that Emacs answers */
 	bool exact;              /* such a method: its failure is an error of the protocol */
@@ -144,6 +162,8 @@ struct outlet {
 	void (*more)(struct outlet *, struct request *);    /* a streaming reply has grown or ended */
 	/* A line (without the newline) besides the answers; ABOUT: of that request, or NULL: of the session. */
 	void (*notify)(struct outlet *, struct request *about, const char *line, size_t len);
+	/* Nothing will be delivered for it: it was no request, or it was cancelled.  May be NULL. */
+	void (*dropped)(struct outlet *, struct request *);
 };
 
 struct request *request_create(void); /* all zero; ends the program when there is no memory */

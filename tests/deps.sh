@@ -33,6 +33,10 @@ header_from ev.h libev-dev
 header_from jansson.h libjansson-dev
 header_from pcre2.h libpcre2-dev
 header_from sodium.h libsodium-dev
+header_from openssl/ssl.h libssl-dev
+if [ ! -e /usr/share/llhttp/llhttp.c ] && [ ! -e /usr/include/llhttp.h ]; then # a library in newer releases, sources before
+	if [ -n "$(apt-cache madison libllhttp-dev 2>/dev/null)" ]; then want+=(libllhttp-dev); else want+=(node-llhttp); fi
+fi
 emacs_is_new_enough || want+=(emacs-nox)
 case $level in demo | test) command_from python3 python3 ;; esac
 case $level in manual | test) command_from makeinfo texinfo ;; esac
@@ -45,6 +49,7 @@ if [ "$level" = test ]; then
 	command_from npm npm
 	command_from readelf binutils
 	command_from git git
+	command_from openssl openssl
 	[ -d /usr/share/perl5/auto/share/dist/Test-JSON-Schema-Acceptance ] || want+=(libtest-json-schema-acceptance-perl)
 	compgen -G '/usr/share/emacs/site-lisp/elpa*/package-lint-*' >/dev/null || want+=(elpa-package-lint)
 fi

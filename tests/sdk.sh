@@ -1,5 +1,5 @@
 #!/bin/bash
-# sdk.sh v1|v2|inspector - a session with an official MCP client over stdio, against the real
+# sdk.sh v1|v2|inspector|http - a session with an official MCP client over stdio or HTTP, against the real
 # bridge and a real Emacs.  The clients come from npm into build/npm, once; where they cannot
 # be had it ends with 77 and one line.
 set -u
@@ -41,7 +41,7 @@ cp tests/sdk/*.mjs tests/sdk/package.json "$work/" && ln -s "$home/node_modules"
 cd "$work" || exit 1
 case ${1:-} in
 v1 | v2) exec "$node" "sdk_$1.mjs" ;;
-inspector) exec "$node" inspector.mjs ;;
+inspector | http) exec "$node" "$1.mjs" ;;
 node) echo "$node" ;; # for tests/bench: the clients are there, and this runs them
-*) echo "usage: $0 v1|v2|inspector|node" >&2; exit 2 ;;
+*) echo "usage: $0 v1|v2|inspector|http|node" >&2; exit 2 ;;
 esac

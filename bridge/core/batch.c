@@ -6,6 +6,8 @@
 #include "mcp/era.h"
 #include "mcp/text.h"
 
+#include <string.h>
+
 static void finish(struct request *batch)
 {
 	batch->ended = true;
@@ -66,6 +68,8 @@ enum verdict batch_enter(struct request *r)
 		struct request *child = pipeline_new(r->session);
 		child->message = json_incref(element);
 		child->parent = r;
+		child->http = r->http;
+		memcpy(child->principal, r->principal, sizeof child->principal);
 		child->outlet = &collector;
 		r->children++;
 		pipeline_run(child);

@@ -3,6 +3,7 @@
 #include "core/catalogue.h"
 #include "core/self.h"
 #include "log.h"
+#include "mcp/headers.h"
 #include "os.h"
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct guest {
 	TAILQ_ENTRY(guest) link;
 	struct lobby *lobby;       /* borrowed; NULL: it was sent on, or nobody waits for it */
 	struct request *request;   /* borrowed */
+	struct http_said *http;    /* owned; NULL: it did not come by HTTP */
 	json_t *message, *params;  /* owned, borrowed from it; what the request needs to enter again */
 };
 
@@ -73,6 +75,7 @@ static void destroy(struct task *task)
 {
 	struct guest *g = (struct guest *)(void *)task;
 	json_decref(g->message);
+	headers_forget(g->http);
 	free(g);
 }
 
@@ -83,11 +86,16 @@ static void send_on(struct guest *g)
 	request_forget_message(r);
 	r->message = json_incref(g->message);
 	r->params = g->params;
+	struct http_said *http = g->http;
+	g->http = NULL;
 	self_destroy(r->task);
 	r->task = NULL;
 	progress_stop(r);
 	r->stage--;
+	r->http = http;
 	pipeline_run(r);
+	r->http = NULL; /* it is freed at the end of the turn at the earliest */
+	headers_forget(http);
 }
 
 /* Only those who are here now: what they do may bring others. */
@@ -126,7 +134,8 @@ bool lobby_keeps(struct request *r)
 	struct guest *g = calloc(1, sizeof *g);
 	if (!g)
 		log_no_memory();
-	*g = (struct guest){.task = {drop, destroy}, .lobby = l, .request = r, .message = json_incref(r->message), .params = r->params};
+	*g = (struct guest){.task = {drop, destroy}, .lobby = l, .request = r, .http = headers_keep(r->http),
+			    .message = json_incref(r->message), .params = r->params};
 	r->task = &g->task;
 	TAILQ_INSERT_TAIL(&l->guests, g, link);
 	watch(l);

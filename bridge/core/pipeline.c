@@ -3,6 +3,7 @@
  *   front/stdio.c        pipeline_take                    outlet->deliver, more
  *     parse              parse_enter    mcp/jsonrpc.c     parse_leave: result or fault -> text
  *     era                session_enter  mcp/era*.c        session_leave
+ *     guard              guard_enter                      guard_leave
  *     route              router_enter                     on_resume: the answer is there
  *   back/service.c       service_submit                   request->resume
  *   back/emacs.c         CALL                             RESULT, REFUSED, or it is lost
@@ -11,13 +12,16 @@
 #include "core/pipeline.h"
 #include "back/service.h"
 #include "core/catalogue.h"
+#include "core/guard.h"
 #include "core/lobby.h"
+#include "core/openapi.h"
 #include "core/self.h"
 #include "core/session.h"
 #include "core/tasks.h"
 #include "log.h"
 #include "mcp/closer.h"
 #include "mcp/era.h"
+#include "mcp/headers.h"
 #include "mcp/jsonrpc.h"
 #include "mcp/seal.h"
 #include "mcp/text.h"
@@ -39,13 +43,14 @@ static void parse_leave(struct request *r);
 static const struct stage road[] = {
 	{"parse", parse_enter, parse_leave},
 	{"era", session_enter, session_leave},
+	{"guard", guard_enter, guard_leave},
 	{"route", router_enter, NULL},
 };
 enum { STAGES = sizeof road / sizeof road[0] };
 
 static enum verdict parse_enter(struct request *r)
 {
-	if (r->text && !jsonrpc_parse(r))
+	if (r->fault || (r->text && !jsonrpc_parse(r)))
 		return DONE;
 	r->text = NULL;
 	if (json_is_array(r->message) && !r->parent)
@@ -81,6 +86,12 @@ static void parse_leave(struct request *r)
 	buf_finish(&members);
 }
 
+static void tell_dropped(struct request *r)
+{
+	if (!r->settled && r->outlet->dropped)
+		r->outlet->dropped(r->outlet, r);
+}
+
 /* Back along the stages that it has entered, and out. */
 void pipeline_resume(struct request *r)
 {
@@ -89,9 +100,10 @@ void pipeline_resume(struct request *r)
 		if (stage->leave)
 			stage->leave(r);
 	}
-	if (r->silent)
+	if (r->silent) {
+		tell_dropped(r);
 		pipeline_settle(r);
-	else
+	} else
 		r->outlet->deliver(r->outlet, r);
 }
 
@@ -100,6 +112,7 @@ void pipeline_run(struct request *r)
 	while (r->stage < STAGES) {
 		enum verdict verdict = road[r->stage++].enter(r);
 		if (verdict == WAIT) {
+			r->http = NULL;
 			if (!r->settled) /* it may have been answered already */
 				progress_start(r);
 			return;
@@ -142,7 +155,9 @@ static void settle(struct request *r, const char *reason)
 	if (r->settled)
 		return;
 	r->settled = true;
+	r->http = NULL;
 	progress_stop(r);
+	guard_leave(r);
 	session_forget(r);
 	self_drop(r);
 	asking_drop(r);
@@ -166,12 +181,12 @@ void pipeline_cancel(struct request *r, const char *reason)
 		r->outlet->more(r->outlet, r);
 		return;
 	}
+	tell_dropped(r);
 	settle(r, reason);
 }
 
-struct request *pipeline_new(struct session *s)
+static struct request *adopt(struct session *s, struct request *r)
 {
-	struct request *r = request_create();
 	r->pipeline = s->pipeline;
 	r->session = s;
 	r->outlet = s->outlet;
@@ -183,6 +198,103 @@ struct request *pipeline_new(struct session *s)
 	r->noted = progress_note;
 	r->release = bury;
 	return r;
+}
+
+struct request *pipeline_new(struct session *s)
+{
+	return adopt(s, request_create());
+}
+
+struct request *pipeline_read(const char *text, size_t len)
+{
+	struct request *r = request_create();
+	r->text = text;
+	r->text_len = len;
+	r->resume = NULL;
+	if (jsonrpc_parse(r))
+		r->text = NULL;
+	return r;
+}
+
+static void look(const json_t *message, struct manner *m)
+{
+	json_t *method = json_object_get(message, "method");
+	const char *name = json_string_value(method);
+	m->modern |= era_is_modern(json_object_get(message, "params"));
+	m->initialize |= name && strcmp(name, "initialize") == 0;
+	m->request |= json_object_get(message, "id") && method;
+}
+
+struct manner pipeline_manner(const struct request *r, const struct http_said *http)
+{
+	struct manner m = {0};
+	json_t *element;
+	size_t i;
+	if (json_is_array(r->message))
+		json_array_foreach(r->message, i, element)
+			look(element, &m);
+	else
+		look(r->message, &m);
+	m.modern |= headers_claim_modern(http);
+	m.initialize &= !m.modern;
+	return m;
+}
+
+void pipeline_enter(struct session *s, struct outlet *outlet, const struct http_said *http, struct request *r)
+{
+	adopt(s, r);
+	r->outlet = outlet;
+	r->http = http;
+	snprintf(r->principal, sizeof r->principal, "%s", http->principal);
+	snprintf(s->principal, sizeof s->principal, "%s", http->principal);
+	pipeline_run(r);
+}
+
+struct outlet *pipeline_outlet(struct request *r)
+{
+	while (r->parent)
+		r = r->parent;
+	return r->outlet;
+}
+
+enum version pipeline_version(const struct session *s)
+{
+	return s->version;
+}
+
+struct guard *pipeline_guard(struct pipeline *p)
+{
+	return p->guard;
+}
+
+const struct buf *pipeline_tools(struct pipeline *p)
+{
+	return catalogue_list(p->catalogue, VERSION_2026_07_28);
+}
+
+void pipeline_services(struct pipeline *p, struct buf *out)
+{
+	openapi_services(p->service, out);
+}
+
+void pipeline_openapi(struct pipeline *p, struct buf *out)
+{
+	openapi_write(p->catalogue, out);
+}
+
+/* Each is answered where it stands; what still flies is cancelled by its being settled. */
+void pipeline_stop(struct session *s, const char *why)
+{
+	for (;;) {
+		struct request *r, *chosen = NULL;
+		TAILQ_FOREACH(r, &s->unanswered, of_session)
+			if (!r->streaming && !r->ended && !r->listens)
+				chosen = r;
+		if (!chosen)
+			return;
+		request_fail(chosen, FAULT_INTERNAL, NULL, "%s; the request may have run: look before you try again", why);
+		pipeline_resume(chosen);
+	}
 }
 
 void pipeline_take(struct session *s, const char *text, size_t len)
@@ -281,6 +393,7 @@ struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *conf
 	p->seal = seal_create(config->state_key);
 	p->starter = starter_create(p);
 	p->lobby = lobby_create(p);
+	p->guard = guard_create(config);
 	return p;
 }
 
@@ -298,6 +411,7 @@ void pipeline_destroy(struct pipeline *p)
 	ev_prepare_stop(p->loop, &p->reaper);
 	lobby_destroy(p->lobby);
 	starter_destroy(p->starter);
+	guard_destroy(p->guard);
 	catalogue_destroy(p->catalogue);
 	seal_destroy(p->seal);
 	free(p);

@@ -7,6 +7,7 @@
 #include "config.h"
 #include "request.h"
 
+struct guard;
 struct service;
 struct store;
 
@@ -20,6 +21,29 @@ void pipeline_close(struct session *); /* cancels what is unanswered; nothing mo
 
 void pipeline_take(struct session *, const char *text, size_t len);            /* one message */
 void pipeline_take_long(struct session *, const char *beginning, size_t len);  /* one over request_max */
+
+/* For a front that must know what a message is before it knows whose it is.  The request
+ * belongs to the caller until pipeline_enter has it. */
+struct request *pipeline_read(const char *text, size_t len); /* its message, or its fault */
+struct manner {
+	bool modern;     /* it speaks 2026-07-28 */
+	bool initialize; /* it opens a session */
+	bool request;    /* it, or an element of the batch, has to be answered */
+};
+struct manner pipeline_manner(const struct request *, const struct http_said *);
+
+/* It takes the road; answers and what is notified about it go to OUTLET instead of the session's. */
+void pipeline_enter(struct session *, struct outlet *, const struct http_said *, struct request *); /* said: never NULL */
+
+void pipeline_stop(struct session *, const char *why); /* answers what is unanswered: it was stopped */
+struct outlet *pipeline_outlet(struct request *);       /* of the request, or of the batch it is in */
+enum version pipeline_version(const struct session *);  /* what was negotiated */
+
+struct guard *pipeline_guard(struct pipeline *); /* borrowed */
+const struct buf *pipeline_tools(struct pipeline *);           /* {"tools":[...]} */
+void pipeline_services(struct pipeline *, struct buf *out);    /* {"services":[...]} */
+void pipeline_openapi(struct pipeline *, struct buf *out);     /* of the plain HTTP interface */
+
 bool pipeline_busy(const struct session *);       /* requests are unanswered, subscriptions not counted */
 void pipeline_end_listens(struct session *);      /* tells open subscriptions that they end */
 

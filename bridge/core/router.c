@@ -6,6 +6,7 @@
 #include "core/session.h"
 #include "core/tasks.h"
 #include "mcp/era.h"
+#include "mcp/headers.h"
 #include "mcp/result.h"
 #include "mcp/text.h"
 
@@ -246,6 +247,8 @@ static enum verdict call_tool(struct request *r)
 		request_fail(r, FAULT_PARAMS, NULL, "params.arguments must be an object");
 		return DONE;
 	}
+	if (!headers_params(r, json_object_get(tool->definition, "inputSchema"), given))
+		return DONE;
 	json_t *arguments = given ? json_incref(given) : json_object();
 	if (!read_arguments(r, tool, arguments, &instance))
 		verdict = DONE;

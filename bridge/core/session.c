@@ -48,6 +48,19 @@ static struct request *find(const struct session *s, const char *id)
 	return NULL;
 }
 
+/* NULL too when several clients that share the session use that id. */
+static struct request *find_one(const struct session *s, const char *id)
+{
+	struct request *r, *found = NULL;
+	TAILQ_FOREACH(r, &s->unanswered, of_session)
+		if (strcmp(r->id, id) == 0) {
+			if (found)
+				return NULL;
+			found = r;
+		}
+	return found;
+}
+
 static void remember(struct session *s, struct request *r)
 {
 	TAILQ_INSERT_TAIL(&s->unanswered, r, of_session);
@@ -71,7 +84,7 @@ static void on_cancelled(struct session *s, const json_t *params)
 	if (!json_is_string(id) && !json_is_integer(id))
 		return;
 	char *text = text_dump(id);
-	struct request *r = find(s, text);
+	struct request *r = find_one(s, text);
 	free(text);
 	if (r && r->method->id != METHOD_INITIALIZE)
 		pipeline_cancel(r, reason && strlen(reason) < 1000 ? reason : "the client cancelled it");
@@ -100,7 +113,7 @@ enum verdict session_enter(struct request *r)
 	memcpy(r->client, s->client, sizeof r->client);
 	if (!r->id)
 		return notification(r);
-	if (find(s, r->id))
+	if (r->outlet == s->outlet && find(s, r->id)) /* over HTTP the exchange tells them apart */
 		request_fail(r, FAULT_INVALID, NULL, "the id %.100s belongs to a request that is not answered yet", r->id);
 	else if (s->unanswered_count >= s->pipeline->config->requests_max)
 		request_fail(r, FAULT_INTERNAL, NULL, "%ld requests are unanswered already; wait for some of them",

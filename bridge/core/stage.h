@@ -8,6 +8,7 @@
 
 struct catalogue;
 struct lobby;
+struct guard;
 struct service;
 struct starter;
 TAILQ_HEAD(session_list, session);
@@ -19,6 +20,7 @@ struct pipeline {
 	struct catalogue *catalogue;  /* owned */
 	struct starter *starter;      /* owned */
 	struct lobby *lobby;          /* owned */
+	struct guard *guard;          /* owned */
 	struct session_list sessions; /* session::of_pipeline; owned */
 	struct request_list dead;     /* request::of_session; freed when nobody is in a callback */
 	ev_prepare reaper;            /* active while dead holds something */
@@ -53,6 +55,10 @@ void asking_drop(struct request *); /* nobody waits any more */
 void asking_destroy(struct request *);
 bool asking_waits(const struct request *);
 void asking_take(struct session *, const json_t *response); /* what a client answered */
+
+/* core/guard.c */
+enum verdict guard_enter(struct request *);
+void guard_leave(struct request *); /* twice does no harm */
 
 /* core/router.c */
 enum verdict router_enter(struct request *);

@@ -245,7 +245,7 @@ enum verdict stopper_stop(struct request *r, const json_t *arguments, const char
 	struct stop *s = calloc(1, sizeof *s);
 	if (!s)
 		log_no_memory();
-	*s = (struct stop){.task = {drop, destroy}, .outlet = {on_said, on_more, NULL}, .request = r, .force = force, .pid = w->pid,
+	*s = (struct stop){.task = {drop, destroy}, .outlet = {on_said, on_more, NULL, NULL}, .request = r, .force = force, .pid = w->pid,
 			   .begun = os_now()};
 	snprintf(s->name, sizeof s->name, "%s", w->name);
 	ev_timer_init(&s->timer, on_timer, 0., 0.);

@@ -104,7 +104,7 @@ struct oneshot *oneshot_create(struct ev_loop *loop, const struct config *config
 	o->loop = loop;
 	o->config = config;
 	o->pipeline = pipeline;
-	o->outlet = (struct outlet){on_deliver, on_more, on_notify};
+	o->outlet = (struct outlet){on_deliver, on_more, on_notify, NULL};
 	o->message = compose(tool, arguments);
 	o->session = pipeline_open(pipeline, &o->outlet);
 	send(o);

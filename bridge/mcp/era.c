@@ -1,5 +1,6 @@
 /* era.c - see era.h */
 #include "mcp/era.h"
+#include "mcp/headers.h"
 #include "mcp/text.h"
 
 #include <string.h>
@@ -69,7 +70,7 @@ bool era_enter(struct request *r)
 	json_t *token = json_object_get(json_object_get(r->params, "_meta"), "progressToken");
 	if (json_is_string(token) || json_is_integer(token))
 		r->token = text_dump(token);
-	r->era = era_is_modern(r->params) ? ERA_MODERN : ERA_LEGACY;
+	r->era = era_is_modern(r->params) || headers_claim_modern(r->http) ? ERA_MODERN : ERA_LEGACY;
 	r->method = era_method(r->name);
 	if (!(r->era == ERA_MODERN ? era_modern_enter(r) : era_legacy_enter(r)))
 		return false;

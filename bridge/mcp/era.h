@@ -18,7 +18,7 @@ struct method {
 	bool modern, legacy, notification, cacheable;
 };
 
-bool era_is_modern(const json_t *params);
+bool era_is_modern(const json_t *params); /* the message itself says so */
 
 /* Judges a request and fills method, era, version, client and token.  version and
  * client hold what the session knows when it is called.  False: r->fault says why. */

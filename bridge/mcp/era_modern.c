@@ -1,5 +1,6 @@
 /* era_modern.c - protocol version 2026-07-28: every request brings everything along. */
 #include "mcp/era.h"
+#include "mcp/headers.h"
 #include "mcp/text.h"
 
 #include <string.h>
@@ -18,15 +19,23 @@ bool era_modern_enter(struct request *r)
 	json_t *meta = json_object_get(r->params, "_meta");
 	json_t *version = json_object_get(meta, era_key_version);
 	json_t *capabilities = json_object_get(meta, era_key_capabilities);
+	if (!version)
+		return request_fail(r, FAULT_ENVELOPE, json_pack("{s:{s:[s]}}", "envelope", "missing", meta ? era_key_version : "_meta"),
+				    "params._meta lacks %s, a string, and must have %s, an object", era_key_version,
+				    era_key_capabilities);
 	if (!capabilities)
-		return request_fail(r, FAULT_PARAMS, json_pack("{s:{s:[s]}}", "envelope", "missing", era_key_capabilities),
+		return request_fail(r, FAULT_ENVELOPE, json_pack("{s:{s:[s]}}", "envelope", "missing", era_key_capabilities),
 				    "params._meta lacks %s, an object", era_key_capabilities);
 	if (!json_is_object(capabilities))
-		return request_fail(r, FAULT_PARAMS, NULL, "%s in params._meta must be an object", era_key_capabilities);
+		return request_fail(r, FAULT_ENVELOPE, NULL, "%s in params._meta must be an object", era_key_capabilities);
+	if (!headers_agree(r, json_string_value(version)))
+		return false;
 	if (!json_is_string(version) || strcmp(json_string_value(version), spoken) != 0)
 		return request_fail(r, FAULT_VERSION, json_pack("{s:[s],s:O}", "supported", spoken, "requested", version),
 				    "protocol version %.40s is not spoken here; %s is",
 				    json_is_string(version) ? json_string_value(version) : "(no string)", spoken);
+	if (!headers_there(r))
+		return false;
 	json_t *level = json_object_get(meta, KEY "logLevel");
 	r->log_level = era_log_level(level);
 	if (level && r->log_level == LOG_NOTHING)

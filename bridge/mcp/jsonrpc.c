@@ -9,6 +9,7 @@ static const int numbers[] = {
 	[FAULT_PARSE] = -32700,   [FAULT_INVALID] = -32600,  [FAULT_METHOD] = -32601,
 	[FAULT_PARAMS] = -32602,  [FAULT_INTERNAL] = -32603, [FAULT_VERSION] = -32022,
 	[FAULT_CAPABILITY] = -32021,
+	[FAULT_ENVELOPE] = -32602, [FAULT_HEADER] = -32020,  [FAULT_DENIED] = -32603,
 };
 
 bool jsonrpc_parse(struct request *r)

@@ -19,7 +19,7 @@ enum { KEY = crypto_aead_xchacha20poly1305_ietf_KEYBYTES, NONCE = crypto_aead_xc
        SEALED_MAX = 1024 * 1024 };
 
 struct seal {
-	const char *file; /* borrowed */
+	char *file; /* owned */
 	bool ready;
 	unsigned char key[KEY];
 };
@@ -29,7 +29,8 @@ struct seal *seal_create(const char *key_file)
 	struct seal *s = calloc(1, sizeof *s);
 	if (!s)
 		log_no_memory();
-	s->file = key_file;
+	if (!(s->file = strdup(key_file)))
+		log_no_memory();
 	return s;
 }
 
@@ -37,6 +38,7 @@ void seal_destroy(struct seal *s)
 {
 	if (!s)
 		return;
+	free(s->file);
 	explicit_bzero(s, sizeof *s);
 	free(s);
 }

@@ -72,8 +72,8 @@ static void test_methods_of_the_other_era(void **state)
 static void test_what_a_modern_request_must_bring(void **state)
 {
 	(void)state;
-	refused("tools/list", "{\"_meta\":{" MODERN "}}", FAULT_PARAMS, "clientCapabilities");
-	refused("tools/list", "{\"_meta\":{" MODERN ",\"io.modelcontextprotocol/clientCapabilities\":[]}}", FAULT_PARAMS, "object");
+	refused("tools/list", "{\"_meta\":{" MODERN "}}", FAULT_ENVELOPE, "clientCapabilities");
+	refused("tools/list", "{\"_meta\":{" MODERN ",\"io.modelcontextprotocol/clientCapabilities\":[]}}", FAULT_ENVELOPE, "object");
 	refused("tools/list", "{\"_meta\":{" MODERN "," ABLE ",\"io.modelcontextprotocol/logLevel\":\"loud\"}}", FAULT_PARAMS, "emergency");
 	refused("server/discover", NULL, FAULT_PARAMS, "_meta");
 	refused("server/discover", "{\"_meta\":{}}", FAULT_PARAMS, "protocolVersion");

@@ -1,0 +1,231 @@
+/* guard.c - see guard.h */
+#include "core/guard.h"
+#include "core/stage.h"
+#include "log.h"
+#include "mcp/era.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { PRINCIPALS = 64 };
+
+struct guard {
+	const struct config *config; /* borrowed */
+	char token[GUARD_TOKEN_MAX];
+	bool wants_token;
+	struct {
+		char name[GUARD_PRINCIPAL_MAX];
+		long calls;
+	} principals[PRINCIPALS]; /* with calls under way; a free place has none */
+};
+
+struct guard *guard_create(const struct config *config)
+{
+	struct guard *g = calloc(1, sizeof *g);
+	if (!g)
+		log_no_memory();
+	g->config = config;
+	return g;
+}
+
+void guard_destroy(struct guard *g)
+{
+	if (g)
+		explicit_bzero(g->token, sizeof g->token);
+	free(g);
+}
+
+void guard_set_token(struct guard *g, const char *token)
+{
+	explicit_bzero(g->token, sizeof g->token);
+	snprintf(g->token, sizeof g->token, "%s", token ? token : "");
+	g->wants_token = token != NULL;
+}
+
+bool guard_is_loopback(const char *address)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+	if (strcasecmp(address, "localhost") == 0)
+		return true;
+	if (inet_pton(AF_INET, address, &v4) == 1)
+		return ntohl(v4.s_addr) >> 24 == 127;
+	return inet_pton(AF_INET6, address, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+bool guard_listen_ok(const char *address, bool tls, bool token, char why[GUARD_WHY_MAX])
+{
+	why[0] = 0;
+	if (guard_is_loopback(address))
+		return true;
+	if (!token)
+		snprintf(why, GUARD_WHY_MAX, "%.60s can be reached from other machines, and without a token everybody there could run code in Emacs: "
+			 "leave out --auth none", address);
+	else if (!tls)
+		snprintf(why, GUARD_WHY_MAX, "%.60s can be reached from other machines, and without TLS everybody on the way could read the token: "
+			 "set tls_cert and tls_key", address);
+	return !why[0];
+}
+
+/* --- names --- */
+
+/* "[::1]:80" -> "::1", "localhost:80" -> "localhost".  False: no host and port. */
+static bool host_of(const char *text, char host[256])
+{
+	const char *begin = text, *end = text + strcspn(text, ":");
+	if (*text == '[') {
+		begin = text + 1;
+		end = strchr(begin, ']');
+		if (!end || (end[1] && end[1] != ':'))
+			return false;
+		text = end + 1;
+	} else {
+		text = end;
+	}
+	if (*text == ':' && (strlen(text) > 6 || text[1 + strspn(text + 1, "0123456789")]))
+		return false;
+	if (end == begin || end - begin > 255)
+		return false;
+	snprintf(host, 256, "%.*s", (int)(end - begin), begin);
+	return true;
+}
+
+/* Is WORD one of the words of LIST, separated by commas or blanks? */
+static bool listed(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+	for (const char *p = list; *p; ) {
+		size_t n = strcspn(p, ", ");
+		if (n == len && strncasecmp(p, word, n) == 0)
+			return true;
+		p += n + (p[n] != 0);
+	}
+	return false;
+}
+
+/* The host part of listen: who was told to connect there may. */
+static bool is_own(const char *list, const char *host)
+{
+	for (const char *p = list; *p; ) {
+		char one[300], own[256];
+		size_t n = strcspn(p, ", ");
+		snprintf(one, sizeof one, "%.*s", (int)(n < 299 ? n : 299), p);
+		if (host_of(one, own) && strcasecmp(own, host) == 0)
+			return true;
+		p += n + (p[n] != 0);
+	}
+	return false;
+}
+
+static bool host_ok(const struct guard *g, const char *host)
+{
+	char name[256];
+	if (!host_of(host, name))
+		return false;
+	return guard_is_loopback(name) || is_own(g->config->listen, name) || listed(g->config->hosts, host) || listed(g->config->hosts, name);
+}
+
+bool guard_origin_ok(const struct guard *g, const char *origin)
+{
+	char name[256];
+	const char *after = strncasecmp(origin, "http://", 7) == 0 ? origin + 7 : strncasecmp(origin, "https://", 8) == 0 ? origin + 8 : NULL;
+	if (listed(g->config->origins, origin))
+		return true;
+	return after && host_of(after, name) && guard_is_loopback(name);
+}
+
+/* In a time that says nothing about where they differ. */
+static bool same_secret(const char *given, const char *ours)
+{
+	volatile unsigned char differs = 0;
+	size_t n = strlen(given), m = strlen(ours);
+	differs |= (unsigned char)(n != m);
+	for (size_t i = 0; i < m; i++)
+		differs |= (unsigned char)(ours[i] ^ (i < n ? given[i] : 0));
+	return !differs;
+}
+
+static const char *bearer(const char *authorization)
+{
+	if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0)
+		return NULL;
+	return authorization + 7 + strspn(authorization + 7, " ");
+}
+
+static enum guard_verdict refuse(struct guard_visit *v, enum guard_verdict verdict, const char *format, const char *word)
+{
+	snprintf(v->why, sizeof v->why, format, word);
+	return verdict;
+}
+
+enum guard_verdict guard_admit(const struct guard *g, struct guard_visit *v)
+{
+	if (!v->local_socket && (!v->host || !host_ok(g, v->host)))
+		return refuse(v, GUARD_HOST, "the name '%.100s' is not served here; add it to the setting hosts", v->host ? v->host : "");
+	if (v->origin && !guard_origin_ok(g, v->origin))
+		return refuse(v, GUARD_ORIGIN, "pages of '%.100s' may not use this; add it to the setting origins", v->origin);
+	if (v->local_socket) {
+		snprintf(v->principal, sizeof v->principal, "uid:%ld", v->uid);
+		return GUARD_WELCOME;
+	}
+	if (v->open_door || !g->wants_token) {
+		snprintf(v->principal, sizeof v->principal, "anyone");
+		return GUARD_WELCOME;
+	}
+	const char *given = bearer(v->authorization);
+	if (!given)
+		return refuse(v, GUARD_TOKEN, "%s", "a token is needed: send the header Authorization: Bearer TOKEN; efrit-bridge token prints it");
+	if (!same_secret(given, g->token))
+		return refuse(v, GUARD_TOKEN, "%s", "the token is another one; efrit-bridge token prints the right one");
+	snprintf(v->principal, sizeof v->principal, "token");
+	return GUARD_WELCOME;
+}
+
+/* --- the stage --- */
+
+static long *calls_of(struct guard *g, const char *principal)
+{
+	long *room = NULL;
+	for (int i = 0; i < PRINCIPALS; i++) {
+		if (g->principals[i].calls && strcmp(g->principals[i].name, principal) == 0)
+			return &g->principals[i].calls;
+		if (!g->principals[i].calls && !room) {
+			room = &g->principals[i].calls;
+			snprintf(g->principals[i].name, sizeof g->principals[i].name, "%s", principal);
+		}
+	}
+	return room;
+}
+
+/* A session bounds what its client may ask at a time; over HTTP every request is its own. */
+enum verdict guard_enter(struct request *r)
+{
+	struct guard *g = r->pipeline->guard;
+	if (!r->http || r->method->id != METHOD_TOOLS_CALL)
+		return NEXT;
+	if (!*r->principal) {
+		request_fail(r, FAULT_DENIED, NULL, "nobody has said who asks");
+		return DONE;
+	}
+	long *calls = calls_of(g, r->principal);
+	if (!calls || *calls >= g->config->calls_max) {
+		request_fail(r, FAULT_DENIED, json_pack("{s:i}", "retry_after", 1),
+			     "%ld calls of tools are unanswered already; wait for some of them", calls ? *calls : PRINCIPALS);
+		return DONE;
+	}
+	++*calls;
+	r->admitted = true;
+	return NEXT;
+}
+
+void guard_leave(struct request *r)
+{
+	if (!r->admitted)
+		return;
+	r->admitted = false;
+	--*calls_of(r->pipeline->guard, r->principal);
+}

@@ -1,0 +1,11 @@
+/* openapi.h - the plain HTTP interface described for programs: OpenAPI 3.1 made from the
+ * catalogue, and the list of services.  core alone calls. */
+#ifndef OPENAPI_H
+#define OPENAPI_H
+
+#include "core/catalogue.h"
+
+void openapi_write(const struct catalogue *, struct buf *out);
+void openapi_services(const struct service *, struct buf *out);
+
+#endif

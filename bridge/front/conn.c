@@ -1,0 +1,414 @@
+/* conn.c - see conn.h.  The life of a connection:
+ *
+ *   idle --bytes--> head --empty line--> body --whole--> wait --answer sent--> idle
+ *                     \___ refused: an answer, then linger until the client has it ___/
+ *
+ * Output is written at the end of a turn of the loop, all of it at once. */
+#include "front/conn_impl.h"
+#include "front/tls.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	READS = 8,                /* pieces read from one client before others have their turn */
+	EARLY_MAX = 64 * 1024,    /* bytes of requests to come that are kept while one is answered */
+	LINGER_BYTES = 16 << 20,  /* discarded while a client takes a refusal */
+	OVERHEAD_MAX = 64 * 1024, /* bytes of chunk heads and trailers */
+};
+static const double linger_time = 1;
+
+static void add(struct buf *b, const char *data, size_t len)
+{
+	if (!buf_add(b, data, len))
+		log_no_memory();
+}
+
+/* --- time --- */
+
+void conn_set_timer(struct conn *c, double seconds)
+{
+	c->timer.repeat = seconds;
+	ev_timer_again(c->conns->loop, &c->timer); /* 0: stops it */
+	c->armed_write = false;
+}
+
+/* A state has its own time; while the client takes nothing of what is ready, that counts. */
+void conn_enter(struct conn *c, enum state state)
+{
+	const struct config *config = c->conns->config;
+	c->state = state;
+	switch (state) {
+	case FRESH: /* who speaks lines may take its time */
+		conn_set_timer(c, c->kind == CONN_UNIX ? 0 : (double)config->head_timeout / 1000);
+		break;
+	case HEAD:
+		conn_set_timer(c, (double)config->head_timeout / 1000);
+		break;
+	case IDLE:
+		conn_set_timer(c, c->conns->draining ? linger_time : (double)config->idle_timeout / 1000);
+		break;
+	case BODY:
+		conn_set_timer(c, (double)config->body_timeout / 1000);
+		break;
+	case LINGER:
+		conn_set_timer(c, linger_time);
+		break;
+	case WAIT:
+	case DEAD:
+		conn_set_timer(c, 0);
+		break;
+	}
+}
+
+/* --- the end --- */
+
+void conn_drop(struct conn *c)
+{
+	struct conns *all = c->conns;
+	if (c->state == DEAD)
+		return;
+	bool told = c->user_data != NULL;
+	conn_enter(c, DEAD);
+	ev_io_stop(all->loop, &c->readable);
+	ev_io_stop(all->loop, &c->writable);
+	if (c->dirty)
+		TAILQ_REMOVE(&all->dirty, c, of_dirty);
+	c->dirty = true; /* never again */
+	TAILQ_REMOVE(&all->all, c, of_all);
+	TAILQ_INSERT_TAIL(&all->dead, c, of_all);
+	all->count--;
+	ev_prepare_start(all->loop, &all->turn);
+	if (told)
+		all->user->on_gone(c);
+	tls_close(c->tls);
+	c->tls = NULL;
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
+void conn_close(struct conn *c)
+{
+	c->closing = true;
+}
+
+/* --- input --- */
+
+static int on_body(llhttp_t *p, const char *at, size_t len)
+{
+	struct conn *c = p->data;
+	add(&c->body, at, len);
+	return buf_len(&c->body) > (size_t)c->conns->config->request_max ? HPE_USER : 0;
+}
+
+static int on_complete(llhttp_t *p)
+{
+	(void)p;
+	return HPE_PAUSED;
+}
+
+static const llhttp_settings_t *body_settings(void)
+{
+	static llhttp_settings_t s;
+	if (!s.on_body) {
+		llhttp_settings_init(&s);
+		s.on_body = on_body;
+		s.on_message_complete = on_complete;
+	}
+	return &s;
+}
+
+static void too_long(struct conn *c)
+{
+	char why[HEAD_WHY_MAX];
+	snprintf(why, sizeof why, "the body is over the limit of %ld bytes", c->conns->config->request_max);
+	conn_refuse(c, 413, why);
+}
+
+static void complete(struct conn *c, const char *rest, size_t len)
+{
+	conn_enter(c, WAIT);
+	add(&c->in, rest, len);
+	c->scanned = 0;
+	if (!c->begun)
+		c->conns->user->on_message(c);
+}
+
+/* Takes what belongs to the body; the rest is kept for the next request. */
+static void feed_body(struct conn *c, const char *data, size_t len)
+{
+	enum llhttp_errno e = llhttp_execute(&c->parser, data, len);
+	const char *after = e == HPE_OK ? data + len : llhttp_get_error_pos(&c->parser);
+	c->raw += (size_t)(after - data);
+	if (e == HPE_PAUSED) {
+		complete(c, after, (size_t)(data + len - after));
+	} else if (e == HPE_USER || c->raw > buf_len(&c->body) * 2 + OVERHEAD_MAX) {
+		too_long(c);
+	} else if (e != HPE_OK) {
+		char why[HEAD_WHY_MAX];
+		snprintf(why, sizeof why, "the body cannot be read: %.100s", llhttp_get_error_reason(&c->parser));
+		conn_refuse(c, 400, why);
+	}
+}
+
+static void begin_body(struct conn *c, const char *rest, size_t rest_len)
+{
+	conn_enter(c, BODY);
+	c->raw = 0;
+	c->parser.data = c;
+	c->parser.settings = (void *)(size_t)body_settings();
+	llhttp_resume(&c->parser);
+	c->old = c->head->http10;
+	c->keep = c->head->keep_alive;
+	c->is_head = c->head->method == HTTP_HEAD;
+	c->no_body = !c->head->chunked && !c->head->length;
+	c->conns->user->on_head(c);
+	if (c->state == DEAD || (c->begun && !c->no_body))
+		return;
+	if (c->head->has_length && c->head->length > (uint64_t)c->conns->config->request_max) {
+		too_long(c);
+		return;
+	}
+	if (c->head->expects_continue && !rest_len && !c->head->http10) {
+		add(&c->out, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+		conn_mark(c);
+	}
+	if (c->no_body)
+		complete(c, rest, rest_len);
+	else
+		feed_body(c, rest, rest_len);
+}
+
+/* A head may be there.  False: not yet, or it was bad. */
+static void feed_head(struct conn *c)
+{
+	char why[HEAD_WHY_MAX];
+	while (!c->scanned && buf_len(&c->in) && strchr("\r\n", *buf_data(&c->in)))
+		buf_eat(&c->in, 1); /* empty lines before a request */
+	if (!buf_len(&c->in))
+		return;
+	if (c->state != HEAD)
+		conn_enter(c, HEAD);
+	long n = head_measure(buf_data(&c->in), buf_len(&c->in), &c->scanned, why);
+	size_t most = (size_t)c->conns->config->head_max;
+	if (n < 0) {
+		conn_refuse(c, 400, why);
+		return;
+	}
+	if (n > (long)most || (!n && buf_len(&c->in) > most)) {
+		conn_refuse(c, 431, "request line and headers are too long");
+		return;
+	}
+	if (!n)
+		return;
+	char *text = malloc((size_t)n + 1);
+	if (!text)
+		log_no_memory();
+	memcpy(text, buf_data(&c->in), (size_t)n);
+	text[n] = 0;
+	head_destroy(c->head);
+	c->keep = c->no_body = c->is_head = c->old = false;
+	c->head = head_read(text, (size_t)n, &c->parser, c->conns->config);
+	if (c->head->status) {
+		conn_refuse(c, c->head->status, c->head->why);
+		return;
+	}
+	struct buf rest = c->in;
+	c->in = (struct buf){0};
+	buf_eat(&rest, (size_t)n);
+	begin_body(c, buf_data(&rest), buf_len(&rest));
+	buf_finish(&rest);
+}
+
+static void feed(struct conn *c, const char *data, size_t len)
+{
+	switch (c->state) {
+	case FRESH:
+	case IDLE:
+	case HEAD:
+		if (c->begun) /* it is refused already */
+			return;
+		add(&c->in, data, len);
+		feed_head(c);
+		return;
+	case BODY:
+		if (!c->begun)
+			feed_body(c, data, len);
+		return;
+	case WAIT:
+		add(&c->in, data, len);
+		return;
+	case LINGER:
+		c->raw += len;
+		if (c->raw > LINGER_BYTES)
+			conn_drop(c);
+		return;
+	case DEAD:
+		return;
+	}
+}
+
+/* The client has said all it will say. */
+static void on_end(struct conn *c)
+{
+	c->eof = true;
+	ev_io_stop(c->conns->loop, &c->readable);
+	if (c->state == LINGER || c->state == IDLE || c->state == FRESH || (c->state == WAIT && !c->ended))
+		conn_drop(c);
+	else if (!c->begun)
+		conn_refuse(c, 400, "the request ended in the middle");
+}
+
+void conn_balance(struct conn *c)
+{
+	bool pause = c->eof || (c->state == WAIT && buf_len(&c->in) >= EARLY_MAX);
+	if (c->state == DEAD)
+		return;
+	if (pause)
+		ev_io_stop(c->conns->loop, &c->readable);
+	else
+		ev_io_start(c->conns->loop, &c->readable);
+	c->paused = pause;
+}
+
+static ssize_t receive(struct conn *c)
+{
+	bool wants_write = false;
+	ssize_t n = c->tls ? tls_read(c->tls, c->conns->piece, CONN_PIECE, &wants_write) : recv(c->fd, c->conns->piece, CONN_PIECE, 0);
+	if (n < 0 && wants_write)
+		ev_io_start(c->conns->loop, &c->writable);
+	return n;
+}
+
+/* What speaks there?  False: not known yet, or it is none of ours. */
+static bool sniff(struct conn *c)
+{
+	unsigned char first;
+	ssize_t n = recv(c->fd, &first, 1, MSG_PEEK);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0) {
+		conn_drop(c);
+		return false;
+	}
+	if (c->kind == CONN_UNIX && !(first >= 'A' && first <= 'Z')) {
+		int fd = c->fd;
+		c->fd = -1;
+		ev_io_stop(c->conns->loop, &c->readable);
+		conn_drop(c);
+		c->conns->user->on_lines(c->conns->data, fd);
+		return false;
+	}
+	if (c->kind == CONN_TCP && c->conns->tls && first != 0x16) {
+		conn_enter(c, HEAD);
+		conn_refuse(c, 400, "this port speaks HTTPS");
+		return false;
+	}
+	if (c->kind == CONN_TCP && c->conns->tls)
+		c->tls = tls_open(c->conns->tls, c->fd);
+	conn_enter(c, HEAD);
+	return true;
+}
+
+void conn_on_readable(EV_P_ ev_io *io, int revents)
+{
+	struct conn *c = io->data;
+	(void)loop;
+	(void)revents;
+	if (c->state == FRESH && !sniff(c))
+		return;
+	for (int i = 0; i < READS && !c->paused && !c->eof && c->state != DEAD; i++) {
+		ssize_t n = receive(c);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0)
+			conn_drop(c);
+		else if (n == 0)
+			on_end(c);
+		else
+			feed(c, c->conns->piece, (size_t)n);
+		if (n < CONN_PIECE && !c->tls)
+			break;
+		conn_balance(c);
+	}
+	conn_balance(c);
+}
+
+/* The answer is out: the next request, or goodbye. */
+void conn_turn_over(struct conn *c)
+{
+	if (c->closing) {
+		conn_forget(c);
+		tls_close(c->tls);
+		c->tls = NULL;
+		if (c->eof || (c->state == WAIT && !buf_len(&c->in))) {
+			conn_drop(c);
+			return;
+		}
+		shutdown(c->fd, SHUT_WR); /* what it still sends must not reset the answer away */
+		c->raw = 0;
+		conn_enter(c, LINGER);
+		return;
+	}
+	conn_forget(c);
+	c->begun = c->ended = c->chunked = false;
+	c->scanned = 0;
+	conn_enter(c, IDLE);
+	if (!buf_len(&c->in))
+		buf_finish(&c->in);
+	feed_head(c);
+	if (c->eof && c->state != DEAD && !c->begun)
+		conn_drop(c);
+}
+
+void conn_on_writable(EV_P_ ev_io *io, int revents)
+{
+	struct conn *c = io->data;
+	(void)revents;
+	if (c->tls && !buf_len(&c->out)) { /* a handshake waited */
+		ev_io_stop(loop, io);
+		conn_on_readable(loop, &c->readable, EV_READ);
+		return;
+	}
+	conn_mark(c);
+}
+
+void conn_on_timer(EV_P_ ev_timer *timer, int revents)
+{
+	struct conn *c = timer->data;
+	(void)loop;
+	(void)revents;
+	ev_timer_stop(loop, timer);
+	if (c->state == IDLE || c->state == FRESH || c->state == LINGER || c->armed_write || c->begun
+	    || (c->tls && !buf_len(&c->in))) /* nobody there to be told */
+		conn_drop(c);
+	else if (c->state == HEAD)
+		conn_refuse(c, 408, "the head of the request did not come in time");
+	else
+		conn_refuse(c, 408, "the body of the request did not come in time");
+}
+
+const struct head *conn_head(const struct conn *c) { return c->head; }
+const struct buf *conn_body(const struct conn *c) { return &c->body; }
+enum conn_kind conn_kind(const struct conn *c) { return c->kind; }
+long conn_uid(const struct conn *c) { return c->uid; }
+void *conn_data(const struct conn *c) { return c->conns->data; }
+void *conn_user_data(const struct conn *c) { return c->user_data; }
+void conn_set_user_data(struct conn *c, void *data) { c->user_data = data; }
+bool conn_begun(const struct conn *c) { return c->begun; }
+size_t conn_unsent(const struct conn *c) { return buf_len(&c->out); }
+
+void conn_forget(struct conn *c)
+{
+	buf_finish(&c->body);
+	head_destroy(c->head);
+	c->head = NULL;
+}

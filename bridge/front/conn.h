@@ -1,0 +1,61 @@
+/* conn.h - connections of HTTP clients: bytes in and out, TLS, deadlines, one request at
+ * a time.  What a request means is the user's.  Room front; bridge loop only.  A conn is
+ * freed when the loop turns, never inside a callback. */
+#ifndef FRONT_CONN_H
+#define FRONT_CONN_H
+
+#include "front/head.h"
+
+enum conn_kind { CONN_TCP, CONN_UNIX };
+
+enum {
+	CONN_LOW = 64 * 1024, /* bytes of output below which more is welcome */
+};
+
+struct conn;
+struct conns;
+struct tls;
+
+/* What is done with requests.  Called from the loop; each may answer. */
+struct conn_user {
+	void (*on_head)(struct conn *);    /* read on unless it answers */
+	void (*on_message)(struct conn *); /* the body is whole; an answer is owed */
+	void (*on_room)(struct conn *);    /* output has drained below CONN_LOW while an answer is under way */
+	void (*on_gone)(struct conn *);    /* the client is gone, was dropped or refused; do not touch it again */
+	void (*on_lines)(void *data, int fd); /* no HTTP on this Unix socket: its descriptor, the callee's */
+	bool (*on_turn)(void *data);       /* the end of a turn of the loop; true: something was done */
+};
+
+struct conns *conns_create(struct ev_loop *, const struct config *, const struct conn_user *, void *data); /* borrowed */
+void conns_destroy(struct conns *); /* drops all */
+void conns_set_tls(struct conns *, struct tls **); /* taken; NULL inside: plain; for connections to come */
+void conns_take(struct conns *, int fd, enum conn_kind, long uid); /* accepted; the descriptor is taken */
+void conns_wake(struct conns *); /* on_turn will be called */
+long conns_count(const struct conns *);
+void conns_drain(struct conns *, double linger); /* no keep-alive any more; idle ones end after LINGER seconds */
+void conns_each(struct conns *, void (*visit)(struct conn *));
+
+/* Of the request under way */
+const struct head *conn_head(const struct conn *); /* until conn_forget */
+const struct buf *conn_body(const struct conn *);
+enum conn_kind conn_kind(const struct conn *);
+long conn_uid(const struct conn *); /* of the peer of a Unix socket */
+void conn_forget(struct conn *);    /* head and body are not needed any more */
+
+void *conn_data(const struct conn *);         /* of conns_create */
+void *conn_user_data(const struct conn *);    /* NULL until it is set; cleared when the answer has ended */
+void conn_set_user_data(struct conn *, void *);
+
+/* The answer: begin, any number of pieces, end; or all at once.  MORE: header lines, each
+ * with CRLF, or "".  LENGTH -1: unknown; it is sent in chunks. */
+void conn_begin(struct conn *, int status, const char *type, long length, const char *more);
+void conn_piece(struct conn *, const char *data, size_t len);
+void conn_end(struct conn *);
+void conn_answer(struct conn *, int status, const char *type, const char *body, size_t len, const char *more);
+bool conn_begun(const struct conn *);
+size_t conn_unsent(const struct conn *); /* bytes of output that the client has not taken */
+
+void conn_close(struct conn *); /* after this answer */
+void conn_drop(struct conn *);  /* now; on_gone is called */
+
+#endif

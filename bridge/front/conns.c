@@ -1,0 +1,177 @@
+/* conns.c - all connections: taken, counted, served at the end of a turn, drained. */
+#include "front/conn_impl.h"
+#include "front/tls.h"
+#include "log.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void bury(struct conns *all)
+{
+	struct conn *c;
+	while ((c = TAILQ_FIRST(&all->dead))) {
+		TAILQ_REMOVE(&all->dead, c, of_all);
+		head_destroy(c->head);
+		buf_finish(&c->in);
+		buf_finish(&c->body);
+		buf_finish(&c->out);
+		free(c);
+	}
+}
+
+/* True: a request was taken, or an answer went on. */
+static bool settle(struct conn *c)
+{
+	bool full = buf_len(&c->out) >= CONN_LOW, worked = true;
+	if (!conn_flush(c)) {
+		conn_drop(c);
+		return true;
+	}
+	if (!buf_len(&c->out) && (c->out.cap > 4096 || !c->ended))
+		buf_finish(&c->out);
+	if (c->ended && !buf_len(&c->out) && c->state != LINGER)
+		conn_turn_over(c);
+	else if (full && c->begun && !c->ended && buf_len(&c->out) < CONN_LOW)
+		c->conns->user->on_room(c);
+	else
+		worked = false;
+	conn_balance(c);
+	return worked;
+}
+
+static void on_turn(EV_P_ ev_prepare *prepare, int revents)
+{
+	struct conns *all = prepare->data;
+	struct conn *c;
+	(void)revents;
+	bool worked = false;
+	do {
+		while ((c = TAILQ_FIRST(&all->dirty))) {
+			TAILQ_REMOVE(&all->dirty, c, of_dirty);
+			c->dirty = false;
+			worked |= settle(c);
+		}
+		worked |= all->user->on_turn(all->data);
+	} while (!TAILQ_EMPTY(&all->dirty));
+	bury(all);
+	ev_prepare_stop(loop, prepare);
+	if (worked)
+		ev_idle_start(loop, &all->nudge);
+}
+
+static void on_nudge(EV_P_ ev_idle *nudge, int revents)
+{
+	(void)revents;
+	ev_idle_stop(loop, nudge);
+}
+
+/* --- all of them --- */
+
+struct conns *conns_create(struct ev_loop *loop, const struct config *config, const struct conn_user *user, void *data)
+{
+	struct conns *all = calloc(1, sizeof *all);
+	if (!all)
+		log_no_memory();
+	all->loop = loop;
+	all->config = config;
+	all->user = user;
+	all->data = data;
+	TAILQ_INIT(&all->all);
+	TAILQ_INIT(&all->dead);
+	TAILQ_INIT(&all->dirty);
+	ev_prepare_init(&all->turn, on_turn);
+	all->turn.data = all;
+	ev_idle_init(&all->nudge, on_nudge);
+	return all;
+}
+
+void conns_destroy(struct conns *all)
+{
+	struct conn *c;
+	if (!all)
+		return;
+	while ((c = TAILQ_FIRST(&all->all))) {
+		conn_flush(c);
+		conn_drop(c);
+	}
+	bury(all);
+	ev_prepare_stop(all->loop, &all->turn);
+	ev_idle_stop(all->loop, &all->nudge);
+	tls_destroy(all->tls);
+	free(all);
+}
+
+void conns_set_tls(struct conns *all, struct tls **tls)
+{
+	tls_destroy(all->tls);
+	all->tls = *tls;
+	*tls = NULL;
+}
+
+/* One too many is told so; it may not understand, but it does not wait. */
+static void turn_away(struct conns *all, int fd)
+{
+	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 44\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+				   "too many connections are open; try again in a moment\n";
+	ssize_t n = send(fd, full, sizeof full - 1, MSG_NOSIGNAL);
+	(void)n;
+	log_debug("more than %ld connections; one was turned away", all->config->conns_max);
+	close(fd);
+}
+
+void conns_take(struct conns *all, int fd, enum conn_kind kind, long uid)
+{
+	if (all->count >= all->config->conns_max) {
+		turn_away(all, fd);
+		return;
+	}
+	struct conn *c = calloc(1, sizeof *c);
+	if (!c)
+		log_no_memory();
+	c->conns = all;
+	c->fd = fd;
+	c->kind = kind;
+	c->uid = uid;
+	ev_io_init(&c->readable, conn_on_readable, fd, EV_READ);
+	ev_io_init(&c->writable, conn_on_writable, fd, EV_WRITE);
+	ev_init(&c->timer, conn_on_timer);
+	c->readable.data = c->writable.data = c->timer.data = c;
+	TAILQ_INSERT_TAIL(&all->all, c, of_all);
+	all->count++;
+	ev_io_start(all->loop, &c->readable);
+	conn_enter(c, FRESH);
+	conn_on_readable(all->loop, &c->readable, EV_READ);
+}
+
+void conns_wake(struct conns *all)
+{
+	ev_prepare_start(all->loop, &all->turn);
+}
+
+long conns_count(const struct conns *all)
+{
+	return all->count;
+}
+
+void conns_drain(struct conns *all, double linger)
+{
+	struct conn *c, *next;
+	all->draining = true;
+	for (c = TAILQ_FIRST(&all->all); c; c = next) {
+		next = TAILQ_NEXT(c, of_all);
+		if (c->state == IDLE && linger > 0)
+			conn_set_timer(c, linger);
+		else if (c->state == IDLE || c->state == FRESH)
+			conn_drop(c);
+	}
+}
+
+void conns_each(struct conns *all, void (*visit)(struct conn *))
+{
+	struct conn *c, *next;
+	for (c = TAILQ_FIRST(&all->all); c; c = next) {
+		next = TAILQ_NEXT(c, of_all);
+		visit(c);
+	}
+}

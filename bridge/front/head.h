@@ -1,0 +1,44 @@
+/* head.h - request line and headers of one HTTP request, read and found sane: what
+ * llhttp does not look at is looked at here.  Room front; pure, no socket. */
+#ifndef FRONT_HEAD_H
+#define FRONT_HEAD_H
+
+#include "config.h"
+#include "request.h"
+
+#include <llhttp.h>
+
+enum { HEAD_PARAMS = 32, HEAD_WHY_MAX = 160 };
+
+/* Strings are borrowed from text, or NULL. */
+struct head {
+	char *text;            /* owned */
+	char *accepts;         /* owned; when the header Accept came in several lines */
+	uint8_t method;        /* enum llhttp_method */
+	bool http10, keep_alive, chunked, expects_continue;
+	bool has_length;
+	uint64_t length;       /* of the body, where it is known */
+	char *path, *query;    /* query: after the ?, or NULL */
+	const char *host, *origin, *authorization, *accept, *content_type, *content_encoding;
+	const char *session, *last_event, *version, *mcp_method, *mcp_name, *ask_method;
+	struct http_param params[HEAD_PARAMS];
+	size_t params_count;
+	int status;            /* what is wrong with it, as HTTP says it; 0: nothing */
+	char why[HEAD_WHY_MAX];
+};
+
+/* Bytes of the head at the front of TEXT, up to the empty line; 0: more must come.
+ * SCANNED (0 at first) remembers what was looked at.  A line end that is not CRLF, or a
+ * folded line: -1, and WHY says it. */
+long head_measure(const char *text, size_t len, size_t *scanned, char why[HEAD_WHY_MAX]);
+
+/* TEXT (taken) of LEN bytes is what head_measure measured.  PARSER has seen it afterwards
+ * and is ready for the body.  Never NULL; ->status says what is wrong. */
+struct head *head_read(char *text, size_t len, llhttp_t *parser, const struct config *config);
+void head_destroy(struct head *);
+
+bool head_accepts(const char *accept, const char *type); /* "application/json"; no header accepts all */
+bool head_is_type(const char *content_type, const char *type);
+bool head_query(const struct head *, const char *key, char *value, size_t size); /* of ?key=value, decoded */
+
+#endif

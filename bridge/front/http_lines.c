@@ -1,0 +1,86 @@
+/* http_lines.c - clients of the gateway's Unix socket that speak lines of MCP, as an agent
+ * does on standard input and output. */
+#include "front/http_impl.h"
+#include "front/lines.h"
+#include "log.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct lines_client {
+	LIST_ENTRY(lines_client) of_http;
+	struct http *http;   /* borrowed */
+	struct lines *lines; /* owned */
+	int fd;              /* owned */
+	ev_timer gone;       /* it is destroyed when the loop turns */
+};
+
+static void destroy(struct lines_client *c)
+{
+	LIST_REMOVE(c, of_http);
+	c->http->lines_count--;
+	ev_timer_stop(c->http->loop, &c->gone);
+	lines_destroy(c->lines);
+	close(c->fd);
+	free(c);
+}
+
+static void on_gone(EV_P_ ev_timer *timer, int revents)
+{
+	struct lines_client *c = timer->data;
+	struct http *h = c->http;
+	(void)loop;
+	(void)revents;
+	destroy(c);
+	conns_wake(h->conns);
+}
+
+static void on_end(void *data)
+{
+	struct lines_client *c = data;
+	ev_timer_start(c->http->loop, &c->gone);
+}
+
+void lines_take(void *data, int fd)
+{
+	struct http *h = data;
+	if (h->lines_count >= h->config->conns_max) {
+		log_warning("%ld clients of the Unix socket are there already; one was turned away", h->lines_count);
+		close(fd);
+		return;
+	}
+	h->lines_count++;
+	struct lines_client *c = calloc(1, sizeof *c);
+	if (!c)
+		log_no_memory();
+	c->http = h;
+	c->fd = fd;
+	ev_timer_init(&c->gone, on_gone, 0., 0.);
+	c->gone.data = c;
+	LIST_INSERT_HEAD(&h->lines, c, of_http);
+	c->lines = lines_create(h->loop, h->config, h->pipeline, fd, fd, on_end, c);
+}
+
+void lines_drain_all(struct http *h)
+{
+	struct lines_client *c;
+	LIST_FOREACH(c, &h->lines, of_http)
+		lines_drain(c->lines);
+}
+
+void lines_stop_all(struct http *h, const char *why)
+{
+	struct lines_client *c;
+	LIST_FOREACH(c, &h->lines, of_http) {
+		lines_refuse(c->lines, why);
+		lines_stop(c->lines);
+	}
+}
+
+void lines_end_all(struct http *h)
+{
+	struct lines_client *c;
+	while ((c = LIST_FIRST(&h->lines)))
+		destroy(c);
+}

@@ -1,0 +1,54 @@
+/* main_house.c - the rooms that both programs have, put together; see main_house.h. */
+#include "main_house.h"
+#include "front/oneshot.h"
+#include "log.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+/* Without them the first socket would become somebody's stdout. */
+void house_fill_descriptors(void)
+{
+	int fd;
+	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+		;
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+bool house_init(struct house *h, struct config *config)
+{
+	*h = (struct house){.config = config, .loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV)};
+	if (!h->loop) {
+		log_error("this system offers no way to wait for events");
+		return false;
+	}
+	h->service = service_create(config);
+	h->pipeline = pipeline_create(h->loop, config, h->service);
+	h->finder = finder_create(h->loop, config, h->service);
+	return true;
+}
+
+struct ev_loop *house_finish(struct house *h)
+{
+	if (!h->loop)
+		return NULL;
+	finder_destroy(h->finder);
+	service_destroy(h->service);
+	pipeline_destroy(h->pipeline);
+	return h->loop;
+}
+
+json_t *house_call(struct house *h, const char *tool, json_t *arguments)
+{
+	struct oneshot *o = oneshot_create(h->loop, h->config, h->pipeline, tool, arguments);
+	const struct buf *answer = oneshot_answer(o);
+	json_decref(arguments);
+	while (!buf_len(answer)) {
+		ev_run(h->loop, 0);
+		answer = oneshot_answer(o);
+	}
+	json_t *response = json_loadb(buf_data(answer), buf_len(answer), JSON_ALLOW_NUL, NULL);
+	oneshot_destroy(o);
+	return response;
+}

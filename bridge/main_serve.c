@@ -1,0 +1,390 @@
+/* main_serve.c - the gateway while it runs: opens, says that it is ready, reloads on SIGHUP,
+ * hands over on SIGUSR2, drains and ends on SIGTERM. */
+#include "front/tls.h"
+#include "log.h"
+#include "main_gateway.h"
+#include "main_handover.h"
+#include "main_house.h"
+#include "main_state.h"
+#include "os.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SIGNALS = 4, LINE = 4096 };
+static const double linger = 1;      /* seconds that idle connections may be used after a handover */
+static const double last_words = 2;  /* seconds for answers to be taken at the very end */
+
+struct gateway {
+	struct house house;
+	struct config *config;       /* borrowed */
+	const struct cli *cli;       /* borrowed */
+	char **argv;                 /* borrowed */
+	char *program;               /* owned; this program's file */
+	struct http *http;           /* owned */
+	struct listeners *listeners; /* owned */
+	struct store *store;         /* owned; tasks */
+	char socket[RUNTIME_PATH_MAX];
+	int lock;                    /* owned; -1: handed over, or never held */
+	int daemon;                  /* where the ready line goes; -1: stdout */
+	bool handed_over, draining, stopped;
+	ev_signal signals[SIGNALS];
+	ev_timer deadline;
+	ev_io successor;
+	pid_t successor_pid;
+};
+
+/* --- settings --- */
+
+/* What of them must fit together; *tls is what they ask for. */
+static bool check(const struct config *c, struct tls **tls, char token[GUARD_TOKEN_MAX], char **error)
+{
+	*tls = NULL;
+	token[0] = 0;
+	if (strcmp(c->auth, "token") != 0 && strcmp(c->auth, "none") != 0)
+		return config_complain(error, "auth is \"%s\"; it must be token or none", c->auth);
+	if (!*c->tls_cert != !*c->tls_key)
+		return config_complain(error, "tls_cert and tls_key belong together; one of them is empty");
+	if (*c->auth == 't' && !state_token(c, token, error))
+		return false;
+	return !*c->tls_cert || (*tls = tls_create(c->tls_cert, c->tls_key, error));
+}
+
+static void apply(struct gateway *g, struct tls **tls, char token[GUARD_TOKEN_MAX])
+{
+	guard_set_token(pipeline_guard(g->house.pipeline), *token ? token : NULL);
+	explicit_bzero(token, GUARD_TOKEN_MAX);
+	http_set_tls(g->http, tls);
+}
+
+static void reload(struct gateway *g)
+{
+	struct config fresh;
+	struct tls *tls = NULL;
+	char token[GUARD_TOKEN_MAX], *error = NULL;
+	char line[64]; /* systemd wants to know when */
+	snprintf(line, sizeof line, "RELOADING=1\nMONOTONIC_USEC=%.0f", os_now() * 1e6);
+	handover_notify(line);
+	config_init(&fresh);
+	if (!cli_settings(g->cli, &fresh, &error) || !check(&fresh, &tls, token, &error)
+	    || !listeners_open(g->listeners, &fresh, g->socket, &error)) {
+		log_error("the settings stay as they were: %s", error);
+		free(error);
+		tls_destroy(tls);
+		config_finish(&fresh);
+		log_set_level(g->config->log_level);
+	} else {
+		struct config old = *g->config;
+		*g->config = fresh;
+		config_finish(&old);
+		apply(g, &tls, token);
+		log_info("the settings are read again");
+	}
+	handover_notify("READY=1");
+}
+
+/* --- the end --- */
+
+static void on_empty(void *data)
+{
+	struct gateway *g = data;
+	ev_break(g->house.loop, EVBREAK_ALL);
+}
+
+static void on_deadline(EV_P_ ev_timer *timer, int revents)
+{
+	struct gateway *g = timer->data;
+	(void)revents;
+	if (g->stopped) {
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	}
+	g->stopped = true;
+	http_stop(g->http, "the gateway was ended");
+	ev_timer_set(timer, last_words, 0.);
+	ev_timer_start(loop, timer);
+}
+
+static void drain(struct gateway *g, bool handed_over)
+{
+	if (g->draining) { /* asked twice: now */
+		ev_timer_stop(g->house.loop, &g->deadline);
+		on_deadline(g->house.loop, &g->deadline, 0);
+		return;
+	}
+	g->draining = true;
+	g->handed_over = handed_over;
+	log_info("ending: no connection is taken any more");
+	if (!handed_over)
+		handover_notify("STOPPING=1");
+	listeners_close(g->listeners, !handed_over);
+	ev_timer_set(&g->deadline, (double)g->config->drain_timeout / 1000, 0.);
+	ev_timer_start(g->house.loop, &g->deadline);
+	http_drain(g->http, handed_over ? linger : 0, on_empty, g);
+}
+
+/* --- the change to a newer program --- */
+
+static void on_successor(EV_P_ ev_io *io, int revents)
+{
+	struct gateway *g = io->data;
+	char byte;
+	char line[64];
+	(void)revents;
+	ssize_t n = read(io->fd, &byte, 1);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	ev_io_stop(loop, io);
+	close(io->fd);
+	if (n == 1) {
+		log_info("process %ld has taken over", (long)g->successor_pid);
+		snprintf(line, sizeof line, "MAINPID=%ld\nREADY=1", (long)g->successor_pid);
+		handover_notify(line);
+		drain(g, true);
+		return;
+	}
+	waitpid(g->successor_pid, NULL, 0);
+	log_error("the newer gateway did not start; this one goes on");
+	char *error = NULL;
+	if (state_lock(g->socket, g->lock, &error) < 0) /* our pid again */
+		free(error);
+}
+
+static void hand_over(struct gateway *g)
+{
+	if (g->draining || ev_is_active(&g->successor))
+		return;
+	int fd = handover_start(g->listeners, g->lock, g->program, g->argv, &g->successor_pid);
+	if (fd < 0)
+		return;
+	ev_io_init(&g->successor, on_successor, fd, EV_READ);
+	g->successor.data = g;
+	ev_io_start(g->house.loop, &g->successor);
+}
+
+static void on_signal(EV_P_ ev_signal *watcher, int revents)
+{
+	struct gateway *g = watcher->data;
+	(void)loop;
+	(void)revents;
+	if (watcher->signum == SIGHUP)
+		reload(g);
+	else if (watcher->signum == SIGUSR2)
+		hand_over(g);
+	else
+		drain(g, false);
+}
+
+/* --- the beginning --- */
+
+static void add_url(void *data, const char *name, const char *url, int fd, bool given)
+{
+	char *line = data;
+	size_t n = strlen(line);
+	(void)name;
+	(void)fd;
+	(void)given;
+	snprintf(line + n, LINE - n, "%s%s", n ? " " : "", url);
+}
+
+static void say_ready(struct gateway *g)
+{
+	char urls[LINE] = "", line[LINE + 64];
+	listeners_each(g->listeners, add_url, urls);
+	int n = snprintf(line, sizeof line, "efrit-gateway ready: %s\n", urls);
+	int fd = g->daemon >= 0 ? g->daemon : STDOUT_FILENO;
+	if (write(fd, line, (size_t)n) != n)
+		log_warning("nobody reads that the gateway is ready");
+	handover_notify("READY=1");
+}
+
+/* Thousands of connections need as many descriptors. */
+static void raise_limit(const struct config *config)
+{
+	struct rlimit limit;
+	rlim_t want = (rlim_t)config->conns_max + 256;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want)
+		return;
+	limit.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < want)
+		log_warning("the system allows %ld descriptors, fewer than conns_max and what else is needed", (long)limit.rlim_cur);
+}
+
+static bool open_all(struct gateway *g, char **error)
+{
+	struct tls *tls = NULL;
+	char token[GUARD_TOKEN_MAX];
+	struct inheritance inherited = handover_take(g->listeners);
+	if (!state_socket(g->config, g->socket, error) || !check(g->config, &tls, token, error))
+		return false;
+	if ((g->lock = state_lock(g->socket, inherited.lock, error)) < 0
+	    || !listeners_open(g->listeners, g->config, g->socket, error)) {
+		tls_destroy(tls);
+		return false;
+	}
+	apply(g, &tls, token);
+	listeners_start(g->listeners);
+	say_ready(g);
+	handover_ready(&inherited);
+	return true;
+}
+
+static void watch_signals(struct gateway *g)
+{
+	static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2};
+	for (int i = 0; i < SIGNALS; i++) {
+		ev_signal_init(&g->signals[i], on_signal, numbers[i]);
+		g->signals[i].data = g;
+		ev_signal_start(g->house.loop, &g->signals[i]);
+	}
+	ev_timer_init(&g->deadline, on_deadline, 0., 0.);
+	g->deadline.data = g;
+}
+
+static void finish(struct gateway *g)
+{
+	sigset_t all;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL); /* one more would end us before all is tidy */
+	for (int i = 0; i < SIGNALS; i++)
+		ev_signal_stop(g->house.loop, &g->signals[i]);
+	ev_timer_stop(g->house.loop, &g->deadline);
+	listeners_destroy(g->listeners);
+	http_destroy(g->http);
+	struct ev_loop *loop = house_finish(&g->house);
+	if (g->store)
+		g->store->ops->destroy(g->store); /* what was put is written before */
+	if (loop)
+		ev_loop_destroy(loop);
+	if (g->lock >= 0 && g->handed_over)
+		close(g->lock);
+	else if (g->lock >= 0)
+		state_unlock(g->socket, g->lock);
+	free(g->program);
+}
+
+/* What of a client's work outlives this process. */
+static bool remember(struct gateway *g, char **error)
+{
+	char path[RUNTIME_PATH_MAX * 4 + 32];
+	if (!state_folder(g->config, path, error))
+		return false;
+	strcat(path, "/tasks.sqlite");
+	g->store = store_sqlite_create(g->house.loop, path, error);
+	if (g->store)
+		pipeline_use_store(g->house.pipeline, g->store);
+	return g->store != NULL;
+}
+
+/* A requestState is to be good after a restart too. */
+static bool keep_key(struct config *config, char **error)
+{
+	char setting[RUNTIME_PATH_MAX * 4 + 32] = "state_key=";
+	if (*config->state_key)
+		return true;
+	if (!state_folder(config, setting + strlen(setting), error))
+		return false;
+	strcat(setting, "/state.key");
+	return config_set(config, setting, error);
+}
+
+static int run(struct config *config, const struct cli *cli, char **argv, int daemon)
+{
+	struct gateway g = {.config = config, .cli = cli, .argv = argv, .lock = -1, .daemon = daemon, .program = os_self()};
+	char *error = NULL;
+	raise_limit(config);
+	if (!g.program || !keep_key(config, &error) || !house_init(&g.house, config)) {
+		if (error)
+			log_error("%s", error);
+		free(error);
+		free(g.program);
+		return EXIT_BROKEN;
+	}
+	g.http = http_create(g.house.loop, config, g.house.pipeline);
+	g.listeners = listeners_create(g.house.loop, g.http);
+	watch_signals(&g);
+	bool good = remember(&g, &error) && open_all(&g, &error);
+	if (good) {
+		if (daemon >= 0) {
+			dup2(STDOUT_FILENO, STDERR_FILENO); /* the log, from now on */
+			close(daemon);
+		}
+		ev_run(g.house.loop, 0);
+	} else {
+		log_error("%s", error);
+		free(error);
+	}
+	finish(&g);
+	return good ? EXIT_GOOD : EXIT_BROKEN;
+}
+
+/* --- in the background --- */
+
+/* Its output goes to the log in the state folder; its complaints do when it is ready. */
+static bool leave_terminal(const struct config *config)
+{
+	char path[RUNTIME_PATH_MAX * 4], *error = NULL;
+	if (!state_folder(config, path, &error)) {
+		log_error("%s", error);
+		free(error);
+		return false;
+	}
+	strcat(path, "/gateway.log");
+	int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	bool good = log >= 0 && nothing >= 0 && setsid() > 0 && dup2(nothing, STDIN_FILENO) >= 0 && dup2(log, STDOUT_FILENO) >= 0;
+	if (!good)
+		log_error("%s cannot be written: %s", path, strerror(errno));
+	if (log >= 0)
+		close(log);
+	if (nothing >= 0)
+		close(nothing);
+	return good;
+}
+
+/* The parent: passes on what the child says first, and its failure. */
+static int attend(int from, pid_t pid)
+{
+	char line[LINE];
+	size_t len = 0;
+	ssize_t n;
+	int status = 0;
+	while (len < sizeof line && ((n = read(from, line + len, sizeof line - len)) > 0 || (n < 0 && errno == EINTR)))
+		len += n > 0 ? (size_t)n : 0;
+	close(from);
+	if (len)
+		return write(STDOUT_FILENO, line, len) == (ssize_t)len ? EXIT_GOOD : EXIT_FAILED;
+	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status))
+		return WEXITSTATUS(status);
+	return EXIT_BROKEN;
+}
+
+int gateway_serve(struct config *config, const struct cli *cli, char **argv)
+{
+	int ends[2];
+	if (!cli->daemon || getenv("EFRIT_GATEWAY_HANDOVER"))
+		return run(config, cli, argv, -1);
+	if (pipe2(ends, O_CLOEXEC) != 0) {
+		log_error("no pipe: %s", strerror(errno));
+		return EXIT_BROKEN;
+	}
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(ends[0]);
+		return leave_terminal(config) ? run(config, cli, argv, ends[1]) : EXIT_BROKEN;
+	}
+	close(ends[1]);
+	if (pid > 0)
+		return attend(ends[0], pid);
+	log_error("no process can be started: %s", strerror(errno));
+	close(ends[0]);
+	return EXIT_BROKEN;
+}

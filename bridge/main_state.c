@@ -1,0 +1,224 @@
+/* main_state.c - see main_state.h */
+#include "main_state.h"
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { TOKEN_BYTES = 24, PLACE = RUNTIME_PATH_MAX * 4 };
+
+static bool make_folders(char *path, char **error)
+{
+	for (char *slash = path + 1; ; slash++) {
+		slash = strchr(slash, '/');
+		if (slash)
+			*slash = 0;
+		if (mkdir(path, 0700) != 0 && errno != EEXIST)
+			return config_complain(error, "the folder %s cannot be made: %s", path, strerror(errno));
+		if (!slash)
+			return true;
+		*slash = '/';
+	}
+}
+
+bool state_folder(const struct config *config, char path[PLACE], char **error)
+{
+	const char *base = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	int n;
+	if (*config->state)
+		n = snprintf(path, PLACE, "%s", config->state);
+	else if (base && *base == '/')
+		n = snprintf(path, PLACE, "%s/efrit-mcp", base);
+	else if (home && *home == '/')
+		n = snprintf(path, PLACE, "%s/.local/state/efrit-mcp", home);
+	else
+		return config_complain(error, "there is no home folder for the token: set HOME, or the setting state");
+	if (n >= PLACE - 32)
+		return config_complain(error, "the name of the state folder is too long: %.100s...", path);
+	return make_folders(path, error);
+}
+
+static bool make_token(char token[GUARD_TOKEN_MAX])
+{
+	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
+	unsigned char bytes[TOKEN_BYTES * 4 / 3];
+	if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+		return false;
+	for (size_t i = 0; i < sizeof bytes; i++)
+		token[i] = digits[bytes[i] & 63];
+	token[sizeof bytes] = 0;
+	return true;
+}
+
+/* Whole or not at all, and never open to others. */
+static bool write_token(const char *path, const char *token, char **error)
+{
+	char temporary[PLACE + 16];
+	snprintf(temporary, sizeof temporary, "%s.%ld", path, (long)getpid());
+	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	size_t len = strlen(token);
+	bool good = fd >= 0 && fchmod(fd, 0600) == 0 && write(fd, token, len) == (ssize_t)len && write(fd, "\n", 1) == 1 && fsync(fd) == 0;
+	if (fd >= 0 && close(fd) != 0)
+		good = false;
+	/* Another one may have been faster: then its token is the one. */
+	if (good && link(temporary, path) != 0 && errno != EEXIST)
+		good = false;
+	if (!good)
+		config_complain(error, "the file %s cannot be written: %s", path, strerror(errno));
+	unlink(temporary);
+	return good;
+}
+
+static bool read_token(const char *path, char token[GUARD_TOKEN_MAX], char **error)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return config_complain(error, "the token cannot be read from %s: %s", path, strerror(errno));
+	ssize_t n = fstat(fd, &st) == 0 ? read(fd, token, GUARD_TOKEN_MAX - 1) : -1;
+	close(fd);
+	if (n < 0)
+		return config_complain(error, "the token cannot be read from %s: %s", path, strerror(errno));
+	token[n] = 0;
+	token[strcspn(token, "\r\n")] = 0;
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))
+		return config_complain(error, "%s can be read by others or is not yours (mode %04o): remove it, the next start makes another one",
+				       path, (unsigned)(st.st_mode & 07777));
+	if (strlen(token) < 16)
+		return config_complain(error, "the token in %s is too short: remove the file, the next start makes another one", path);
+	return true;
+}
+
+bool state_token(const struct config *config, char token[GUARD_TOKEN_MAX], char **error)
+{
+	char path[PLACE];
+	if (!state_folder(config, path, error))
+		return false;
+	strcat(path, "/token");
+	if (access(path, F_OK) != 0 && errno == ENOENT) {
+		if (!make_token(token))
+			return config_complain(error, "the system gives no random numbers: %s", strerror(errno));
+		if (!write_token(path, token, error))
+			return false;
+	}
+	return read_token(path, token, error);
+}
+
+bool state_socket(const struct config *config, char path[RUNTIME_PATH_MAX], char **error)
+{
+	const char *base = getenv("XDG_RUNTIME_DIR");
+	char why[RUNTIME_ERROR];
+	int n;
+	if (*config->socket)
+		n = snprintf(path, RUNTIME_PATH_MAX, "%s", config->socket);
+	else if (base && *base == '/')
+		n = snprintf(path, RUNTIME_PATH_MAX, "%s/efrit-gateway.sock", base);
+	else {
+		snprintf(path, RUNTIME_PATH_MAX, "/tmp/efrit-gateway-%ld", (long)geteuid());
+		mkdir(path, 0700);
+		if (!runtime_verify_folder(path, why))
+			return config_complain(error, "%s", *why ? why : "the folder for the Unix socket cannot be made");
+		n = (int)strlen(path);
+		n += snprintf(path + n, RUNTIME_PATH_MAX - (size_t)n, "/efrit-gateway.sock");
+	}
+	if (n >= RUNTIME_PATH_MAX - 5)
+		return config_complain(error, "the socket path %.60s... is too long; give a shorter one with the setting socket", path);
+	return true;
+}
+
+static void lock_path(const char *socket, char path[RUNTIME_PATH_MAX + 8])
+{
+	snprintf(path, RUNTIME_PATH_MAX + 8, "%s.lock", socket);
+}
+
+static long pid_in(int fd)
+{
+	char text[32];
+	ssize_t n = pread(fd, text, sizeof text - 1, 0);
+	text[n > 0 ? n : 0] = 0;
+	return strtol(text, NULL, 10);
+}
+
+static bool is_there(const char *path, int fd)
+{
+	struct stat by_name, by_fd;
+	return stat(path, &by_name) == 0 && fstat(fd, &by_fd) == 0 && by_name.st_ino == by_fd.st_ino && by_name.st_dev == by_fd.st_dev;
+}
+
+int state_lock(const char *socket, int fd, char **error)
+{
+	char path[RUNTIME_PATH_MAX + 8], text[32];
+	lock_path(socket, path);
+	if (fd < 0) {
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd < 0) {
+			config_complain(error, "%s cannot be opened: %s", path, strerror(errno));
+			return -1;
+		}
+		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+			config_complain(error, "a gateway runs already, as process %ld, on %s; efrit-bridge stop ends it", pid_in(fd), socket);
+			close(fd);
+			return -1;
+		}
+		if (!is_there(path, fd)) { /* the one before has just removed it */
+			close(fd);
+			return state_lock(socket, -1, error);
+		}
+	}
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+	if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n)
+		log_warning("%s cannot be written: %s", path, strerror(errno));
+	return fd;
+}
+
+void state_unlock(const char *socket, int fd)
+{
+	char path[RUNTIME_PATH_MAX + 8];
+	lock_path(socket, path);
+	unlink(path);
+	close(fd);
+}
+
+pid_t state_holder(const char *socket)
+{
+	char path[RUNTIME_PATH_MAX + 8];
+	pid_t pid = 0;
+	lock_path(socket, path);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return 0;
+	if (flock(fd, LOCK_SH | LOCK_NB) != 0)
+		pid = (pid_t)pid_in(fd);
+	close(fd);
+	return pid;
+}
+
+static void on_alarm(int number)
+{
+	(void)number;
+}
+
+bool state_wait(const char *socket, unsigned seconds)
+{
+	char path[RUNTIME_PATH_MAX + 8];
+	struct sigaction action = {.sa_handler = on_alarm}; /* no SA_RESTART: it ends the waiting */
+	lock_path(socket, path);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOENT;
+	sigaction(SIGALRM, &action, NULL);
+	alarm(seconds);
+	bool free_now = flock(fd, LOCK_SH) == 0;
+	alarm(0);
+	close(fd);
+	return free_now;
+}

@@ -1,0 +1,28 @@
+/* main_state.h - what of the gateway outlives a request: its folder, the token, and the lock
+ * that makes it the only one on its Unix socket.  main_gateway*.c and main_load.c call. */
+#ifndef MAIN_STATE_H
+#define MAIN_STATE_H
+
+#include "config.h"
+#include "core/guard.h"
+#include "wire/runtime.h"
+
+#include <sys/types.h>
+
+/* Each: false, and *error (caller frees) says why. */
+bool state_folder(const struct config *, char path[RUNTIME_PATH_MAX * 4], char **error); /* made, mode 0700 */
+
+/* The token of the file in that folder, which is made at the first time. */
+bool state_token(const struct config *, char token[GUARD_TOKEN_MAX], char **error);
+
+bool state_socket(const struct config *, char path[RUNTIME_PATH_MAX], char **error); /* where the Unix socket is, or would be */
+
+/* Holds the lock of that socket; FD, if it is one (>= 0), holds it already.  Writes our pid into it. */
+int state_lock(const char *socket, int fd, char **error); /* the descriptor, closed on exec; -1 */
+void state_unlock(const char *socket, int fd);            /* removes socket and lock */
+
+/* The process that holds it; 0: none. */
+pid_t state_holder(const char *socket);
+bool state_wait(const char *socket, unsigned seconds); /* until nobody does; false: somebody still does */
+
+#endif

@@ -1,0 +1,339 @@
+"""Other ways in, and the life of the gateway."""
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+
+from gate.driver import BOTH, BRIDGE, META, PATIENCE, PROGRAMS, ROOT, Gateway, Skip, Wrong, case, check, message, until
+
+
+# --- other ways in ---
+
+@case()
+def unix_socket():
+    with Gateway() as g:
+        check(os.stat(g.socket).st_mode & 0o777 == 0o600)
+        with g.client(path=g.socket) as c: # HTTP, and who it is was said by the system
+            check(c.modern("server/discover", headers={"Authorization": None, "Host": "whatever"}).status == 200)
+        clients = [g.client(path=g.socket) for _ in range(3)]
+        for i, c in enumerate(clients): # lines
+            c.send(json.dumps({"jsonrpc": "2.0", "id": i, "method": "tools/list", "params": {"_meta": META}}) + "\n")
+        for i, c in enumerate(clients):
+            check(json.loads(c.sock.makefile().readline())["id"] == i)
+        clients[0].send('nonsense\n{"jsonrpc":"2.0","id":"p","method":"ping"}\n')
+        lines = clients[0].sock.makefile()
+        check(json.loads(lines.readline())["error"]["code"] == -32700)
+        check(json.loads(lines.readline())["id"] == "p")
+        clients[1].vanish()
+        clients[2].sock.shutdown(socket.SHUT_WR)
+        check(clients[2].at_end())
+        g.alive()
+        second = g.run("serve", "--listen", "127.0.0.1:0")
+        check(second.returncode == 111 and "runs already" in second.stderr and str(g.process.pid) in second.stderr, second)
+        g.alive()
+    with tempfile.TemporaryDirectory() as base, Gateway(listen=f"unix:{base}/http.sock") as g, g.client(path=f"{base}/http.sock") as c:
+        check(c.request("GET", "/health", token=False).status == 200)
+
+
+def certificate(base):
+    if not shutil.which("openssl"):
+        raise Skip("no openssl to make a certificate")
+    cert, key = os.path.join(base, "cert.pem"), os.path.join(base, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert],
+                   check=True, capture_output=True)
+    return cert, key
+
+
+@case()
+def tls():
+    with tempfile.TemporaryDirectory() as base:
+        cert, key = certificate(base)
+        context = ssl.create_default_context(cafile=cert)
+        with Gateway(settings={"tls_cert": cert, "tls_key": key}) as g:
+            check("https://" in g.line, g.line)
+            with g.client(tls=context) as c:
+                check(c.modern("server/discover").status == 200)
+                check(c.call("efrit_list_instances").status == 200)
+                c.request("POST", "/mcp", None, {"Content-Type": "application/json", "Content-Length": str(5 << 20)}, send_only=True)
+                check(c.answer().status == 413 and c.at_end())
+            with g.client(tls=context) as c:
+                c.modern("subscriptions/listen", {"notifications": {}}, send_only=True)
+                check(message(next(c.stream()))["method"].endswith("acknowledged"))
+            with g.client() as c:
+                c.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                check(c.answer().status == 400)
+            old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+            old.set_ciphers("ALL:@SECLEVEL=0")
+            old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+            try:
+                g.client(tls=old).close()
+                raise Wrong("TLS 1.1 was taken")
+            except (ssl.SSLError, ConnectionError):
+                pass
+            for junk in (b"\x16\x03\x01\xff\xff" + b"\0" * 100, b"\x16"):
+                with g.client() as c:
+                    c.send(junk)
+                    with contextlib.suppress(OSError):
+                        c.sock.shutdown(socket.SHUT_WR)
+                    while c.more():
+                        pass
+            # another certificate, without a pause
+            os.rename(certificate(tempfile.mkdtemp(dir=base))[0], cert + ".new")
+            g.process.send_signal(signal.SIGHUP)
+            until(lambda: "read again" in g.said(), "the settings are read again")
+            with g.client(tls=context) as c:
+                check(c.request("GET", "/livez").status == 200)
+            with open(cert, "w") as f:
+                f.write("no certificate")
+            g.process.send_signal(signal.SIGHUP)
+            until(lambda: "stay as they were" in g.said(), "bad settings are refused")
+            with g.client(tls=context) as c:
+                check(c.request("GET", "/livez").status == 200)
+    with tempfile.TemporaryDirectory() as base:
+        cert, key = certificate(base)
+        with Gateway(settings={"tls_cert": cert, "tls_key": key}, listen="0.0.0.0:0") as g, \
+                g.client(tls=ssl.create_default_context(cafile=cert)) as c:
+            check(c.modern("server/discover").status == 200)
+
+
+# --- its life ---
+
+def served(host):
+    """A name is served, as the setting hosts says."""
+    def ask(g):
+        with g.client() as c:
+            return c.modern("server/discover", headers={"Host": host}).status
+    return ask
+
+
+@case()
+def reload():
+    ask = served("gate.example")
+    with Gateway() as g:
+        g.reload({"hosts": "gate.example"})
+        check(ask(g) == 200)
+        for bad in ('{"hosts": 1', {"hosts": "", "no_such": 1}, {"hosts": "", "auth": "maybe"}, {"hosts": "", "idle_timeout": -1}):
+            g.reload(bad, "stay as they were")
+            check(ask(g) == 200, bad)
+        g.reload({})
+        check(ask(g) == 421)
+        g.reload({"listen": "127.0.0.1:1"}) # the command line is stronger
+        g.alive()
+    with tempfile.TemporaryDirectory() as base, Gateway(listen=None, config={"listen": "127.0.0.1:0"}) as g:
+        path, kept = os.path.join(base, "more.sock"), g.client()
+
+        def more():
+            with g.client(path=path) as c:
+                return c.request("GET", "/livez").status
+        g.reload({"listen": f"127.0.0.1:0, unix:{path}"})
+        check(more() == 200)
+        g.alive()
+        for bad in (f"127.0.0.1:0, unix:{path}, 127.0.0.1:{g.port}", "127.0.0.1:0, 0.0.0.0:0", "nonsense"):
+            g.reload({"listen": bad}, "stay as they were")
+            check(more() == 200)
+            g.alive()
+        g.reload({"listen": "127.0.0.1:0"})
+        check(not os.path.exists(path))
+        g.alive()
+        check(kept.request("GET", "/livez").status == 200)
+        kept.close()
+
+
+@case()
+def stopping():
+    with Gateway() as g:
+        check(g.run("stop").returncode == 0)
+        check(g.process.wait(PATIENCE) == 0)
+        check(not os.path.exists(g.socket) and not os.path.exists(g.socket + ".lock"))
+        r = g.run("stop")
+        check(r.returncode == 1 and "no gateway runs" in r.stderr, r)
+    with Gateway() as g: # a stale socket is no hindrance
+        g.process.kill()
+        g.process.wait()
+        check(os.path.exists(g.socket))
+        r = g.run("stop")
+        check(r.returncode == 1, r)
+        second = subprocess.Popen([BRIDGE, "serve", "--listen", "127.0.0.1:0"], env=g.env, stdout=subprocess.PIPE, stderr=g.log)
+        g.read_line(second.stdout)
+        second.terminate()
+        check(second.wait(PATIENCE) == 0)
+        second.stdout.close()
+        g.process.returncode = 0
+
+
+@case()
+def background():
+    with Gateway(wait=False) as g:
+        g.ready()
+        r = g.run("stop")
+        check(r.returncode == 0, r)
+        g.process.wait(PATIENCE)
+        r = g.run("serve", "--daemon", "--listen", "127.0.0.1:0")
+        check(r.returncode == 0 and r.stdout.startswith("efrit-gateway ready: http://"), r)
+        g.port = g.port_of(r.stdout)
+        check(g.get("/livez").status == 200)
+        r = g.run("serve", "--daemon", "--listen", "127.0.0.1:0")
+        check(r.returncode == 111 and "runs already" in r.stderr, r)
+        check(os.path.exists(os.path.join(g.base, "home/.local/state/efrit-mcp/gateway.log")))
+        check(g.run("stop").returncode == 0)
+        try:
+            g.get("/livez")
+            raise Wrong("it still answers")
+        except ConnectionError:
+            pass
+
+
+@case()
+def supervised():
+    with tempfile.TemporaryDirectory() as base:
+        path = os.path.join(base, "notify")
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        notify.settimeout(PATIENCE)
+        notify.bind(path)
+        with Gateway(env={"NOTIFY_SOCKET": path}) as g:
+            check(notify.recv(200) == b"READY=1")
+            g.process.send_signal(signal.SIGHUP)
+            check(notify.recv(200).startswith(b"RELOADING=1\nMONOTONIC_USEC=") and notify.recv(200) == b"READY=1")
+            g.end()
+            check(notify.recv(200) == b"STOPPING=1")
+        notify.close()
+    tcp = socket.create_server(("127.0.0.1", 0))
+    port = tcp.getsockname()[1]
+
+    early = socket.create_connection(("127.0.0.1", port)) # before it runs
+    early.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    sh = "import os,sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); os.execv(sys.argv[2], sys.argv[2:])"
+    with Gateway(wait=False) as g:
+        g.ready()
+        g.end()
+        g.process.stdout.close()
+        g.process = subprocess.Popen([sys.executable, "-c", sh, str(tcp.fileno()), BRIDGE, "serve", "--listen", "127.0.0.1:1"], env=g.env,
+                                     stdout=subprocess.PIPE, stderr=g.log, pass_fds=(tcp.fileno(),))
+        g.ready()
+        check(g.port == port, g.line)
+        early.settimeout(PATIENCE)
+        check(early.recv(100).startswith(b"HTTP/1.1 200"))
+        g.alive()
+        early.close()
+        g.end()
+    tcp.close()
+
+
+@case()
+def units():
+    if not shutil.which("systemd-analyze"):
+        raise Skip("no systemd-analyze")
+    with tempfile.TemporaryDirectory() as base:
+        for name in ("efrit-gateway.service", "efrit-gateway.socket"):
+            with open(os.path.join(ROOT, "bridge/deploy", name), encoding="utf-8") as f:
+                text = f.read()
+            with open(os.path.join(base, name), "w", encoding="utf-8") as f:
+                f.write(text.replace("/usr/local/bin/efrit-bridge", BRIDGE))
+        r = subprocess.run(["systemd-analyze", "verify", "--user", "--man=no", os.path.join(base, "efrit-gateway.service")],
+                           capture_output=True, text=True, env=dict(os.environ, SYSTEMD_LOG_LEVEL="warning", XDG_RUNTIME_DIR=base))
+        ours = [l for l in (r.stdout + r.stderr).splitlines() if "efrit" in l]
+        check(not ours and (r.returncode == 0 or "bus" in r.stderr), r)
+
+
+@case()
+def upgrade():
+    """A change of program under load: no connection is refused, no request lost."""
+    with Gateway() as g:
+        stop, wrong, done = threading.Event(), [], [0]
+
+        def hammer(keep):
+            try:
+                c = g.client()
+                while not stop.is_set():
+                    a = c.call("efrit_list_instances")
+                    check(a.status == 200, a)
+                    done[0] += 1
+                    if a.closed or not keep:
+                        c.close()
+                        c = g.client()
+                c.close()
+            except Exception as e: # pylint: disable=broad-except
+                wrong.append(repr(e))
+        threads = [threading.Thread(target=hammer, args=(i % 2,)) for i in range(4)]
+        for t in threads:
+            t.start()
+        old, second = g.process, None
+        until(lambda: done[0] > 50, "requests")
+        old.send_signal(signal.SIGUSR2)
+        line = g.read_line(old.stdout)
+        check(g.port_of(line) == g.port, line)
+        check(old.wait(PATIENCE) == 0, g.said())
+        before = done[0]
+        until(lambda: done[0] > before + 50, "requests after it")
+        stop.set()
+        for t in threads:
+            t.join()
+        check(not wrong, wrong)
+        with open(g.socket + ".lock") as f:
+            second = int(f.read())
+        check(second != old.pid)
+        check(g.run("stop").returncode == 0)
+        check(not os.path.exists(g.socket))
+
+
+@case()
+def failed_upgrade():
+    with tempfile.TemporaryDirectory() as base:
+        programs = [shutil.copy(os.path.join(PROGRAMS, n), base) for n in ("efrit-bridge", "efrit-gateway")]
+        with Gateway(bridge=programs[0]) as g:
+            os.rename(programs[1], programs[1] + ".old")
+            with open(programs[1], "w", encoding="utf-8") as f:
+                f.write("#!/bin/sh\nexit 1\n")
+            os.chmod(programs[1], 0o755)
+            g.process.send_signal(signal.SIGUSR2)
+            until(lambda: "goes on" in g.said(), "it goes on")
+            g.alive()
+            os.rename(programs[1] + ".old", programs[1]) # and the right one can be changed to after all
+            g.process.send_signal(signal.SIGUSR2)
+            g.read_line(g.process.stdout)
+            check(g.process.wait(PATIENCE) == 0)
+            check(g.get("/livez").status == 200)
+            check(g.run("stop").returncode == 0)
+
+
+@case()
+def vanishing():
+    """Clients that go at every moment leave nothing behind."""
+    rounds = int(os.environ.get("HTTP_ROUNDS", "500"))
+    with Gateway() as g:
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                           "params": {"name": "efrit_list_instances", "arguments": {}, "_meta": META}})
+        head = (f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {g.token}\r\nContent-Type: application/json\r\nAccept: {BOTH}\r\n"
+                f"MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: efrit_list_instances\r\nContent-Length: {len(body)}\r\n\r\n")
+        listen = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": {"notifications": {}, "_meta": META}})
+        stream = head.replace("tools/call", "subscriptions/listen").replace("Mcp-Name: efrit_list_instances\r\n", "").replace(
+            f"Length: {len(body)}", f"Length: {len(listen)}") + listen
+        old = f"GET /sse HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {g.token}\r\n\r\n"
+        moments = [b"", head[:30].encode(), head.encode(), (head + body[:20]).encode(), (head + body).encode(), (head + body).encode() * 3,
+                   stream.encode(), old.encode()]
+
+        def round_of(n):
+            for i in range(n):
+                with g.client() as c:
+                    c.send(moments[i % len(moments)])
+                    if i % 3 == 0:
+                        c.vanish()
+                    elif i % 3 == 1 and i % len(moments) >= 4:
+                        c.more()
+        round_of(len(moments) * 6)
+        until(lambda: g.health()["connections"] == 1, "connections are gone")
+        files, memory = g.descriptors(), g.memory()
+        round_of(rounds)
+        until(lambda: (lambda h: h["connections"] == 1 and not h["requests"] and not h["sessions"] and not h["streams"])(g.health()), f"all is gone: {g.health()}")
+        until(lambda: g.descriptors() <= files, "no descriptor is left")
+        if "san" not in PROGRAMS:
+            check(g.memory() <= memory + 300 * 1024, "memory", memory, g.memory())

@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+"""The gateway over HTTP: one case each, against the real program, and a real Emacs where it says so.
+
+    tests/gateway.py CASE       EMACS, B in the environment choose the programs
+    tests/gateway.py --list alone|emacs
+
+Cases are functions in tests/gate/, their names with - for _.  Ends with 0, 1 (something else was said) or
+77 (cannot be played here).
+"""
+import sys
+import traceback
+
+sys.dont_write_bytecode = True
+from gate import driver, eras, life, shapes, work  # pylint: disable=wrong-import-position,unused-import
+
+
+def main():
+    if sys.argv[1] == "--list":
+        print("\n".join(n for n, (_, emacs) in driver.CASES.items() if emacs == (sys.argv[2] == "emacs")))
+        return 0
+    try:
+        driver.CASES[sys.argv[1]][0]()
+    except driver.Skip as e:
+        print("SKIP", e)
+        return 77
+    except (driver.Wrong, AssertionError) as e:
+        traceback.print_exc()
+        print("WRONG:", e)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
