@@ -1,5 +1,6 @@
 /* changes.c - who hears of changes: sessions of the old dialects, which are told all changes
  * of lists and of the resources they subscribed to, and open subscriptions/listen. */
+#include "core/lobby.h"
 #include "core/session.h"
 #include "core/tasks.h"
 #include "mcp/era.h"
@@ -184,13 +185,31 @@ static void look(const struct pipeline *p, uint64_t now[REQUEST_LISTS])
 		now[kind] = offers_hash(p, (enum offer)kind);
 }
 
+/* A client hears of changes of lists it has not asked for too, once all instances have told
+ * what they have: before that everything is new, and nothing is a change. */
+static void begin(struct session *s, const uint64_t now[REQUEST_LISTS])
+{
+	for (int i = 0; i < REQUEST_LISTS && s->initialized && lobby_knows(s->pipeline); i++)
+		if (!s->knows[i])
+			s->knows[i] = now[i];
+}
+
+void changes_begin(struct session *s)
+{
+	uint64_t now[REQUEST_LISTS];
+	look(s->pipeline, now);
+	begin(s, now);
+}
+
 void changes_tell(struct pipeline *p)
 {
 	struct session *s;
 	uint64_t now[REQUEST_LISTS];
 	look(p, now);
-	TAILQ_FOREACH(s, &p->sessions, of_pipeline)
+	TAILQ_FOREACH(s, &p->sessions, of_pipeline) {
 		tell_session(s, now);
+		begin(s, now);
+	}
 }
 
 static void tell_updated(struct session *s, struct request *listener, const char *uri)

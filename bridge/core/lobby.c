@@ -126,6 +126,11 @@ static void on_patience(EV_P_ ev_timer *timer, int revents)
 	send_on_those(timer->data, false);
 }
 
+bool lobby_knows(const struct pipeline *p)
+{
+	return everybody_told(p->lobby);
+}
+
 bool lobby_keeps(struct request *r)
 {
 	struct lobby *l = r->pipeline->lobby;

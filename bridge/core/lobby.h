@@ -9,6 +9,8 @@
 struct lobby *lobby_create(struct pipeline *);
 void lobby_destroy(struct lobby *); /* nobody may wait any more */
 
+bool lobby_knows(const struct pipeline *); /* all that were found have told what they have */
+
 /* True: it waits, and will enter the stage it is in again.  False: it is decided now. */
 bool lobby_keeps(struct request *);
 

@@ -98,9 +98,10 @@ static enum verdict notification(struct request *r)
 	r->silent = true;
 	if (!method || !method->notification)
 		log_debug("the notification %.100s means nothing here", r->name);
-	else if (method->id == METHOD_INITIALIZED)
+	else if (method->id == METHOD_INITIALIZED) {
 		s->initialized = s->legacy;
-	else if (method->id == METHOD_CANCELLED)
+		changes_begin(s);
+	} else if (method->id == METHOD_CANCELLED)
 		on_cancelled(s, r->params);
 	return DONE;
 }

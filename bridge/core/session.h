@@ -40,6 +40,7 @@ enum verdict session_set_level(struct request *);
 /* core/changes.c: who hears of changes */
 enum verdict changes_listen(struct request *);    /* subscriptions/listen */
 enum verdict changes_subscribe(struct request *, bool on); /* resources/subscribe and unsubscribe */
+void changes_begin(struct session *);         /* from now on it hears of changes, also of lists it has not asked for */
 void changes_tell(struct pipeline *);         /* tells every client that wants to know which lists are others now */
 void changes_note(struct pipeline *, const struct worker *, const char *json, size_t len); /* an instance tells everybody */
 void changes_tell_listener(struct request *, const char *method, struct buf *members); /* of an open subscription */
