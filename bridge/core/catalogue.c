@@ -232,10 +232,7 @@ static void merge(struct catalogue *c)
 			add_tool(c, found[i].definition, false);
 	free(found);
 	write_lists(c);
-	if (!ev_is_active(&c->changed)) {
-		ev_timer_set(&c->changed, (double)c->config->list_changed_delay / 1000, 0.);
-		ev_timer_start(c->loop, &c->changed);
-	}
+	catalogue_tell_later(c);
 }
 
 static struct toolset *set_of(const struct catalogue *c, const char *hash)
@@ -362,6 +359,14 @@ static void load_builtin(struct catalogue *c)
 	c->builtin = c->count;
 	json_decref(whole);
 	write_lists(c);
+}
+
+void catalogue_tell_later(struct catalogue *c)
+{
+	if (ev_is_active(&c->changed))
+		return;
+	ev_timer_set(&c->changed, (double)c->config->list_changed_delay / 1000, 0.);
+	ev_timer_start(c->loop, &c->changed);
 }
 
 struct catalogue *catalogue_create(struct ev_loop *loop, const struct config *config, struct service *service,

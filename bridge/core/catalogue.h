@@ -24,6 +24,7 @@ struct catalogue;
 /* ON_CHANGED: what instances offer may be another now; a few changes are one call. */
 struct catalogue *catalogue_create(struct ev_loop *, const struct config *, struct service *, void (*on_changed)(void *), void *data);
 void catalogue_destroy(struct catalogue *);
+void catalogue_tell_later(struct catalogue *); /* calls on_changed after list_changed_delay */
 
 struct tool *catalogue_find(struct catalogue *, const char *name); /* borrowed until the loop turns */
 const char *catalogue_nearest(const struct catalogue *, const char *name);

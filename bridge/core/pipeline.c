@@ -366,9 +366,14 @@ void pipeline_cut(struct request *r, const char *why, struct buf *out)
 	finish(r, why, out);
 }
 
-static void on_offers(void *p)
+/* What an instance had is not known while it is asked again; that takes hello_timeout at most. */
+static void on_offers(void *data)
 {
-	changes_tell(p);
+	struct pipeline *p = data;
+	if (lobby_knows(p))
+		changes_tell(p);
+	else
+		catalogue_tell_later(p->catalogue);
 }
 
 static void on_note(void *p, struct worker *w, const char *json, size_t len)
