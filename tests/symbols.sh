@@ -22,11 +22,11 @@ for library in $needed; do
 	esac
 done
 
-# The parser of HTTP and TLS are the gateway's alone; it stays ours to say what it is linked with.
+# The parser of HTTP, TLS and SQLite are the gateway's alone; it stays ours to say what it is linked with.
 needed=$(readelf -d "$build/efrit-gateway" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
 for library in $needed; do
 	case $library in
-	libev.so.* | libjansson.so.* | libpcre2-8.so.* | libssl.so.* | libcrypto.so.* | libllhttp.so.* | libc.so.* | libm.so.* | ld-linux*.so.*) ;;
+	libev.so.* | libjansson.so.* | libpcre2-8.so.* | libsodium.so.* | libsqlite3.so.* | libssl.so.* | libcrypto.so.* | libllhttp.so.* | libc.so.* | libm.so.* | ld-linux*.so.*) ;;
 	libasan.so.* | libubsan.so.* | libtsan.so.* | libgcc_s.so.*) [ "$build" != build ] || { echo "$build/efrit-gateway needs $library"; bad=1; } ;;
 	*) echo "$build/efrit-gateway needs $library"; bad=1 ;;
 	esac
