@@ -48,12 +48,13 @@ ELC := $(LISP:.el=.elc)
 # V=1 shows the commands.
 say = $(if $(V),,@echo '  $(1)  $@'; )
 
-.PHONY: all module bridge lisp man info deps demo check clean help
+.PHONY: all module bridge gateway lisp man info deps demo check clean help
 .DELETE_ON_ERROR:
 
-all: module bridge lisp
+all: module bridge gateway lisp
 module: $(B)/efrit-mcp-module.so
-bridge: $(B)/efrit-bridge $(B)/efrit-gateway
+bridge: $(B)/efrit-bridge
+gateway: $(B)/efrit-gateway
 lisp: $(ELC)
 
 # Renamed into place: an Emacs that starts meanwhile loads the old one or the new one, whole.
@@ -123,7 +124,7 @@ clean:
 	rm -rf build lisp/*.elc
 
 help:
-	@echo 'make            build the module, the bridge, and the Lisp'
+	@echo 'make            build the module, the bridge, the gateway and the Lisp; make module, make bridge, ... one of them'
 	@echo 'make man        the manual page of the bridge, from its tables'
 	@echo 'make info       the manual for users: build/efrit-mcp.info'
 	@echo 'make deps       install what the build misses'

@@ -53,7 +53,8 @@
                          (seq-some (lambda (dir) (file-exists-p (expand-file-name (car header) dir)))
                                    (append '("/usr/include" "/usr/local/include" "/opt/homebrew/include")
                                            (file-expand-wildcards "/usr/include/*-linux-*"))))
-                       '(("ev.h" . "libev (libev-dev)") ("jansson.h" . "jansson (libjansson-dev)"))))))
+                       '(("ev.h" . "libev (libev-dev)") ("jansson.h" . "jansson (libjansson-dev)")
+                         ("pcre2.h" . "PCRE2 (libpcre2-dev)") ("sodium.h" . "libsodium (libsodium-dev)"))))))
 
 ;;;###autoload
 (defun efrit-mcp-native-build ()

@@ -33,6 +33,7 @@ header_from ev.h libev-dev
 header_from jansson.h libjansson-dev
 header_from pcre2.h libpcre2-dev
 header_from sodium.h libsodium-dev
+header_from sqlite3.h libsqlite3-dev
 header_from openssl/ssl.h libssl-dev
 if [ ! -e /usr/share/llhttp/llhttp.c ] && [ ! -e /usr/include/llhttp.h ]; then # a library in newer releases, sources before
 	if [ -n "$(apt-cache madison libllhttp-dev 2>/dev/null)" ]; then want+=(libllhttp-dev); else want+=(node-llhttp); fi
@@ -42,7 +43,6 @@ case $level in demo | test) command_from python3 python3 ;; esac
 case $level in manual | test) command_from makeinfo texinfo ;; esac
 if [ "$level" = test ]; then
 	header_from cmocka.h libcmocka-dev
-	header_from sqlite3.h libsqlite3-dev
 	command_from ps procps
 	command_from tmux tmux
 	command_from node nodejs
