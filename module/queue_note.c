@@ -22,8 +22,9 @@ bool queue_note(struct queue *q, uint64_t number, struct buf *text)
 		TAILQ_INSERT_TAIL(&q->replies, note, link);
 		q->n_replies++;
 		q->notes++;
-		if (job)
-			job->noted = true;
+		struct job *speaker = job ? job : q->running; /* whose answer is not to come before this */
+		if (speaker)
+			speaker->noted = true;
 	}
 	pthread_mutex_unlock(&q->lock);
 	buf_finish(text);
