@@ -11,6 +11,8 @@
 
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-tools-efrit)
+(require 'efrit-mcp-tools-run)
+(require 'efrit-mcp-tools-ask)
 
 (defun efrit-mcp-catalogue-write-c ()
   "Write the catalogue as a C string to the file named on the command line."

@@ -12,6 +12,8 @@
 
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-observe)
+(require 'efrit-mcp-question)
+(require 'efrit-mcp-secrets)
 (require 'efrit-mcp-wait)
 
 (defvar efrit-mcp-server-instance)
@@ -115,6 +117,7 @@ At most MAX characters of each."
      (return-context boolean "Also return the directory, windows and buffers." :default nil)
      (observe (one-of "none" "brief" "full") "How much to tell of messages, changed buffers and the editor." :default "brief")
      (max-chars integer "Characters of value and output to return at most." :default 40000 :minimum 1 :maximum 16000000)
+     (ask-client boolean "Questions in the minibuffer are put to your user (elicitation), and CONTENT is then evaluated again from its start with the answers: let it ask before it changes anything." :default nil)
      (allow-prompt boolean "A question may stay open (state prompting) until efrit_prompt answers it, the person does, or the timeout. Without it a question fails at once." :default nil)
      (priority (one-of "interactive" "normal" "batch") "Who goes first in the queue." :default "normal"))
     (:title "Run in Emacs" :destructive t :open-world t)
@@ -123,10 +126,12 @@ At most MAX characters of each."
     (signal 'efrit-mcp-invalid-argument '("content is missing: say what to run")))
   (nconc
    (pcase type
-     ("eval" (let ((max (or max-chars efrit-mcp-max-chars)))
-               (if allow-prompt
-                   (efrit-mcp-prompt-allow (lambda () (efrit-mcp-efrit--eval content max)))
-                 (efrit-mcp-efrit--eval content max))))
+     ("eval" (efrit-mcp-secret-check-eval)
+      (let* ((max (or max-chars efrit-mcp-max-chars))
+             (eval (lambda () (efrit-mcp-efrit--eval content max))))
+        (cond (ask-client (efrit-mcp-question-to-client eval))
+              (allow-prompt (efrit-mcp-prompt-allow eval))
+              (t (funcall eval)))))
      ("command" (efrit-mcp-efrit--through '(efrit-execute efrit-do) content))
      ("chat" (efrit-mcp-efrit--through '(efrit-streamlined-send) content))
      (_ (efrit-mcp-efrit--status)))

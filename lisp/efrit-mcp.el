@@ -36,6 +36,10 @@
 (require 'efrit-mcp-native)
 (require 'efrit-mcp-server)
 (require 'efrit-mcp-tools-efrit)
+(require 'efrit-mcp-tools-run)
+(require 'efrit-mcp-tools-ask)
+(require 'efrit-mcp-review)
+(require 'efrit-mcp-secrets)
 
 (declare-function efrit-mcp--mod-path "efrit-mcp-module")
 (declare-function efrit-mcp--mod-log "efrit-mcp-module")
@@ -115,7 +119,9 @@ a second after the last one; 0 leaves that alone."
     buffer))
 
 (defun efrit-mcp--drained ()
-  "Jobs were run: if the person looks at the events buffer, keep it up to date."
+  "Jobs were run, or nobody waits for one any more: put away, and show.
+What the person looks at is kept up to date."
+  (when efrit-mcp-later--all (efrit-mcp-later-tidy))
   (when (get-buffer-window "*efrit-mcp-events*" t)
     (efrit-mcp--write-events)))
 
