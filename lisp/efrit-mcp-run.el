@@ -103,10 +103,12 @@ called at its end."
 (defun efrit-mcp-run--filtered ()
   "Output came: keep the buffer bounded, and tell who waits."
   (let ((run efrit-mcp-run--here) (over (- (buffer-size) efrit-mcp-run-buffer-max)))
-    (when (> over 0)
+    (when (> over (/ efrit-mcp-run-buffer-max 10)) ; rarely, then much
       (save-restriction
         (widen)
-        (let ((inhibit-read-only t))
+        (let ((inhibit-read-only t)
+              ;; Else all that is left would be searched for errors again.
+              (inhibit-modification-hooks t))
           (delete-region (point-min) (save-excursion (goto-char (+ (point-min) over)) (line-beginning-position 2))))))
     (when run
       (dolist (waiter (efrit-mcp-run-waiters run))
