@@ -105,9 +105,9 @@ MARKED is (STATE RESULT SEEN), as the server has it."
 (defun efrit-mcp-activity--line (call)
   "Insert the line of CALL."
   (insert (propertize (format-time-string "%H:%M:%S " (efrit-mcp-activity-call-started call)) 'face 'shadow)
-          (format "%-12s %-48s %8s  "
+          (format "%-12s %-40s %8s  "
                   (truncate-string-to-width (or (efrit-mcp-activity-call-client call) "") 12)
-                  (truncate-string-to-width (efrit-mcp-activity--what call) 48 nil nil "...")
+                  (truncate-string-to-width (efrit-mcp-activity--what call) 40 nil nil "...")
                   (if (efrit-mcp-activity-call-took call)
                       (format "%.2f s" (efrit-mcp-activity-call-took call))
                     "..."))

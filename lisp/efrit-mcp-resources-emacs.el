@@ -30,6 +30,7 @@
 (declare-function Info-mode "info")
 (defvar flycheck-current-errors)
 (defvar Info-history)
+(defvar compilation-arguments)
 
 (defcustom efrit-mcp-resource-max 200000
   "Characters of a buffer or file a resource holds at most; the rest is cut."
@@ -177,7 +178,9 @@
 (efrit-mcp-define-resource compilation "emacs://compilation" "The latest compilation, grep or test run: its buffer's end."
     (:title "Compilation")
   (efrit-mcp-resources--watch "emacs://compilation" 'compilation-finish-functions)
-  (let ((buffer (seq-find (lambda (buffer) (with-current-buffer buffer (derived-mode-p 'compilation-mode))) (buffer-list))))
+  (let ((buffer (seq-find (lambda (buffer) (with-current-buffer buffer
+                                        (and (derived-mode-p 'compilation-mode) compilation-arguments)))
+                          (buffer-list))))
     (if (not buffer)
         "Nothing was compiled."
       (with-current-buffer buffer
