@@ -33,6 +33,9 @@ JSON text from the bridge, or nil; after the first look an alist in a list.")
 (defvar efrit-mcp-client--state nil
   "What the job that runs wants to find again when it is called again.")
 
+(defvar efrit-mcp-client--allowed nil
+  "Function that returns what lets the job pass once more if it asks, or nil.")
+
 (defun efrit-mcp-client--context (key)
   "Return the value of KEY, a string, in what the client said with the call."
   (when (stringp efrit-mcp-client-context)
@@ -156,6 +159,7 @@ string keys, or nil when the user declined."
 (defun efrit-mcp-client--keep ()
   "Return the member `state' of a question: what the next call needs."
   `((state . ((used . ,(or (reverse efrit-mcp-client--used) (make-hash-table)))
+              ,@(when efrit-mcp-client--allowed `((allowed . ,(funcall efrit-mcp-client--allowed))))
               ,@(when efrit-mcp-client--state `((own . ,efrit-mcp-client--state)))))))
 
 (defun efrit-mcp-client-state ()

@@ -30,6 +30,8 @@
 
 (declare-function efrit-mcp--mod-start "efrit-mcp-module")
 (declare-function efrit-mcp--mod-stop "efrit-mcp-module")
+(declare-function efrit-mcp--mod-status "efrit-mcp-module")
+(declare-function efrit-mcp--mod-parse "efrit-mcp-module")
 (declare-function efrit-mcp--mod-heard "efrit-mcp-module")
 (declare-function efrit-mcp--mod-ring "efrit-mcp-module")
 (declare-function efrit-mcp--mod-take "efrit-mcp-module")
@@ -80,6 +82,11 @@
 (defvar efrit-mcp-server-observe-function #'ignore
   "Function called after each job with its value, still under the deadline.
 It returns an alist that is added to the answer.")
+
+(defvar efrit-mcp-server-ran-function #'ignore
+  "Function called after each job, outside it.
+Its arguments are number, tool, client, arguments, seconds, and
+\(STATE RESULT SEEN).")
 
 (defvar efrit-mcp-server-active-function #'ignore
   "Function called with the name of the client whose job ran, outside the job.")
@@ -222,7 +229,7 @@ themselves."
   '(efrit-mcp-server--foreign-frame efrit-mcp-server--foreign efrit-mcp-server--leave
     efrit-mcp-server--debugger efrit-mcp-server--signalled efrit-mcp-server--call
     efrit-mcp-server--marked
-    efrit-mcp-server--bound efrit-mcp-tool-call efrit-mcp-tool--run efrit-mcp-tool--apply)
+    efrit-mcp-server--bound efrit-mcp-tool-call efrit-mcp-tool--run efrit-mcp-tool--pass efrit-mcp-tool--apply)
   "Functions that must be compiled for a stop to be safe.")
 
 (defun efrit-mcp-server--compiled-p (function)
@@ -286,6 +293,8 @@ One that nobody uses: without a handler in `special-event-map'."
          (efrit-mcp-client--used nil)
          (efrit-mcp-client--state nil)
          (efrit-mcp-client--credit nil)
+         (efrit-mcp-client--allowed nil)
+         (began (float-time))
          (deactivate-mark nil))
     (unless nested (setq efrit-mcp-prompt--aborted-by nil))
     (unwind-protect
@@ -293,6 +302,7 @@ One that nobody uses: without a handler in `special-event-map'."
                         (if nested
                             (efrit-mcp-server--nested-call number tool arguments)
                           (efrit-mcp-server--bound number tool arguments)))))
+          (funcall efrit-mcp-server-ran-function number tool client arguments (- (float-time) began) marked)
           (efrit-mcp-server--finish number marked)
           (funcall efrit-mcp-server-active-function client)
           (setq done t))
@@ -318,6 +328,29 @@ One that nobody uses: without a handler in `special-event-map'."
     (if (window-live-p window) (window-buffer window) (current-buffer))))
 
 ;;; The doorbell
+
+(defvar efrit-mcp-typing-pause)
+
+(defconst efrit-mcp-server--typing-most 5
+  "Seconds that jobs wait at most because the person types on and on.")
+
+(defvar efrit-mcp-server--held nil
+  "Since when jobs wait because the person types, or nil.")
+
+(defun efrit-mcp-server--hold-p ()
+  "Return non-nil if the person types; then the doorbell rings again later.
+Not when somebody waits in the interactive lane, nor too long."
+  (let* ((idle (and (> efrit-mcp-typing-pause 0) (not noninteractive) (current-idle-time)))
+         (left (and idle (- efrit-mcp-typing-pause (float-time idle)))))
+    (if (and left (> left 0) last-input-event
+             (let ((now (float-time)))
+               (< (- now (or efrit-mcp-server--held (setq efrit-mcp-server--held now)))
+                  efrit-mcp-server--typing-most))
+             (let ((queue (cdr (assoc "queue" (efrit-mcp--mod-parse (efrit-mcp--mod-status))))))
+               (and (eql 0 (cdr (assoc "interactive" queue)))
+                    (or (< 0 (cdr (assoc "normal" queue))) (< 0 (cdr (assoc "batch" queue)))))))
+        (progn (run-with-timer left nil #'efrit-mcp--mod-ring) t)
+      (setq efrit-mcp-server--held nil))))
 
 (defun efrit-mcp-server--drain ()
   "Run the jobs that wait, for one slice."
@@ -348,7 +381,8 @@ One that nobody uses: without a handler in `special-event-map'."
   (efrit-mcp--mod-heard)
   (if efrit-mcp-server--busy
       (efrit-mcp-server--inside)
-    (efrit-mcp-server--drain)))
+    (unless (efrit-mcp-server--hold-p)
+      (efrit-mcp-server--drain))))
 
 ;;; Garbage
 

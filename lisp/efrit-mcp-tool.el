@@ -309,8 +309,18 @@ Errors that the form itself handles come by here too, so this is cheap."
     ("completion/complete" . efrit-mcp-prompts-complete))
   "What can be called like a tool besides the tools: methods of the protocol.")
 
+(defvar efrit-mcp-tool-gate-function #'ignore
+  "Function called with the name and arguments of what is to be called.
+It returns nil, signals why not, or returns `efrit-mcp-tool-deferred'.")
+
 (defun efrit-mcp-tool--run (name arguments)
   "Call the tool or method NAME with ARGUMENTS; return (OUTCOME . VALUE)."
+  (if (funcall efrit-mcp-tool-gate-function name arguments)
+      '(deferred)
+    (efrit-mcp-tool--pass name arguments)))
+
+(defun efrit-mcp-tool--pass (name arguments)
+  "Call NAME with ARGUMENTS, as `efrit-mcp-tool--run', past the gate."
   (let ((method (cdr (assoc name efrit-mcp-tool--methods)))
         (tool (efrit-mcp-tool-find name)))
     (cond

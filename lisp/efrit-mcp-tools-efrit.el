@@ -12,16 +12,13 @@
 
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-observe)
+(require 'efrit-mcp-efrit)
+(require 'efrit-mcp-question)
+(require 'efrit-mcp-secrets)
 (require 'efrit-mcp-wait)
 
 (defvar efrit-mcp-server-instance)
 (defvar efrit-mcp-max-chars)
-
-(declare-function efrit-execute "ext:efrit-executor")
-(declare-function efrit-do "ext:efrit-do")
-(declare-function efrit-streamlined-send "ext:efrit-chat")
-
-(define-error 'efrit-mcp-efrit-missing "Efrit is not loaded" 'efrit-mcp-error)
 
 (push 'efrit-mcp-efrit--eval efrit-mcp-tool-backtrace-ends)
 
@@ -92,21 +89,11 @@ At most MAX characters of each."
                  (when (> size max)
                    `((output_truncated . ,(format "%d characters were printed, %d are shown (max_chars)" size max)))))))))
 
-(defun efrit-mcp-efrit--through (functions content)
-  "Call the first of FUNCTIONS that exists with CONTENT; return Efrit's response."
-  (let ((function (seq-find #'fboundp functions)))
-    (unless function
-      (signal 'efrit-mcp-efrit-missing
-              '("load Efrit in this Emacs (require 'efrit) for the types command and chat, or use type eval")))
-    (let ((result (funcall function content)))
-      `((status . "success") (result . ,(if (stringp result) result (efrit-mcp--show result)))))))
-
-(defun efrit-mcp-efrit--status ()
-  "Return the response to a request of type status."
-  `((status . "success")
-    (result . ,(format "Emacs %s, pid %d, %s" emacs-version (emacs-pid)
-                       (if (featurep 'efrit) "Efrit is loaded" "Efrit is not loaded")))
-    (efrit . ,(if (featurep 'efrit) t :false))))
+(defun efrit-mcp-efrit--with-context (answer context)
+  "Return ANSWER, with CONTEXT with where the editor is; a deferred one as it is."
+  (if (and context (consp answer))
+      (nconc answer `((context . ,(efrit-mcp-observe-state t))))
+    answer))
 
 (efrit-mcp-define-tool efrit-execute
     "Run something inside the live Emacs. type eval: CONTENT is Emacs Lisp, one or more forms, evaluated in the buffer the person looks at; the answer holds the printed value of the last one, printed output, new messages, changed buffers and where the editor is. Errors name the Lisp error symbol and carry a backtrace. A form that asks the person a question fails at once with the question. It is stopped at its timeout. type command or chat: natural language for the Efrit package, if loaded. type status: is Efrit there."
@@ -115,23 +102,25 @@ At most MAX characters of each."
      (return-context boolean "Also return the directory, windows and buffers." :default nil)
      (observe (one-of "none" "brief" "full") "How much to tell of messages, changed buffers and the editor." :default "brief")
      (max-chars integer "Characters of value and output to return at most." :default 40000 :minimum 1 :maximum 16000000)
+     (ask-client boolean "Questions in the minibuffer are put to your user (elicitation), and CONTENT is then evaluated again from its start with the answers: let it ask before it changes anything." :default nil)
      (allow-prompt boolean "A question may stay open (state prompting) until efrit_prompt answers it, the person does, or the timeout. Without it a question fails at once." :default nil)
      (priority (one-of "interactive" "normal" "batch") "Who goes first in the queue." :default "normal"))
     (:title "Run in Emacs" :destructive t :open-world t)
   (efrit-mcp-observe-begin (if (and return-context (not (equal observe "none"))) "full" observe))
   (when (and (equal content "") (not (equal type "status")))
     (signal 'efrit-mcp-invalid-argument '("content is missing: say what to run")))
-  (nconc
+  (efrit-mcp-efrit--with-context
    (pcase type
-     ("eval" (let ((max (or max-chars efrit-mcp-max-chars)))
-               (if allow-prompt
-                   (efrit-mcp-prompt-allow (lambda () (efrit-mcp-efrit--eval content max)))
-                 (efrit-mcp-efrit--eval content max))))
-     ("command" (efrit-mcp-efrit--through '(efrit-execute efrit-do) content))
-     ("chat" (efrit-mcp-efrit--through '(efrit-streamlined-send) content))
-     (_ (efrit-mcp-efrit--status)))
-   (when (and return-context (equal observe "none"))
-     `((context . ,(efrit-mcp-observe-state t))))))
+     ("eval" (efrit-mcp-secret-check-eval)
+      (let* ((max (or max-chars efrit-mcp-max-chars))
+             (eval (lambda () (efrit-mcp-efrit--eval content max))))
+        (cond (ask-client (efrit-mcp-question-to-client eval))
+              (allow-prompt (efrit-mcp-prompt-allow eval))
+              (t (funcall eval)))))
+     ("command" (efrit-mcp-efrit-command content))
+     ("chat" (efrit-mcp-efrit-chat content))
+     (_ (efrit-mcp-efrit-status)))
+   (and return-context (equal observe "none"))))
 
 (efrit-mcp-define-tool efrit-status
     "Say what an Emacs does right now and why: state (starting, idle, running, prompting, blocked, gone), what runs for whom and for how long, what waits, an open prompt, the child process it waits for. Always answers within milliseconds, also while Emacs is stuck: look here first when a call takes long."

@@ -36,6 +36,15 @@
 (require 'efrit-mcp-native)
 (require 'efrit-mcp-server)
 (require 'efrit-mcp-tools-efrit)
+(require 'efrit-mcp-tools-run)
+(require 'efrit-mcp-tools-ask)
+(require 'efrit-mcp-review)
+(require 'efrit-mcp-activity)
+(require 'efrit-mcp-allow)
+(require 'efrit-mcp-resources-emacs)
+(require 'efrit-mcp-prompts-emacs)
+(require 'easymenu)
+(require 'efrit-mcp-secrets)
 
 (declare-function efrit-mcp--mod-path "efrit-mcp-module")
 (declare-function efrit-mcp--mod-log "efrit-mcp-module")
@@ -70,6 +79,12 @@ a name a living Emacs has already gets a number."
 (defcustom efrit-mcp-heartbeat 5
   "Seconds between looks whether Emacs answers, while a bridge is connected."
   :type 'natnum)
+
+(defcustom efrit-mcp-typing-pause 0
+  "Seconds after your last key before agents' calls run; 0: at once.
+Calls of priority interactive do not wait, and none waits longer than
+five seconds because you type on and on."
+  :type 'number)
 
 (defcustom efrit-mcp-max-chars 40000
   "Characters of a value or of output an answer holds unless it asks for more."
@@ -115,7 +130,10 @@ a second after the last one; 0 leaves that alone."
     buffer))
 
 (defun efrit-mcp--drained ()
-  "Jobs were run: if the person looks at the events buffer, keep it up to date."
+  "Jobs were run, or nobody waits for one any more: put away, and show.
+What the person looks at is kept up to date."
+  (when efrit-mcp-later--all (efrit-mcp-later-tidy))
+  (efrit-mcp-activity-refresh)
   (when (get-buffer-window "*efrit-mcp-events*" t)
     (efrit-mcp--write-events)))
 
@@ -203,8 +221,29 @@ A value, no form: nothing of ours runs in redisplay.")
   (setq efrit-mcp-server-log-function #'efrit-mcp--keep-events
         efrit-mcp-server-drained-function #'efrit-mcp--drained
         efrit-mcp-server-observe-function #'efrit-mcp-observe-end
-        efrit-mcp-server-active-function #'efrit-mcp--show-active)
+        efrit-mcp-server-active-function #'efrit-mcp--show-active
+        efrit-mcp-server-ran-function #'efrit-mcp-activity-note
+        efrit-mcp-later-answered-function #'efrit-mcp-activity-answered
+        efrit-mcp-tool-gate-function #'efrit-mcp-allow-gate)
   (efrit-mcp-server-start (efrit-mcp--name)))
+
+(defvar efrit-mcp-mode-map (make-sparse-keymap)
+  "Keymap of `efrit-mcp-mode': its menu, also under its sign in the mode line.")
+
+(easy-menu-define efrit-mcp-menu efrit-mcp-mode-map
+  "Menu of `efrit-mcp-mode', in the menu bar and under its sign."
+  '("Efrit"
+    ["What agents did" efrit-mcp-activity]
+    ["Log" efrit-mcp-events]
+    ["Answer a question" efrit-mcp-answer :active efrit-mcp-query--all]
+    "--"
+    ["Stop what runs" efrit-mcp-interrupt]
+    ["Stop all agents" efrit-mcp-stop-all :active (not efrit-mcp--stopped)]
+    ["Let agents go on" efrit-mcp-resume :active efrit-mcp--stopped]
+    "--"
+    ["State" efrit-mcp-status]
+    ["Doctor" efrit-mcp-doctor]
+    ["Settings" (customize-group 'efrit-mcp)]))
 
 ;;;###autoload
 (define-minor-mode efrit-mcp-mode
@@ -216,7 +255,8 @@ nobody but you can connect.  `efrit-mcp-events' shows what they did, and
   :group 'efrit-mcp
   :lighter efrit-mcp--sign
   (if (not efrit-mcp-mode)
-      (efrit-mcp-server-stop)
+      (progn (efrit-mcp-watch-stop)
+             (efrit-mcp-server-stop))
     (unless efrit-mcp-server-instance
       (condition-case err
           (let ((name (efrit-mcp--start)))

@@ -56,11 +56,13 @@ static void answer(struct server *s, const struct job *job, const char *message)
 static void answer_dropped(struct server *s, struct job *job)
 {
 	char message[256];
-	if (job->state == JOB_DEFERRED)
+	if (job->state == JOB_DEFERRED) {
 		snprintf(message, sizeof message, "stopped waiting after %.1f s (%s)", queue_now() - job->started_at, job->by);
-	else
+		server_ring(s); /* Lisp puts away what it kept for it */
+	} else {
 		snprintf(message, sizeof message, "taken out of the queue by %s after %.1f s; it did not run", job->by,
 			 queue_now() - job->queued_at);
+	}
 	answer(s, job, message);
 	waiters_stopped(s, job->number, "stopped", message);
 	job_destroy(job);

@@ -137,6 +137,7 @@ static bool reap(struct server *s)
 		uint64_t running = queue_drop_peer(s->queue, p->serial);
 		if (running)
 			answers_stop(s, running, STOP_CLIENT_GONE, p->name);
+		server_ring(s); /* Lisp may keep something for it */
 		TAILQ_REMOVE(&s->peers, p, link);
 		peer_free(p);
 	}

@@ -138,9 +138,8 @@ static bool prepare(struct request *r)
 		calls_bind(r);
 		ok = calls_open_state(r, &state);
 	}
-	json_t *can = useful(calls_capabilities(r));
-	r->again = r->again || (r->era == ERA_LEGACY && can);
-	json_decref(can);
+	/* Emacs may want to begin again without asking the client anything. */
+	r->again = r->again || r->era == ERA_LEGACY;
 	if (ok)
 		write_context(r, r->era == ERA_MODERN ? json_object_get(r->params, "inputResponses") : NULL,
 			      state);
