@@ -11,6 +11,7 @@
 
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-tools-efrit)
+(require 'efrit-mcp-tools-emacs)
 
 (defun efrit-mcp-catalogue-write-c ()
   "Write the catalogue as a C string to the file named on the command line."

@@ -36,6 +36,7 @@
 (require 'efrit-mcp-native)
 (require 'efrit-mcp-server)
 (require 'efrit-mcp-tools-efrit)
+(require 'efrit-mcp-tools-emacs)
 
 (declare-function efrit-mcp--mod-path "efrit-mcp-module")
 (declare-function efrit-mcp--mod-log "efrit-mcp-module")
