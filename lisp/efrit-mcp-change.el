@@ -103,9 +103,10 @@ KEPT holds (MARKER . OFFSET), where markers of earlier changes were in OLD."
          (near (seq-filter (lambda (h) (and (<= (efrit-mcp-change--hunk-start h) end)
                                             (>= (efrit-mcp-change--hunk-end h) beg)))
                            hunks)))
-    (unless (and near (null (cdr near))
-                 (<= (efrit-mcp-change--hunk-start (car near)) beg)
-                 (>= (efrit-mcp-change--hunk-end (car near)) end))
+    (if (and near (null (cdr near))
+             (<= (efrit-mcp-change--hunk-start (car near)) beg)
+             (>= (efrit-mcp-change--hunk-end (car near)) end))
+        (efrit-mcp-change--expect (car near))
       (when (and (null near) (>= (length hunks) efrit-mcp-change--hunks-max))
         (setq near hunks))
       (let ((merged (efrit-mcp-change--merge part near beg end)))
@@ -113,7 +114,30 @@ KEPT holds (MARKER . OFFSET), where markers of earlier changes were in OLD."
               (cons merged (seq-remove (lambda (h) (memq h near)) hunks)))
         (dolist (h near)
           (set-marker (efrit-mcp-change--hunk-start h) nil)
-          (set-marker (efrit-mcp-change--hunk-end h) nil))))))
+          (set-marker (efrit-mcp-change--hunk-end h) nil))
+        (efrit-mcp-change--expect merged)))))
+
+;; `transpose-regions' moves markers about with the text, so where a hunk is after an
+;; elementary change is reckoned, not read from its markers.
+
+(defvar efrit-mcp-change--expected nil
+  "The hunk that is about to change, and where it is: (HUNK START END), or nil.")
+
+(defun efrit-mcp-change--expect (hunk)
+  "HUNK is about to change: keep where it is."
+  (setq efrit-mcp-change--expected (list hunk (marker-position (efrit-mcp-change--hunk-start hunk))
+                                         (marker-position (efrit-mcp-change--hunk-end hunk)))))
+
+(defun efrit-mcp-change--after (beg end length)
+  "Text of LENGTH became that from BEG to END: the hunk around it is where it was."
+  (pcase efrit-mcp-change--expected
+    ((and `(,hunk ,from ,to) (guard efrit-mcp-change--open))
+     (setq efrit-mcp-change--expected nil)
+     (let ((start (efrit-mcp-change--hunk-start hunk)) (last (efrit-mcp-change--hunk-end hunk)))
+       (when (and (eq (marker-buffer start) (or (buffer-base-buffer) (current-buffer)))
+                  (<= from beg) (<= (+ beg length) to))
+         (set-marker start from (marker-buffer start))
+         (set-marker last (+ to (- end beg length)) (marker-buffer start)))))))
 
 (defun efrit-mcp-change--merge (part near beg end)
   "Return a hunk for PART that covers the hunks NEAR and the text from BEG to END."
@@ -154,9 +178,12 @@ Inside another recording this is a part of that one, and CHANGE nil."
            (value nil) (kept nil))
       (unwind-protect
           (let ((efrit-mcp-change--open change))
+            (setq efrit-mcp-change--expected nil)
             (add-hook 'before-change-functions #'efrit-mcp-change--before)
+            (add-hook 'after-change-functions #'efrit-mcp-change--after)
             (setq value (funcall function)))
         (remove-hook 'before-change-functions #'efrit-mcp-change--before)
+        (remove-hook 'after-change-functions #'efrit-mcp-change--after)
         (setq kept (efrit-mcp-change--close change)))
       (cons value (and kept change)))))
 
@@ -199,7 +226,9 @@ Inside another recording this is a part of that one, and CHANGE nil."
   (let ((start (efrit-mcp-change--hunk-start hunk)) (end (efrit-mcp-change--hunk-end hunk)))
     (setf (efrit-mcp-change--hunk-new hunk) (buffer-substring-no-properties start end))
     (if (string= (efrit-mcp-change--hunk-new hunk) (efrit-mcp-change--hunk-old hunk))
-        (ignore (set-marker start nil) (set-marker end nil))
+        (ignore (efrit-mcp-change--put-back hunk (marker-position start))
+                (set-marker start nil)
+                (set-marker end nil))
       (efrit-mcp-change--settle hunk)
       t)))
 
@@ -360,9 +389,13 @@ Its id, client, tool and time, and for each buffer the lines, as 3 or 3-5."
     (insert old)
     (set-marker start at)
     (set-marker end (+ at (length old)))
-    (pcase-dolist (`(,marker . ,offset) (efrit-mcp-change--hunk-kept hunk))
-      (when (marker-buffer marker)
-        (set-marker marker (+ at offset))))))
+    (efrit-mcp-change--put-back hunk at)))
+
+(defun efrit-mcp-change--put-back (hunk at)
+  "Put the markers of other changes back into the old text of HUNK, now AT."
+  (pcase-dolist (`(,marker . ,offset) (efrit-mcp-change--hunk-kept hunk))
+    (when (marker-buffer marker)
+      (set-marker marker (+ at offset)))))
 
 (defun efrit-mcp-change-undo (change)
   "Take CHANGE back in all its buffers, or signal an error and do nothing.

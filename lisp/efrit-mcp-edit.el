@@ -140,12 +140,53 @@ new alone is the whole text.  CREATES: BUFFER is for a new file."
         (efrit-mcp-edit--make :buffer buffer :tick (buffer-chars-modified-tick) :pieces pieces :creates creates)))))
 
 (defun efrit-mcp-edit-of-pieces (buffer pieces)
-  "Return a proposal to do PIECES, sorted (BEG END NEW), in BUFFER."
+  "Return a proposal to do PIECES, sorted (BEG END NEW), in BUFFER.
+What is the same in the old and the new lines of a piece stays."
   (with-current-buffer buffer
     (save-restriction
       (widen)
       (efrit-mcp-edit--check-overlap pieces)
-      (efrit-mcp-edit--make :buffer buffer :tick (buffer-chars-modified-tick) :pieces pieces))))
+      (efrit-mcp-edit--make :buffer buffer :tick (buffer-chars-modified-tick)
+                            :pieces (seq-mapcat #'efrit-mcp-edit--refine pieces)))))
+
+(defun efrit-mcp-edit--lines (text)
+  "Return the lines of TEXT, each with its newline, a vector."
+  (let ((lines nil) (at 0))
+    (while (< at (length text))
+      (let ((end (1+ (or (string-search "\n" text at) (1- (length text))))))
+        (push (substring text at end) lines)
+        (setq at end)))
+    (vconcat (nreverse lines))))
+
+(defun efrit-mcp-edit--meet (old i new j)
+  "Return (K . L): the lines OLD and NEW are the same again at I+K and J+L.
+Nil: not within 60 lines."
+  (catch 'meet
+    (let ((sum 1))
+      (while (< sum 60)
+        (dotimes (k (1+ sum))
+          (let ((a (+ i k)) (b (+ j (- sum k))))
+            (when (and (< a (length old)) (< b (length new)) (string= (aref old a) (aref new b))
+                       (not (string= (aref old a) "\n")))
+              (throw 'meet (cons k (- sum k))))))
+        (setq sum (1+ sum))))))
+
+(defun efrit-mcp-edit--refine (piece)
+  "Return PIECE as pieces of the lines that differ, in the current buffer."
+  (pcase-let ((`(,beg ,end ,new) piece))
+    (if (or (< (- end beg) 200) (> (- end beg) 2000000))
+        (list piece)
+      (let* ((a (efrit-mcp-edit--lines (buffer-substring-no-properties beg end))) (b (efrit-mcp-edit--lines new))
+             (i 0) (j 0) (pos beg) (pieces nil))
+        (while (or (< i (length a)) (< j (length b)))
+          (if (and (< i (length a)) (< j (length b)) (string= (aref a i) (aref b j)))
+              (setq pos (+ pos (length (aref a i))) i (1+ i) j (1+ j))
+            (let* ((meet (efrit-mcp-edit--meet a i b j))
+                   (k (if meet (+ i (car meet)) (length a))) (l (if meet (+ j (cdr meet)) (length b)))
+                   (old (apply #'concat (append (seq-subseq a i k) nil))))
+              (push (list pos (+ pos (length old)) (apply #'concat (append (seq-subseq b j l) nil))) pieces)
+              (setq pos (+ pos (length old)) i k j l))))
+        (nreverse pieces)))))
 
 ;;; Applying
 

@@ -17,7 +17,7 @@
 (require 'project)
 (require 'xref)
 (require 'seq)
-(eval-when-compile (require 'cl-lib))
+(eval-when-compile (require 'cl-lib) (require 'compile))
 
 (defvar flymake-mode)
 (defvar flycheck-mode)
@@ -34,13 +34,7 @@
 (declare-function flycheck-error-level "ext:flycheck")
 (declare-function flycheck-error-message "ext:flycheck")
 (declare-function flycheck-error-checker "ext:flycheck")
-(declare-function compilation--loc->file-struct "compile")
-(declare-function compilation--loc->line "compile")
-(declare-function compilation--loc->col "compile")
-(declare-function compilation--message->loc "compile")
-(declare-function compilation--message->type "compile")
 (declare-function compilation--ensure-parse "compile")
-(declare-function compilation-next-single-property-change "compile")
 (declare-function vc-responsible-backend "vc")
 (declare-function vc-working-revision "vc")
 (declare-function vc-state "vc-hooks")
@@ -75,19 +69,26 @@ The current buffer says in which language and project."
                   (funcall (if (equal op "references") #'xref-backend-references #'xref-backend-definitions) backend name)))
          (project (ignore-errors (project-current nil))) (root (and project (efrit-mcp-look-root project)))
          (shown (seq-take found efrit-mcp-symbols--max)))
-    `((name . ,name) (backend . ,(format "%s" backend)) (total . ,(length found))
+    `((name . ,(substring-no-properties name)) (backend . ,(format "%s" backend)) (total . ,(length found))
       (places . ,(vconcat (mapcar (lambda (i) (efrit-mcp-symbols--place i root)) shown)))
       ,@(when root `((root . ,root))))))
 
-(defun efrit-mcp-symbols--name (name line)
-  "Return NAME, or what is at LINE, or at point, of the current buffer."
-  (or name
-      (save-excursion
-        (save-restriction
-          (when line (efrit-mcp-target-goto line) (back-to-indentation))
-          (let ((backend (xref-find-backend)))
-            (and backend (xref-backend-identifier-at-point backend)))))
-      (efrit-mcp-invalid "name is missing, and there is no symbol at point")))
+(defun efrit-mcp-symbols--goto (name line)
+  "Go to NAME on LINE, or anywhere in the current buffer; return what to ask for.
+A language server is asked for what is at a place, others for a name."
+  (let* ((backend (xref-find-backend))
+         (found (progn
+                  (when line (efrit-mcp-target-goto line) (back-to-indentation))
+                  (and name (or line (progn (widen) (goto-char (point-min))))
+                       (let ((case-fold-search nil))
+                         (re-search-forward (concat "\\_<" (regexp-quote name) "\\_>") (and line (line-end-position)) t))
+                       (goto-char (match-beginning 0))))))
+    (when (and name (eq backend 'eglot) (not found))
+      (efrit-mcp-invalid "%s is not in %s%s: a language server is asked for what is at a place" name (buffer-name)
+                         (if line (format " line %d" line) "")))
+    (or (if (and name (not (eq backend 'eglot))) name
+          (and backend (xref-backend-identifier-at-point backend)))
+        (efrit-mcp-invalid "name is missing, and there is no symbol at point"))))
 
 (efrit-mcp-define-tool emacs-symbols
     "Definitions and references of a symbol as Emacs's xref finds them (language server, Lisp, TAGS), places as file:line: text; or the outline of a file. file or buffer says in which language and project."
@@ -99,7 +100,9 @@ The current buffer says in which language and project."
       (efrit-mcp-read file buffer nil nil nil "outline" nil 20000)
     (efrit-mcp-looking
       (with-current-buffer (efrit-mcp-target file buffer)
-        (efrit-mcp-symbols--xref op (efrit-mcp-symbols--name name line))))))
+        (save-excursion
+          (save-restriction
+            (efrit-mcp-symbols--xref op (efrit-mcp-symbols--goto name line))))))))
 
 ;;; Diagnostics
 

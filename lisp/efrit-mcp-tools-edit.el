@@ -22,8 +22,19 @@
   (if (and file (not buffer))
       (let* ((name (efrit-mcp-target-file file))
              (new (not (or (efrit-mcp-target-visiting name) (file-remote-p name) (file-exists-p name)))))
-        (cons (efrit-mcp-target-visit name) new))
+        (cons (efrit-mcp-edit--visit name new) new))
     (list (efrit-mcp-target file buffer))))
+
+(defun efrit-mcp-edit--visit (name new)
+  "Return the buffer of the file NAME.
+NEW: it is not there, and maybe its folder neither."
+  (let ((buffer (efrit-mcp-target-visit name)) (folder (file-name-directory name)))
+    (when new
+      (while (and folder (not (file-exists-p folder)))
+        (setq folder (file-name-directory (directory-file-name folder))))
+      (when (and folder (file-writable-p folder))
+        (with-current-buffer buffer (setq buffer-read-only nil))))
+    buffer))
 
 (defun efrit-mcp-edit--cut (text)
   "Return TEXT, a diff, or the first part of it."

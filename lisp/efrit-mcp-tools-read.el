@@ -230,7 +230,7 @@ CONTEXT lines on both sides are shown."
 A buffer that visits FILE comes first."
   (let ((buffer (get-file-buffer file)))
     (cond
-     ((efrit-mcp-secret-p file) nil)
+     ((or (efrit-mcp-secret-p file) (and (file-symlink-p file) (efrit-mcp-secret-p (file-truename file)))) nil)
      (buffer (with-current-buffer buffer (efrit-mcp-search--here regexp name context left)))
      ((or (not (file-regular-p file)) (> (or (file-attribute-size (file-attributes file)) 0) efrit-mcp-search--file-max)) nil)
      (t (erase-buffer)

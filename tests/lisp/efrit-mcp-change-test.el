@@ -196,7 +196,7 @@
       (8 (ignore-errors (transpose-regions (point-min) (+ (point-min) (/ size 4)) (- (point-max) (/ size 4)) (point-max))))
       (9 (subst-char-in-region at to ?\n ?\s))
       (10 (save-restriction (narrow-to-region at to) (goto-char (point-min)) (insert "[") (goto-char (point-max)) (insert "]")))
-      (11 (if (= 0 (efrit-mcp-change-test--random 5)) (erase-buffer) (reverse-region (point-min) (point-max)))))))
+      (11 (if (= 0 (efrit-mcp-change-test--random 5)) (erase-buffer) (ignore-errors (reverse-region (point-min) (point-max))))))))
 
 (defun efrit-mcp-change-test--sequence (buffers)
   "Do a random sequence of edits in BUFFERS as one change; return it."
