@@ -34,10 +34,29 @@ The person's window stays selected; with neither, FUNCTION is called there."
             (list (format "the person has a question open in the minibuffer (%s): %s would disturb it; wait with efrit_wait"
                           (or (with-current-buffer (window-buffer (minibuffer-window)) (minibuffer-prompt)) "") what)))))
 
+;;; What no tool does
+
+(defconst efrit-mcp-view--never
+  '(save-buffers-kill-terminal save-buffers-kill-emacs kill-emacs restart-emacs server-edit-abort
+    suspend-frame suspend-emacs iconify-or-deiconify-frame delete-frame)
+  "Commands that take the editor or the frame away from the person.")
+
+(defun efrit-mcp-view--stay (&rest _)
+  "Refuse to end or stop Emacs: what a tool runs gets here by a hook."
+  (signal 'efrit-mcp-error '("an agent does not end Emacs, suspend it or close the person's frame")))
+
+(defmacro efrit-mcp-view--staying (&rest body)
+  "Run BODY; Emacs is not ended meanwhile."
+  (declare (indent 0) (debug t))
+  `(let ((kill-emacs-query-functions (list #'efrit-mcp-view--stay)) (kill-emacs-hook (list #'efrit-mcp-view--stay))
+         (suspend-hook (list #'efrit-mcp-view--stay)))
+     ,@body))
+
 ;;; Commands
 
 (defun efrit-mcp-command--run (command arguments prefix)
   "Call COMMAND with ARGUMENTS, a list, or as M-x does with PREFIX."
+  (when (memq command efrit-mcp-view--never) (efrit-mcp-view--stay))
   (setq this-command command)
   (if arguments
       (let ((current-prefix-arg prefix)) (apply command arguments))
@@ -62,8 +81,9 @@ The person's window stays selected; with neither, FUNCTION is called there."
         (efrit-mcp-view--in
          file buffer
          (lambda ()
-           (setq value (efrit-mcp-command--run
-                        symbol (mapcar (lambda (a) (pcase a (:null nil) (:false nil) (_ a))) (append args nil)) prefix))
+           (setq value (efrit-mcp-view--staying
+                         (efrit-mcp-command--run
+                          symbol (mapcar (lambda (a) (pcase a (:null nil) (:false nil) (_ a))) (append args nil)) prefix)))
            (undo-boundary)))
         (when (or (stringp value) (numberp value)) `((value . ,(efrit-mcp-look--cut (format "%s" value) 500))))))))
 
@@ -74,12 +94,28 @@ The person's window stays selected; with neither, FUNCTION is called there."
 (defvar efrit-mcp-keys--asked nil
   "What was open when the keys were at their end, an alist, or nil.")
 
+(defun efrit-mcp-keys--question ()
+  "Return the question that is open, an alist; the choices are those that fit."
+  (let* ((shown (efrit-mcp-prompt-show)) (contents (alist-get 'contents shown)))
+    (append (seq-remove (lambda (member) (memq (car member) '(choices of open))) shown)
+            (when (alist-get 'choices shown)
+              `((choices . ,(with-current-buffer (window-buffer (efrit-mcp-prompt--window))
+                              (vconcat (seq-take (ignore-errors (all-completions contents minibuffer-completion-table
+                                                                                 minibuffer-completion-predicate))
+                                                 20)))))))))
+
 (defun efrit-mcp-keys--end ()
   "The keys are at their end: leave the question that is open, and say which."
   (interactive)
   (when (> (minibuffer-depth) 0)
-    (setq efrit-mcp-keys--asked (efrit-mcp-prompt-show)))
+    (setq efrit-mcp-keys--asked (efrit-mcp-keys--question)))
   (throw 'efrit-mcp-keys--end nil))
+
+(defun efrit-mcp-keys--watch ()
+  "Refuse a command that takes the editor away, before it runs."
+  (when (memq this-command efrit-mcp-view--never)
+    (setq efrit-mcp-keys--asked `((refused . ,(symbol-name this-command))))
+    (throw 'efrit-mcp-keys--end nil)))
 
 (defun efrit-mcp-keys--parse (keys)
   "Return the events of KEYS, as `kbd' takes them."
@@ -92,14 +128,16 @@ The person's window stays selected; with neither, FUNCTION is called there."
 
 (defun efrit-mcp-keys--type (events)
   "Type EVENTS as the person would, then leave what they left open."
-  (let ((inhibit-interaction nil) (efrit-mcp-prompt--refuse nil) (enable-recursive-minibuffers nil)
+  (let ((inhibit-interaction nil) (efrit-mcp-prompt--refuse nil) (efrit-mcp-prompt--allowed (minibuffer-depth))
+        (pre-command-hook (cons #'efrit-mcp-keys--watch pre-command-hook))
         (unread-command-events nil) (last-kbd-macro last-kbd-macro) (old (lookup-key global-map [efrit-mcp-end])))
     (unwind-protect
         (progn
           (define-key global-map [efrit-mcp-end] #'efrit-mcp-keys--end)
           (catch 'efrit-mcp-keys--end
             ;; Several: a question that reads single keys takes the first for a wrong answer.
-            (execute-kbd-macro (vconcat events (make-vector 3 'efrit-mcp-end)))))
+            (efrit-mcp-view--staying
+              (execute-kbd-macro (vconcat events (make-vector 3 'efrit-mcp-end))))))
       (define-key global-map [efrit-mcp-end] old))))
 
 (efrit-mcp-define-tool emacs-keys
@@ -125,6 +163,7 @@ The person's window stays selected; with neither, FUNCTION is called there."
             (select-window window)
             (set-buffer (window-buffer window))
             (type)))
+        (when (assq 'refused efrit-mcp-keys--asked) (efrit-mcp-view--stay))
         `(,@(when bell `((stopped . ,bell)))
           ,@(when efrit-mcp-keys--asked `((asked . ,efrit-mcp-keys--asked))))))))
 
