@@ -11,6 +11,7 @@
 
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-tools-efrit)
+(require 'efrit-mcp-tools-emacs)
 (require 'efrit-mcp-tools-run)
 (require 'efrit-mcp-tools-ask)
 (require 'efrit-mcp-resources-emacs)

@@ -50,9 +50,13 @@
   "Return the *Messages* buffer, or nil."
   (get-buffer "*Messages*"))
 
+(defvar efrit-mcp-observe-told nil
+  "Buffers whose change the answer of the job that runs tells itself.")
+
 (defun efrit-mcp-observe-begin (level)
   "Take the snapshot for LEVEL, a string: none, brief or full."
-  (setq efrit-mcp-observe--level nil)
+  (setq efrit-mcp-observe--level nil
+        efrit-mcp-observe-told nil)
   (unless (equal level "none")
     (let ((messages (efrit-mcp-observe--messages-buffer)) (n 0))
       (dolist (buffer (buffer-list))
@@ -122,6 +126,7 @@
         (when (and (not (and place (eq (aref efrit-mcp-observe--ticks place)
                                        (buffer-chars-modified-tick buffer))))
                    (< n efrit-mcp-observe--buffers-max)
+                   (not (memq buffer efrit-mcp-observe-told))
                    (not (efrit-mcp-observe--quiet-p buffer)))
           (setq n (1+ n))
           (push (efrit-mcp-observe--entry buffer place) changed))))

@@ -43,6 +43,12 @@
 (defvar efrit-mcp-tool-timeout nil
   "Seconds the job that runs may take, while a tool's function is called.")
 
+(defvar efrit-mcp-tool-list-function #'identity
+  "Function that returns those of the tools, a list, that agents are listed.")
+
+(defvar efrit-mcp-tool-refuse-function #'ignore
+  "Function that says why a tool, a plist, is not called; nil: it may be.")
+
 (defconst efrit-mcp-tool-deferred (make-symbol "efrit-mcp-deferred")
   "What a tool's function returns when its answer comes later.")
 
@@ -58,8 +64,19 @@
     ((or 'string 'integer 'number 'boolean 'object 'array) `((type . ,(symbol-name type))))
     ('seconds '((type . ["number" "string"])))
     (`(one-of . ,values) `((type . "string") (enum . ,(vconcat values))))
+    ('any nil)
+    (`(list-of any) '((type . "array")))
     (`(list-of ,of) `((type . "array") (items . ,(efrit-mcp-tool--type-schema of))))
+    (`(record . ,members) (efrit-mcp-tool--record members))
     (_ (error "Unknown type of a tool's parameter: %S" type))))
+
+(defun efrit-mcp-tool--record (members)
+  "Return the JSON Schema of an object with MEMBERS, written like parameters."
+  (let ((required (seq-filter (lambda (m) (plist-get (cdddr m) :required)) members)))
+    `((type . "object")
+      (properties . ,(mapcar #'efrit-mcp-tool--parameter-schema members))
+      ,@(when required `((required . ,(vconcat (mapcar (lambda (m) (efrit-mcp-tool--name (car m))) required)))))
+      (additionalProperties . :false))))
 
 (defun efrit-mcp-tool--header (name type)
   "Return NAME, the header that mirrors a parameter of TYPE; it must be a token."
@@ -72,7 +89,7 @@
   (pcase-let ((`(,symbol ,type ,doc . ,options) parameter))
     (cons (intern (efrit-mcp-tool--name symbol))
           (append (efrit-mcp-tool--type-schema type)
-                  `((description . ,doc))
+                  (when doc `((description . ,doc)))
                   (when (plist-member options :default)
                     `((default . ,(or (plist-get options :default) :false))))
                   (when (plist-member options :header)
@@ -81,8 +98,8 @@
                   (when (plist-member options :maximum) `((maximum . ,(plist-get options :maximum))))))))
 
 (defconst efrit-mcp-tool--common
-  '((instance-id string "Which Emacs; omit it when only one runs (efrit_list_instances names them).")
-    (timeout seconds "Seconds the work may take before it is stopped, at most 3600; waiting in the queue does not count." :default 30))
+  '((instance-id string "Which Emacs; omit it when only one runs.")
+    (timeout seconds "Seconds until it is stopped, at most 3600." :default 30))
   "Parameters that every tool has which Emacs answers.")
 
 (defun efrit-mcp-tool--schema (parameters options)
@@ -144,7 +161,8 @@ A tool of the same name is replaced in its place."
 DESCRIPTION, a string, is what agents read.
 
 PARAMETERS is a list of (SYMBOL TYPE DOC . OPTIONS).  TYPE is string, integer,
-number, boolean, object, array, seconds, (one-of STRING...) or (list-of TYPE).
+number, boolean, object, array, seconds, any, (one-of STRING...), (list-of
+TYPE) or (record PARAMETER...), an object with those members.
 OPTIONS are :required t, :default VALUE, :minimum N, :maximum N.  BODY sees each
 SYMBOL bound to the argument, or to its default, or to nil.  Objects are alists
 with string keys, arrays vectors.
@@ -196,7 +214,7 @@ an init file."
 
 (defun efrit-mcp-tool--offers ()
   "Return the tools, resources and prompts as an alist."
-  `((tools . ,(vconcat (mapcar #'efrit-mcp-tool--entry efrit-mcp-tool--all)))
+  `((tools . ,(vconcat (mapcar #'efrit-mcp-tool--entry (funcall efrit-mcp-tool-list-function efrit-mcp-tool--all))))
     (resources . ,(efrit-mcp-resource-entries nil))
     (resourceTemplates . ,(efrit-mcp-resource-entries t))
     (prompts . ,(efrit-mcp-prompts-entries))))
@@ -322,12 +340,14 @@ It returns nil, signals why not, or returns `efrit-mcp-tool-deferred'.")
 (defun efrit-mcp-tool--pass (name arguments)
   "Call NAME with ARGUMENTS, as `efrit-mcp-tool--run', past the gate."
   (let ((method (cdr (assoc name efrit-mcp-tool--methods)))
-        (tool (efrit-mcp-tool-find name)))
+        (tool (efrit-mcp-tool-find name)) (why nil))
     (cond
      (method (cons 'whole (efrit-mcp-tool--apply method (list arguments))))
      ((or (null tool) (plist-get (plist-get tool :options) :bridge))
       `(failed . ((status . "error") (error_code . "unknown_tool")
                   (error . ,(format "This Emacs has no tool %s" name)))))
+     ((setq why (funcall efrit-mcp-tool-refuse-function tool))
+      `(failed . ((status . "error") (error_code . "not_allowed") (error . ,why))))
      (t
       (let ((value (efrit-mcp-tool--apply
                     (plist-get tool :function) (efrit-mcp-tool--values tool arguments))))

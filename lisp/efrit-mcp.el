@@ -36,6 +36,7 @@
 (require 'efrit-mcp-native)
 (require 'efrit-mcp-server)
 (require 'efrit-mcp-tools-efrit)
+(require 'efrit-mcp-tools-emacs)
 (require 'efrit-mcp-tools-run)
 (require 'efrit-mcp-tools-ask)
 (require 'efrit-mcp-review)

@@ -1,0 +1,167 @@
+;;; efrit-mcp-target.el --- The file or buffer a tool is about  -*- lexical-binding: t -*-
+
+;; Copyright (C) 2026 the efrit-mcp authors
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;;; Commentary:
+
+;; Tools name a FILE or a BUFFER.  A buffer that visits the file comes first: its text
+;; is what the person sees, saved or not.  What is secret or far away is refused here,
+;; and nothing here asks the person anything.
+
+;;; Code:
+
+(require 'efrit-mcp-native)
+(require 'efrit-mcp-secrets)
+(require 'seq)
+(require 'json)
+(eval-when-compile (require 'cl-lib))
+
+(defvar auth-sources)
+(declare-function efrit-mcp--mod-json "efrit-mcp-module")
+
+(define-error 'efrit-mcp-conflict "Conflict" 'efrit-mcp-error)
+(define-error 'efrit-mcp-read-only "Read only" 'efrit-mcp-error)
+(define-error 'efrit-mcp-not-found "Not found" 'efrit-mcp-error)
+
+(defcustom efrit-mcp-remote-files nil
+  "Whether the emacs_* tools may open and save files of other machines.
+Emacs waits for the other machine meanwhile.  Text in a buffer that visits
+such a file is read and edited anyway."
+  :type 'boolean :group 'efrit-mcp)
+
+(defun efrit-mcp-invalid (format &rest arguments)
+  "Signal that an argument is wrong, as FORMAT with ARGUMENTS says."
+  (signal 'efrit-mcp-invalid-argument (list (apply #'format format arguments))))
+
+(defun efrit-mcp-json (value)
+  "Return VALUE as JSON text; the module writes it where it is loaded."
+  (if (fboundp 'efrit-mcp--mod-json)
+      (efrit-mcp--mod-json value)
+    (let ((json-false :false) (json-null :null)) (json-encode value))))
+
+(defun efrit-mcp-bool (value)
+  "Return VALUE as JSON has it: t or :false."
+  (if value t :false))
+
+;;; Secrets
+
+(defun efrit-mcp-refuse-secret (target)
+  "Signal an error if TARGET, a file name or a buffer, is secret; else return it."
+  (efrit-mcp-secret-check target)
+  target)
+
+;;; Buffers
+
+(defun efrit-mcp-target-visiting (file)
+  "Return the buffer that visits FILE, an absolute name, or nil.
+The network is not asked."
+  (if (file-remote-p file)
+      (seq-find (lambda (b) (equal (buffer-local-value 'buffer-file-name b) file)) (buffer-list))
+    (find-buffer-visiting file)))
+
+(defun efrit-mcp-target-file (file)
+  "Return the absolute name of FILE, refused when it is secret."
+  (when (string= file "") (efrit-mcp-invalid "file is empty: give a file name"))
+  (let ((name (expand-file-name (substitute-in-file-name file))))
+    (efrit-mcp-refuse-secret name)
+    (unless (file-remote-p name)
+      (efrit-mcp-refuse-secret (file-truename name)))
+    name))
+
+(defun efrit-mcp-target-buffer (name)
+  "Return the buffer NAME, refused when it is secret."
+  (efrit-mcp-refuse-secret
+   (or (get-buffer name)
+       (let ((close (seq-filter (lambda (b) (string-match-p (regexp-quote name) b))
+                                (mapcar #'buffer-name (buffer-list)))))
+         (signal 'efrit-mcp-not-found
+                 (list (format "there is no buffer %s%s" name
+                               (if close (format "; there is: %s" (string-join (seq-take close 5) ", "))
+                                 " (emacs_look with what buffers lists them)"))))))))
+
+(defun efrit-mcp-target-check-remote (file)
+  "Signal an error if FILE is of another machine and that is not allowed."
+  (when (and (file-remote-p file) (not efrit-mcp-remote-files))
+    (signal 'efrit-mcp-error
+            (list (format "%s is on another machine, and Emacs would wait for it: the person allows that by efrit-mcp-remote-files" file)))))
+
+(defmacro efrit-mcp-target-quietly (&rest body)
+  "Run BODY, which visits or saves files, with nothing that asks questions."
+  (declare (indent 0) (debug t))
+  `(let ((enable-local-variables :safe) (enable-local-eval nil) (large-file-warning-threshold nil)
+         (find-file-suppress-same-file-warnings t) (vc-follow-symlinks t) (revert-without-query '(""))
+         (find-file-visit-truename nil) (delay-mode-hooks nil) (auto-insert-query nil))
+     (ignore auto-insert-query)
+     ,@body))
+
+(defvar auto-insert-query)
+(defvar vc-follow-symlinks)
+
+(defun efrit-mcp-target-visit (file)
+  "Return a buffer that visits FILE, shown nowhere; open it if need be.
+One whose file changed on disk, and that has no unsaved changes, is read
+again without a question."
+  (let ((buffer (efrit-mcp-target-visiting file)))
+    (cond
+     (buffer (efrit-mcp-target-fresh buffer))
+     (t (efrit-mcp-target-check-remote file)
+        (when (file-directory-p file) (efrit-mcp-invalid "%s is a folder" file))
+        (when (and (file-exists-p file) (not (file-readable-p file)))
+          (signal 'efrit-mcp-error (list (format "%s cannot be read: no permission" file))))
+        (efrit-mcp-target-quietly (find-file-noselect file t))))))
+
+(defun efrit-mcp-target-fresh (buffer)
+  "Return BUFFER with the text of its file, if that changed on disk meanwhile.
+Signal an `efrit-mcp-conflict' when the buffer has unsaved changes too."
+  (with-current-buffer buffer
+    (when (and buffer-file-name (not (file-remote-p buffer-file-name))
+               (file-exists-p buffer-file-name) (not (verify-visited-file-modtime buffer)))
+      (when (buffer-modified-p)
+        (signal 'efrit-mcp-conflict
+                (list (format "%s changed on disk and the buffer %s has unsaved changes: neither is overwritten. emacs_file op diff shows both; op revert with discard, or op save with force, decides"
+                              buffer-file-name (buffer-name)))))
+      (efrit-mcp-target-quietly
+        (save-restriction (widen) (revert-buffer t t t)))))
+  buffer)
+
+(defun efrit-mcp-target (file buffer)
+  "Return the live buffer for FILE or BUFFER, strings; for neither the person's.
+FILE is opened when no buffer visits it; it must exist."
+  (cond ((and file buffer) (efrit-mcp-invalid "give file or buffer, not both"))
+        (buffer (efrit-mcp-target-buffer buffer))
+        (file (let ((name (efrit-mcp-target-file file)))
+                (unless (or (efrit-mcp-target-visiting name) (file-remote-p name) (file-exists-p name))
+                  (signal 'efrit-mcp-not-found (list (format "there is no file %s" name))))
+                (efrit-mcp-target-visit name)))
+        (t (efrit-mcp-refuse-secret (current-buffer)))))
+
+(defconst efrit-mcp-target--hash-max (* 2 1024 1024)
+  "Bytes of a text up to which its hash is one of the text; else of its tick.")
+
+(defun efrit-mcp-target-hash ()
+  "Return a short hash of the current buffer's text; another text has another."
+  (save-restriction
+    (widen)
+    (if (< (- (position-bytes (point-max)) (position-bytes (point-min))) efrit-mcp-target--hash-max)
+        (substring (buffer-hash) 0 12)
+      (format "t%d" (buffer-chars-modified-tick)))))
+
+(defun efrit-mcp-target-line (pos)
+  "Return the line POS is on in the current buffer, narrowed or not."
+  (line-number-at-pos pos t))
+
+(defun efrit-mcp-target-goto (line &optional column)
+  "Go to LINE, from 1, and COLUMN, from 0, of the widened current buffer."
+  (widen)
+  (goto-char (point-min))
+  (forward-line (1- line))
+  (when column (goto-char (min (line-end-position) (+ (point) column)))))
+
+(defun efrit-mcp-target-name (buffer)
+  "Return how BUFFER is told, an alist: its name, and its file if it has one."
+  `((buffer . ,(buffer-name buffer))
+    ,@(when (buffer-file-name buffer) `((file . ,(buffer-file-name buffer))))))
+
+(provide 'efrit-mcp-target)
+;;; efrit-mcp-target.el ends here

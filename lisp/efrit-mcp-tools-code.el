@@ -1,0 +1,255 @@
+;;; efrit-mcp-tools-code.el --- emacs_symbols, emacs_diagnostics, emacs_project  -*- lexical-binding: t -*-
+
+;; Copyright (C) 2026 the efrit-mcp authors
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;;; Commentary:
+
+;; What Emacs knows of code by itself: imenu, xref, flymake or flycheck, compilation
+;; buffers, project.el, version control.
+
+;;; Code:
+
+(require 'efrit-mcp-tool)
+(require 'efrit-mcp-act)
+(require 'efrit-mcp-tools-look)
+(require 'efrit-mcp-tools-read)
+(require 'project)
+(require 'xref)
+(require 'seq)
+(eval-when-compile (require 'cl-lib) (require 'compile))
+
+(defvar flymake-mode)
+(defvar flycheck-mode)
+(defvar flycheck-current-errors)
+(declare-function flymake-diagnostics "flymake")
+(declare-function flymake-diagnostic-beg "flymake")
+(declare-function flymake-diagnostic-type "flymake")
+(declare-function flymake-diagnostic-text "flymake")
+(declare-function flymake-diagnostic-backend "flymake")
+(declare-function flymake-start "flymake")
+(declare-function flymake-running-backends "flymake")
+(declare-function flymake-reporting-backends "flymake")
+(declare-function flycheck-error-line "ext:flycheck")
+(declare-function flycheck-error-level "ext:flycheck")
+(declare-function flycheck-error-message "ext:flycheck")
+(declare-function flycheck-error-checker "ext:flycheck")
+(declare-function compilation--ensure-parse "compile")
+(declare-function vc-responsible-backend "vc")
+(declare-function vc-working-revision "vc")
+(declare-function vc-state "vc-hooks")
+(declare-function vc-git--symbolic-ref "vc-git")
+
+;;; Symbols
+
+(defconst efrit-mcp-symbols--max 100 "Places that are told.")
+
+(defun efrit-mcp-symbols--place (item root)
+  "Return the place of the xref ITEM as file:line: text, relative to ROOT."
+  (let* ((location (xref-item-location item)) (group (xref-location-group location))
+         (line (or (ignore-errors (xref-location-line location))
+                   (let* ((known (buffer-list)) (marker (ignore-errors (xref-location-marker location))))
+                     (when (marker-buffer (or marker (make-marker)))
+                       (with-current-buffer (marker-buffer marker)
+                         (prog1 (efrit-mcp-target-line marker)
+                           (unless (or (memq (current-buffer) known) (buffer-modified-p)) (kill-buffer))))))))
+         (file (if (and root (file-name-absolute-p group) (string-prefix-p root (expand-file-name group)))
+                   (file-relative-name (expand-file-name group) root)
+                 group)))
+    (format "%s:%s: %s" file (or line "?") (efrit-mcp-look--cut (string-trim (xref-item-summary item)) 200))))
+
+(defun efrit-mcp-symbols--xref (op name)
+  "Return what OP says, definitions or references, of NAME.
+The current buffer says in which language and project."
+  (let* ((backend (or (xref-find-backend) (efrit-mcp-invalid "no backend of xref knows %s: use emacs_search" major-mode)))
+         (tags-file-missing (and (eq backend 'etags) (not (bound-and-true-p tags-file-name)) (not (bound-and-true-p tags-table-list))))
+         (found (progn
+                  (when tags-file-missing
+                    (efrit-mcp-invalid "%s has no language server and no TAGS file here: emacs_lsp op start, or emacs_search" major-mode))
+                  (funcall (if (equal op "references") #'xref-backend-references #'xref-backend-definitions) backend name)))
+         (project (ignore-errors (project-current nil))) (root (and project (efrit-mcp-look-root project)))
+         (shown (seq-take found efrit-mcp-symbols--max)))
+    `((name . ,(substring-no-properties name)) (backend . ,(format "%s" backend)) (total . ,(length found))
+      (places . ,(vconcat (mapcar (lambda (i) (efrit-mcp-symbols--place i root)) shown)))
+      ,@(when root `((root . ,root))))))
+
+(defun efrit-mcp-symbols--goto (name line)
+  "Go to NAME on LINE, or anywhere in the current buffer; return what to ask for.
+A language server is asked for what is at a place, others for a name."
+  (let* ((backend (xref-find-backend))
+         (found (progn
+                  (when line (efrit-mcp-target-goto line) (back-to-indentation))
+                  (and name (or line (progn (widen) (goto-char (point-min))))
+                       (let ((case-fold-search nil))
+                         (re-search-forward (concat "\\_<" (regexp-quote name) "\\_>") (and line (line-end-position)) t))
+                       (goto-char (match-beginning 0))))))
+    (when (and name (eq backend 'eglot) (not found))
+      (efrit-mcp-invalid "%s is not in %s%s: a language server is asked for what is at a place" name (buffer-name)
+                         (if line (format " line %d" line) "")))
+    (or (if (and name (not (eq backend 'eglot))) name
+          (and backend (xref-backend-identifier-at-point backend)))
+        (efrit-mcp-invalid "name is missing, and there is no symbol at point"))))
+
+(efrit-mcp-define-tool emacs-symbols
+    "Definitions and references of a symbol as Emacs's xref finds them (language server, Lisp, TAGS), places as file:line: text; or the outline of a file. file or buffer says in which language and project."
+    ((op (one-of "outline" "definitions" "references") nil :default "definitions")
+     (name string "Default: the symbol at line, or at point.")
+     (file string nil) (buffer string nil) (line integer nil))
+    (:title "Symbols" :read-only t)
+  (if (equal op "outline")
+      (efrit-mcp-read file buffer nil nil nil "outline" nil 20000)
+    (efrit-mcp-looking
+      (with-current-buffer (efrit-mcp-target file buffer)
+        (save-excursion
+          (save-restriction
+            (efrit-mcp-symbols--xref op (efrit-mcp-symbols--goto name line))))))))
+
+;;; Diagnostics
+
+(defconst efrit-mcp-diagnostics--max 200 "Diagnostics that are told.")
+
+(defun efrit-mcp-diagnostics--type (type)
+  "Return TYPE, flymake's, in a word."
+  (let ((name (format "%s" (or (and (symbolp type) (get type 'flymake-category)) type))))
+    (cond ((string-match-p "error" name) "error") ((string-match-p "warn" name) "warning") (t "note"))))
+
+(defun efrit-mcp-diagnostics--flymake ()
+  "Return what flymake found in the current buffer: (LINE TYPE TEXT SOURCE)."
+  (mapcar (lambda (d)
+            (list (efrit-mcp-target-line (flymake-diagnostic-beg d))
+                  (efrit-mcp-diagnostics--type (flymake-diagnostic-type d))
+                  (flymake-diagnostic-text d) (format "%s" (flymake-diagnostic-backend d))))
+          (flymake-diagnostics)))
+
+(defun efrit-mcp-diagnostics--flycheck ()
+  "Return what flycheck found in the current buffer: (LINE TYPE TEXT SOURCE)."
+  (mapcar (lambda (e) (list (flycheck-error-line e) (format "%s" (flycheck-error-level e))
+                            (flycheck-error-message e) (format "%s" (flycheck-error-checker e))))
+          flycheck-current-errors))
+
+(defun efrit-mcp-diagnostics--here (start)
+  "Return the diagnostics of the current buffer, an alist or nil.
+START: have flymake look first."
+  (let* ((flymake (bound-and-true-p flymake-mode)) (flycheck (bound-and-true-p flycheck-mode)))
+    (when (and start flymake) (flymake-start nil))
+    (let ((found (append (and flymake (efrit-mcp-diagnostics--flymake))
+                         (and flycheck (efrit-mcp-diagnostics--flycheck))))
+          (waiting (and flymake (seq-difference (flymake-running-backends) (flymake-reporting-backends)))))
+      `((checkers . ,(vconcat (delq nil (list (and flymake "flymake") (and flycheck "flycheck")))))
+        ,@(when waiting `((waits_for . ,(vconcat (mapcar (lambda (b) (format "%s" b)) waiting)))))
+        (found . ,(vconcat (mapcar (lambda (d) (format "%s:%s: %s: %s" (buffer-name) (nth 0 d) (nth 1 d)
+                                                       (efrit-mcp-look--cut (nth 2 d) 500)))
+                                   (seq-take (sort found (lambda (a b) (< (car a) (car b)))) efrit-mcp-diagnostics--max))))))))
+
+(defun efrit-mcp-diagnostics--all ()
+  "Return the diagnostics of all buffers that are checked, an alist."
+  (let ((all nil) (n 0))
+    (dolist (b (buffer-list))
+      (when (and (or (buffer-local-value 'flymake-mode b) (and (boundp 'flycheck-mode) (buffer-local-value 'flycheck-mode b)))
+                 (not (efrit-mcp-secret-p b)))
+        (setq n (1+ n))
+        (with-current-buffer b
+          (setq all (append all (append (alist-get 'found (efrit-mcp-diagnostics--here nil)) nil))))))
+    `((buffers . ,n) (total . ,(length all)) (found . ,(vconcat (seq-take all efrit-mcp-diagnostics--max))))))
+
+(defun efrit-mcp-diagnostics--compilation (buffer)
+  "Return the errors of the compilation BUFFER, an alist."
+  (with-current-buffer buffer
+    (save-excursion
+      (save-restriction
+        (widen)
+        (compilation--ensure-parse (point-max))
+        (let ((pos (point-min)) (found nil) (n 0))
+          (while (and pos (< pos (point-max)))
+            (let ((message (get-text-property pos 'compilation-message)))
+              (when (and message (< n efrit-mcp-diagnostics--max))
+                (setq n (1+ n))
+                (push (efrit-mcp-diagnostics--line pos message) found)
+                (goto-char pos)
+                (setq pos (line-end-position))))
+            (setq pos (next-single-property-change pos 'compilation-message)))
+          `((buffer . ,(buffer-name))
+            (running . ,(efrit-mcp-bool (get-buffer-process buffer)))
+            (found . ,(vconcat (nreverse found)))))))))
+
+(defun efrit-mcp-diagnostics--line (pos message)
+  "Return the MESSAGE of a compilation, at POS, as one line."
+  (let* ((loc (compilation--message->loc message)) (file (caar (compilation--loc->file-struct loc))))
+    (format "%s:%s: %s: %s" file (or (compilation--loc->line loc) "?")
+            (pcase (compilation--message->type message) (2 "error") (1 "warning") (_ "note"))
+            (save-excursion (goto-char pos)
+                            (efrit-mcp-look--cut (buffer-substring-no-properties (line-beginning-position) (line-end-position)) 300)))))
+
+(efrit-mcp-define-tool emacs-diagnostics
+    "Errors and warnings that Emacs knows: of flymake and flycheck in file, buffer, or all; of a compilation or grep buffer. Lines as name:line: kind: text. waits_for names checkers still at work: ask again."
+    ((of (one-of "buffer" "all" "compilation") nil :default "buffer")
+     (file string nil) (buffer string "For compilation the default is *compilation*.")
+     (start boolean "Check anew." :default nil))
+    (:title "Diagnostics" :read-only t)
+  (require 'flymake)
+  (require 'compile)
+  (efrit-mcp-looking
+    (pcase of
+      ("all" (efrit-mcp-diagnostics--all))
+      ("compilation" (efrit-mcp-diagnostics--compilation (efrit-mcp-target file (or buffer (and (null file) "*compilation*")))))
+      (_ (with-current-buffer (efrit-mcp-target file buffer)
+           (append (efrit-mcp-target-name (current-buffer)) (efrit-mcp-diagnostics--here start)
+                   (unless (or (bound-and-true-p flymake-mode) (bound-and-true-p flycheck-mode))
+                     '((hint . "no checker is on: emacs_command flymake-mode turns one on")))))))))
+
+;;; Project
+
+(defconst efrit-mcp-project--files-max 500 "Files that are told.")
+
+(defun efrit-mcp-project--git (folder)
+  "Return the state of the Git repository at FOLDER, an alist."
+  (with-temp-buffer
+    (setq default-directory folder)
+    (let ((process-environment (append '("GIT_OPTIONAL_LOCKS=0" "LC_ALL=C") process-environment)))
+      (when (eq 0 (call-process "git" nil t nil "--no-pager" "status" "--porcelain" "--branch"))
+        (let ((lines (split-string (buffer-string) "\n" t)))
+          `((branch . ,(string-remove-prefix "## " (car lines)))
+            (changed . ,(length (cdr lines)))
+            (files . ,(vconcat (seq-take (cdr lines) 100)))))))))
+
+(defun efrit-mcp-project--vc (root)
+  "Return the state of version control at ROOT, an alist or nil."
+  (let ((backend (ignore-errors (vc-responsible-backend root))))
+    (when backend
+      `((vc . ((backend . ,(symbol-name backend))
+               ,@(when (and (eq backend 'Git) (executable-find "git")) (efrit-mcp-project--git root))))))))
+
+(defun efrit-mcp-project--files (project root pattern)
+  "Return the files of PROJECT, at ROOT, whose names PATTERN, a regexp, fits."
+  (let* ((all (mapcar (lambda (f) (file-relative-name f root)) (project-files project)))
+         (fit (sort (if pattern (seq-filter (lambda (f) (string-match-p pattern f)) all) all) #'string<)))
+    `((total . ,(length fit)) (list . ,(vconcat (seq-take fit efrit-mcp-project--files-max))))))
+
+(efrit-mcp-define-tool emacs-project
+    "The project of the person, or of folder: root, open buffers, state of version control (info); its files, those that pattern fits (files); projects Emacs remembers (list)."
+    ((op (one-of "info" "files" "list") nil :default "info")
+     (folder string nil)
+     (pattern string "Regexp on relative names."))
+    (:title "Project" :read-only t)
+  (efrit-mcp-looking
+    (if (equal op "list")
+        `((projects . ,(vconcat (seq-take (if (fboundp 'project-known-project-roots) (project-known-project-roots) nil) 100))))
+      (let* ((folder (file-name-as-directory (expand-file-name (or folder default-directory))))
+             (project (progn (efrit-mcp-target-check-remote folder)
+                             (unless (file-directory-p folder) (signal 'efrit-mcp-not-found (list (format "there is no folder %s" folder))))
+                             (or (project-current nil folder)
+                                 (signal 'efrit-mcp-not-found (list (format "%s is in no project" folder))))))
+             (root (efrit-mcp-look-root project)))
+        `((root . ,root)
+          (name . ,(file-name-nondirectory (directory-file-name root)))
+          ,@(if (equal op "files")
+                `((files . ,(efrit-mcp-project--files project root pattern)))
+              `((buffers . ,(vconcat
+                             (mapcar (lambda (b) (concat (file-relative-name (buffer-file-name b) root) (if (buffer-modified-p b) " (modified)" "")))
+                                     (seq-take (seq-filter (lambda (b) (and (buffer-file-name b) (string-prefix-p root (buffer-file-name b))))
+                                                           (buffer-list))
+                                               100))))
+                ,@(efrit-mcp-project--vc root))))))))
+
+(provide 'efrit-mcp-tools-code)
+;;; efrit-mcp-tools-code.el ends here

@@ -1,0 +1,118 @@
+;;; efrit-mcp-tools-edit.el --- emacs_edit and emacs_undo  -*- lexical-binding: t -*-
+
+;; Copyright (C) 2026 the efrit-mcp authors
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;;; Commentary:
+
+;; Edits go into the live buffer, all or none, and can be taken back by their id.
+
+;;; Code:
+
+(require 'efrit-mcp-tool)
+(require 'efrit-mcp-act)
+(require 'efrit-mcp-edit)
+(require 'seq)
+
+(defconst efrit-mcp-edit--diff-max 20000 "Characters of a diff that are shown.")
+
+(defun efrit-mcp-edit--target (file buffer)
+  "Return (BUFFER . CREATES) for FILE or BUFFER; a FILE that is not there is made."
+  (unless (or file buffer) (efrit-mcp-invalid "give file or buffer"))
+  (if (and file (not buffer))
+      (let* ((name (efrit-mcp-target-file file))
+             (new (not (or (efrit-mcp-target-visiting name) (file-remote-p name) (file-exists-p name)))))
+        (cons (efrit-mcp-edit--visit name new) new))
+    (list (efrit-mcp-target file buffer))))
+
+(defun efrit-mcp-edit--visit (name new)
+  "Return the buffer of the file NAME.
+NEW: it is not there, and maybe its folder neither."
+  (let ((buffer (efrit-mcp-target-visit name)) (folder (file-name-directory name)))
+    (when new
+      (while (and folder (not (file-exists-p folder)))
+        (setq folder (file-name-directory (directory-file-name folder))))
+      (when (and folder (file-writable-p folder))
+        (with-current-buffer buffer (setq buffer-read-only nil))))
+    buffer))
+
+(defun efrit-mcp-edit--cut (text)
+  "Return TEXT, a diff, or the first part of it."
+  (if (> (length text) efrit-mcp-edit--diff-max)
+      (concat (substring text 0 efrit-mcp-edit--diff-max) "\n[cut]")
+    text))
+
+(defun efrit-mcp-edit--saves-p (save buffer)
+  "Return non-nil if BUFFER is saved after an edit; SAVE as emacs_edit has it."
+  (and (buffer-file-name buffer)
+       (or (equal save "always") (and (equal save "auto") (not (buffer-modified-p buffer))))))
+
+(defun efrit-mcp-edit--preview (target proposal)
+  "Return the answer that shows PROPOSAL for TARGET; a buffer made for it goes."
+  (prog1 `((status . "success") (preview . ,(efrit-mcp-edit--cut (efrit-mcp-edit-diff proposal))))
+    (when (cdr target) (kill-buffer (car target)))))
+
+(defun efrit-mcp-edit--run (target edits hash preview save observe)
+  "Do EDITS, with HASH, in TARGET, or show them.
+PREVIEW, SAVE and OBSERVE are as emacs_edit has them."
+  (let* ((buffer (car target))
+         (proposal (condition-case err
+                       (efrit-mcp-edit-propose buffer edits hash (cdr target))
+                     (error (when (cdr target) (kill-buffer buffer))
+                            (signal (car err) (cdr err))))))
+    (if (equal preview "diff")
+        (efrit-mcp-edit--preview target proposal)
+      (let ((saves (efrit-mcp-edit--saves-p save buffer)))
+        (efrit-mcp-acting "emacs_edit" observe
+          (efrit-mcp-edit-apply (list proposal))
+          (when saves (efrit-mcp-edit--save-or-say buffer))
+          `(,@(when (cdr target) '((created . t)))
+            (saved . ,(efrit-mcp-bool (and saves (not (buffer-modified-p buffer)))))
+            (hash . ,(with-current-buffer buffer (efrit-mcp-target-hash)))))))))
+
+(defun efrit-mcp-edit--save-or-say (buffer)
+  "Save BUFFER; where that fails the edit stands, and the error says so."
+  (condition-case err
+      (efrit-mcp-edit-save buffer)
+    (error (signal 'efrit-mcp-error
+                   (list (format "the text was edited in the buffer %s (emacs_undo takes it back) but could not be saved: %s"
+                                 (buffer-name buffer) (error-message-string err)))))))
+
+(efrit-mcp-define-tool emacs-edit
+    "Edit a file or buffer in Emacs, its live text first, all edits or none. Each edit makes old, which must be there exactly once (or with all, or the one nearest near_line), to new; or puts new before line (-1: at the end). A file that is not there is created: one edit with new alone. The person's unsaved text is never lost: a file that changed on disk as well is refused. Answers with undo_id and lines."
+    ((file string nil) (buffer string nil)
+     (edits (list-of (record (old string "Exact text, with its white space.") (new string nil :required t)
+                             (all boolean nil) (near-line integer nil) (line integer nil)))
+            nil :required t)
+     (hash string "From emacs_read: refuse if the text is another by now. With it, one edit with new alone replaces the whole text.")
+     (preview (one-of "none" "diff") "diff: only show what would change." :default "none")
+     (save (one-of "auto" "never" "always") "auto: if there were no unsaved changes before." :default "auto")
+     (observe (one-of "none" "brief" "full") nil :default "brief"))
+    (:title "Edit" :destructive t)
+  (when (seq-empty-p edits) (efrit-mcp-invalid "edits is empty"))
+  (efrit-mcp-edit--run (efrit-mcp-edit--target file buffer) edits hash preview save observe))
+
+(efrit-mcp-define-tool emacs-undo
+    "Take back a change: your last one, or the one with undo_id, in all buffers it changed, exactly, also after later edits elsewhere; refused when its text was changed since. To take back an undo redoes it. op list: the changes there are."
+    ((undo-id string nil)
+     (op (one-of "undo" "list") nil :default "undo")
+     (save boolean "Save the files as well." :default nil)
+     (observe (one-of "none" "brief" "full") nil :default "brief"))
+    (:title "Undo a change" :destructive t)
+  (if (equal op "list")
+      `((changes . ,(vconcat (mapcar #'efrit-mcp-change-describe (seq-take (efrit-mcp-change-list) 20)))))
+    (let ((change (if undo-id
+                      (or (efrit-mcp-change-find undo-id) (efrit-mcp-change-undo-id undo-id)) ; the error says which there are
+                    (or (efrit-mcp-change-last efrit-mcp-tool-client)
+                        (efrit-mcp-invalid "there is no change of yours to take back; op list names all"))))
+          (undo nil) (began (float-time)))
+      (efrit-mcp-observe-begin observe)
+      (setq undo (efrit-mcp-change-undo change))
+      (when save
+        (dolist (b (efrit-mcp-change-buffers change))
+          (when (and (buffer-file-name b) (buffer-modified-p b)) (efrit-mcp-edit-save b))))
+      `((status . "success") (undone . ,(efrit-mcp-change-id change))
+        ,@(efrit-mcp-act-changed undo) ,@(efrit-mcp-act-busy began)))))
+
+(provide 'efrit-mcp-tools-edit)
+;;; efrit-mcp-tools-edit.el ends here

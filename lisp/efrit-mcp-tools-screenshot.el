@@ -1,0 +1,122 @@
+;;; efrit-mcp-tools-screenshot.el --- emacs_screenshot: what the person sees  -*- lexical-binding: t -*-
+
+;; Copyright (C) 2026 the efrit-mcp authors
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;;; Commentary:
+
+;; A picture where Emacs can make one.  On a terminal the screen as text, made from what
+;; the windows show: lines as they are wrapped or cut, without what is invisible, with
+;; the faces beside.
+
+;;; Code:
+
+(require 'efrit-mcp-tool)
+(require 'efrit-mcp-act)
+(require 'efrit-mcp-tools-look)
+(require 'seq)
+(eval-when-compile (require 'cl-lib))
+
+(declare-function x-export-frames "xfns.c")
+
+(defun efrit-mcp-screenshot--faces (pos)
+  "Return the names of the faces at POS, a string, or nil."
+  (let ((face (get-char-property pos 'face)))
+    (when face
+      (mapconcat (lambda (f) (if (symbolp f) (symbol-name f) "(attributes)"))
+                 (if (and (consp face) (not (keywordp (car face)))) (seq-take face 4) (list face)) " "))))
+
+(defun efrit-mcp-screenshot--char (pos column)
+  "Return what is shown for the character at POS, at COLUMN, a string."
+  (let ((display (get-char-property pos 'display)) (char (char-after pos)))
+    (cond ((invisible-p pos) "")
+          ((stringp display) (if (or (= pos (point-min)) (not (eq display (get-char-property (1- pos) 'display)))) display ""))
+          ((eq char ?\t) (make-string (- tab-width (% column tab-width)) ?\s))
+          ((eq char ?\n) "")
+          ((< char 32) (format "^%c" (+ char 64)))
+          ((>= char #x3FFF80) (format "\\%o" (- char #x3FFF00)))
+          (t (string char)))))
+
+(defun efrit-mcp-screenshot--row (from to width)
+  "Return (TEXT . SPANS): the row from FROM to TO, at most WIDTH columns.
+SPANS is a list of (BEG END FACES), in columns."
+  (let ((pieces nil) (column 0) (spans nil) (pos from))
+    (while (and (< pos to) (< column width))
+      (let* ((text (substring-no-properties (efrit-mcp-screenshot--char pos column)))
+             (n (string-width text)) (faces (and (> n 0) (efrit-mcp-screenshot--faces pos))))
+        (when faces
+          (if (and spans (equal (nth 2 (car spans)) faces) (= (nth 1 (car spans)) column))
+              (setcar (cdr (car spans)) (+ column n))
+            (push (list column (+ column n) faces) spans)))
+        (push text pieces)
+        (setq column (+ column n) pos (1+ pos))))
+    (cons (truncate-string-to-width (apply #'concat (nreverse pieces)) width) (nreverse spans))))
+
+(defun efrit-mcp-screenshot--rows (window)
+  "Return the rows of WINDOW, a list of (TEXT . SPANS)."
+  (with-current-buffer (window-buffer window)
+    (if (efrit-mcp-secret-p (current-buffer))
+        (list (list "(not for agents)"))
+      (save-excursion
+        (let ((rows nil) (height (window-body-height window)) (width (window-body-width window)) (more t))
+          (goto-char (min (point-max) (window-start window)))
+          (while (and more (< (length rows) height))
+            (let ((from (point)))
+              ;; In batch nothing moves by rows of the screen.
+              (if noninteractive (forward-line 1) (vertical-motion 1 window))
+              (setq more (> (point) from))
+              (push (efrit-mcp-screenshot--row from (if more (point) (point-max)) width) rows)))
+          (nreverse rows))))))
+
+(defun efrit-mcp-screenshot--window (window faces)
+  "Return what WINDOW shows, an alist; with FACES those too."
+  (let* ((edges (window-edges window)) (rows (efrit-mcp-screenshot--rows window))
+         (line (with-current-buffer (window-buffer window)
+                 (string-trim-right (format-mode-line mode-line-format 0 window (current-buffer))))))
+    `((buffer . ,(buffer-name (window-buffer window)))
+      (left . ,(nth 0 edges)) (top . ,(nth 1 edges)) (width . ,(window-width window)) (height . ,(window-height window))
+      ,@(when (eq window (selected-window)) '((selected . t)))
+      (text . ,(mapconcat (lambda (r) (string-trim-right (car r))) rows "\n"))
+      ,@(when faces
+          `((faces . ,(vconcat (seq-take
+                                (cl-loop for r in rows for n from 0
+                                         nconc (mapcar (lambda (s) (format "%d:%d-%d %s" n (nth 0 s) (nth 1 s) (nth 2 s))) (cdr r)))
+                                400)))))
+      ,@(when line `((mode_line . ,(efrit-mcp-look--cut line 200)))))))
+
+(defun efrit-mcp-screenshot--text (faces)
+  "Return the selected frame as text, an alist; with FACES those too."
+  (let ((mini (minibuffer-window)))
+    `((frame . ,(format "%dx%d" (frame-width) (frame-height)))
+      (kind . ,(cond (noninteractive "batch") ((display-graphic-p) "graphical")
+                     ((equal (terminal-name) "initial_terminal") "none: a daemon without a frame") (t "terminal")))
+      (windows . ,(vconcat (mapcar (lambda (w) (efrit-mcp-screenshot--window w faces)) (window-list nil 'never))))
+      (echo . ,(or (current-message)
+                   (if (> (minibuffer-depth) 0) (car (car (efrit-mcp-screenshot--rows mini))) ""))))))
+
+(defun efrit-mcp-screenshot--picture (format)
+  "Return the selected frame as a picture of FORMAT, png or svg, as content."
+  (unless (and (display-graphic-p) (fboundp 'x-export-frames))
+    (efrit-mcp-invalid "this Emacs makes no pictures of its frame (a terminal, or built without Cairo): use format text"))
+  (when (seq-some (lambda (w) (efrit-mcp-secret-p (window-buffer w))) (window-list nil 'never))
+    (signal 'efrit-mcp-secret '("a window shows what is not for agents: format text leaves it out")))
+  (redisplay t)
+  (let ((bytes (x-export-frames nil (intern format))))
+    (if (equal format "svg")
+        (efrit-mcp-content (efrit-mcp-text (if (multibyte-string-p bytes) bytes (decode-coding-string bytes 'utf-8))))
+      (efrit-mcp-content (efrit-mcp-image bytes "image/png")
+                         (format "%dx%d pixels" (frame-pixel-width) (frame-pixel-height))))))
+
+(efrit-mcp-define-tool emacs-screenshot
+    "What the person's frame shows: a PNG or SVG of a graphical frame, or the text of its windows with mode lines and echo area; auto: PNG where it can be made. faces adds row:from-to faces of the text."
+    ((format (one-of "auto" "png" "svg" "text") nil :default "auto")
+     (faces boolean nil :default nil))
+    (:title "Screenshot" :read-only t)
+  (let ((began (float-time)))
+    (if (or (equal format "text")
+            (and (equal format "auto") (not (and (display-graphic-p) (fboundp 'x-export-frames)))))
+        (append (efrit-mcp-screenshot--text faces) (efrit-mcp-act-busy began))
+      (efrit-mcp-screenshot--picture (if (equal format "auto") "png" format)))))
+
+(provide 'efrit-mcp-tools-screenshot)
+;;; efrit-mcp-tools-screenshot.el ends here
