@@ -61,7 +61,8 @@ Killing the buffer leaves all of them without an answer."
                                                                  display-buffer-pop-up-window display-buffer-use-some-window)
                                     (side . bottom) (window-height . 0.4)
                                     (inhibit-same-window . t) (inhibit-switch-frame . t)))
-      (when (window-live-p window) (select-window window t)))))
+      (unless (or (eq window (selected-window)) (not (window-live-p window)))
+        (save-current-buffer (select-window window t))))))
 
 (defun efrit-mcp-query--button (label question answer)
   "Insert a button LABEL that ends QUESTION with ANSWER, a function of none."
