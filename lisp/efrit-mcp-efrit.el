@@ -29,8 +29,11 @@
 (defvar efrit-mcp-efrit--told 0 "Words of progress told.")
 (defvar efrit-mcp-efrit--turn 0 "Turn of the chat at the last look.")
 
-(defun efrit-mcp-efrit--tell (text &rest _)
-  "Advice: tell the client TEXT, which Efrit shows."
+(defvar efrit-mcp-efrit--error nil "The error Efrit showed last, if it showed nothing since.")
+
+(defun efrit-mcp-efrit--tell (text &optional type &rest _)
+  "Advice: tell the client TEXT, which Efrit shows as TYPE."
+  (setq efrit-mcp-efrit--error (and (eq type 'error) text))
   (when efrit-mcp-efrit--later
     (efrit-mcp-later-progress efrit-mcp-efrit--later (setq efrit-mcp-efrit--told (1+ efrit-mcp-efrit--told))
                               nil (format "%s" text))))
@@ -66,8 +69,8 @@
   (let ((later efrit-mcp-efrit--later) (text (if (stringp result) result (format "%S" result))))
     (when later
       (efrit-mcp-efrit--over)
-      (if (string-match-p "\\`\\(Error: \\|API Error\\)" text)
-          (efrit-mcp-later-fail later "efrit_failed" text)
+      (if (or efrit-mcp-efrit--error (string-match-p "\\`\\(Error: \\|API Error\\)" text))
+          (efrit-mcp-later-fail later "efrit_failed" (format "%s" (or efrit-mcp-efrit--error text)))
         (efrit-mcp-later-answer later `((status . "success") (result . ,text)))))))
 
 (defun efrit-mcp-efrit--cancel ()
@@ -91,13 +94,16 @@
   (efrit-mcp-efrit--free)
   (pcase-dolist (`(,function . ,advice) efrit-mcp-efrit--advice)
     (when (fboundp function) (advice-add function :after advice)))
-  (setq efrit-mcp-efrit--told 0 efrit-mcp-efrit--turn 0 efrit-mcp-efrit--chats chats
+  (setq efrit-mcp-efrit--error nil efrit-mcp-efrit--told 0 efrit-mcp-efrit--turn 0 efrit-mcp-efrit--chats chats
         efrit-mcp-efrit--later (efrit-mcp-later #'efrit-mcp-efrit--expire (lambda (_) (efrit-mcp-efrit--cancel)))))
 
 (defun efrit-mcp-efrit--start (function &rest arguments)
   "Call FUNCTION with ARGUMENTS, which starts Efrit; its errors end the call."
   (condition-case err
-      (apply function arguments)
+      ;; Its buffers show beside what the person looks at.
+      (let ((display-buffer-overriding-action '(nil (inhibit-same-window . t)))
+            (switch-to-buffer-obey-display-actions t))
+        (save-selected-window (apply function arguments)))
     (error (let ((later efrit-mcp-efrit--later))
              (efrit-mcp-efrit--over)
              (if later
@@ -110,8 +116,16 @@
   (signal 'efrit-mcp-efrit-missing
           '("load Efrit in this Emacs (require 'efrit) for the types command and chat, or use type eval")))
 
+(defun efrit-mcp-efrit--load ()
+  "Where Efrit is loaded, load those of its files that are used here.
+It loads them itself only when they are needed."
+  (when (featurep 'efrit)
+    (dolist (feature '(efrit-session efrit-progress efrit-executor efrit-chat efrit-chat-streamlined))
+      (require feature nil t))))
+
 (defun efrit-mcp-efrit-command (content)
   "Have Efrit do CONTENT; the answer comes later where Efrit can do so."
+  (efrit-mcp-efrit--load)
   (cond ((fboundp 'efrit-execute-async)
          (efrit-mcp-efrit--begin nil)
          (let ((later efrit-mcp-efrit--later))
@@ -124,6 +138,7 @@
 
 (defun efrit-mcp-efrit-chat (content)
   "Say CONTENT to Efrit's chat; the answer comes later."
+  (efrit-mcp-efrit--load)
   (unless (fboundp 'efrit-streamlined-send) (efrit-mcp-efrit--missing))
   (if (fboundp 'efrit-streamlined--display-response)
       (progn (efrit-mcp-efrit--begin t)

@@ -54,14 +54,16 @@ Killing the buffer leaves all of them without an answer."
                         (not (equal (terminal-name (frame-terminal frame)) "initial_terminal"))))
                  (frame-list))))
 
-(defun efrit-mcp-query-display (buffer)
-  "Show BUFFER in the person's frame, in a window that is not selected."
+(defun efrit-mcp-query-display (buffer &optional slot)
+  "Show BUFFER in the person's frame, in a window that is not selected.
+It is a window at the bottom; SLOT, a number, says which beside others."
   (let ((window (selected-window)))
-    (prog1 (display-buffer buffer '((display-buffer-reuse-window display-buffer-in-side-window
+    (prog1 (display-buffer buffer `((display-buffer-reuse-window display-buffer-in-side-window
                                                                  display-buffer-pop-up-window display-buffer-use-some-window)
-                                    (side . bottom) (window-height . 0.4)
+                                    (side . bottom) (slot . ,(or slot 0)) (window-height . 0.4)
                                     (inhibit-same-window . t) (inhibit-switch-frame . t)))
-      (when (window-live-p window) (select-window window t)))))
+      (unless (or (eq window (selected-window)) (not (window-live-p window)))
+        (save-current-buffer (select-window window t))))))
 
 (defun efrit-mcp-query--button (label question answer)
   "Insert a button LABEL that ends QUESTION with ANSWER, a function of none."

@@ -140,7 +140,7 @@ Return the buffer; killing it abandons the review."
               (list (format "the diff has %d characters; %d can be reviewed" (length diff) efrit-mcp-review-max))))
     (with-current-buffer (generate-new-buffer (format "*efrit review: %s*" (or (plist-get proposal :title) "change")))
       (insert diff)
-      (let ((diff-mode-hook nil) (delay-mode-hooks nil)) (diff-mode))
+      (diff-mode)
       (setq buffer-read-only t
             header-line-format (substitute-command-keys
                                 (format " %s proposes this.  \\<efrit-mcp-review-mode-map>\\[efrit-mcp-review-accept] accept  \\[efrit-mcp-review-edit] edit  \\[efrit-mcp-review-reject] reject"
@@ -155,7 +155,7 @@ Return the buffer; killing it abandons the review."
           (setq efrit-mcp-review--timer
                 (run-with-timer (plist-get proposal :seconds) nil
                                 (lambda () (when (buffer-live-p buffer) (efrit-mcp-review--end buffer "timeout"))))))
-        (efrit-mcp-query-display buffer)
+        (efrit-mcp-query-display buffer -1)
         buffer))))
 
 (defun efrit-mcp-review-withdraw (buffer)

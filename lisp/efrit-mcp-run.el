@@ -138,12 +138,14 @@ With INPUT the person can type into it."
          (run (efrit-mcp-run--make :id id :command command :directory default-directory
                                    :client efrit-mcp-tool-client :started (float-time)))
          (compilation-ask-about-save nil) (compilation-auto-jump-to-first-error nil)
-         (next-error-last-buffer next-error-last-buffer) ; the person's next-error stays theirs
+         (last next-error-last-buffer)
          (display-buffer-overriding-action '(nil (inhibit-same-window . t) (inhibit-switch-frame . t)))
          (selected (selected-window))
          (buffer (compilation-start command (and input t) (lambda (_mode) buffer-name)))
          (process (get-buffer-process buffer)))
-    (when (window-live-p selected) (select-window selected t))
+    (unless (or (eq selected (selected-window)) (not (window-live-p selected)))
+      (save-current-buffer (select-window selected t)))
+    (setq next-error-last-buffer last) ; the person's next-error stays theirs
     (unless process
       (signal 'efrit-mcp-error (list (format "the command did not start; see the buffer %s" buffer-name))))
     (with-current-buffer buffer

@@ -176,6 +176,13 @@ static bool read_priority(struct request *r, const json_t *value)
 	return bad_argument(r, "/priority", "it must be interactive, normal or batch");
 }
 
+/* What the tool's schema says; NULL: nothing. */
+static json_t *default_timeout(const struct tool *tool)
+{
+	json_t *schema = json_object_get(json_object_get(tool->definition, "inputSchema"), "properties");
+	return json_object_get(json_object_get(schema, "timeout"), "default");
+}
+
 /* What the bridge itself reads of the arguments, where the tool has such ones at all. */
 static bool read_arguments(struct request *r, struct tool *tool, const json_t *arguments, const char **instance)
 {
@@ -195,7 +202,9 @@ static bool read_arguments(struct request *r, struct tool *tool, const json_t *a
 		if (!**instance)
 			*instance = NULL;
 	}
-	if (tool->takes_timeout && timeout && !json_is_null(timeout) && !read_timeout(r, timeout))
+	if (!timeout || json_is_null(timeout))
+		timeout = default_timeout(tool);
+	if (tool->takes_timeout && timeout && !read_timeout(r, timeout))
 		return false;
 	return !tool->takes_priority || !priority || json_is_null(priority) || read_priority(r, priority);
 }

@@ -26,8 +26,9 @@ const char era_instructions[] =
 	"- Several Emacs instances may run: efrit_list_instances names them; pass instance_id to choose one.\n"
 	"- Errors are data: an error result names the Lisp error and carries a backtrace or an error_code with what to do. "
 	"\"may_have_run\": true means look before you try again.\n"
-	"- A form that asks the person something fails at once and returns the question; pass the answer as an argument of "
-	"the function instead of prompting.\n";
+	"- A form that asks the person something fails at once and returns the question: pass the answer as an argument "
+	"instead, or let it ask your user (ask_client). emacs_ask_user asks the person; declined means no.\n"
+	"- Builds and tests go through emacs_run, which the person sees; emacs_job waits for the end.\n";
 
 bool era_is_modern(const json_t *params)
 {
