@@ -136,6 +136,11 @@ Files that are opened for it are closed again."
           ((ignore-errors (let ((b (key-binding (kbd name)))) (and b (not (numberp b)) (not (eq b 'self-insert-command))))) "key")
           (t (efrit-mcp-describe--symbol name) "variable"))))
 
+(defun efrit-mcp-describe--slow (began text max)
+  "Return MAX characters of TEXT; say so if Emacs was busy for long since BEGAN."
+  (let ((busy (cdar (efrit-mcp-act-busy began))) (shown (efrit-mcp-look--cut text max)))
+    (if busy (format "%s\n[Emacs was busy for %d ms]" shown busy) shown)))
+
 (efrit-mcp-define-tool emacs-describe
     "What Emacs's help knows: a function, command or macro, variable, key as C-x C-f where the person is, mode, face, package; or names that fit a regexp (apropos). source: the definition in its file."
     ((name string nil :required t)
@@ -144,8 +149,9 @@ Files that are opened for it are closed again."
      (max-chars integer nil :default 8000 :minimum 100 :maximum 400000))
     (:title "Describe" :read-only t)
   (when (string= name "") (efrit-mcp-invalid "name is empty"))
-  (let* ((kind (if (equal kind "auto") (efrit-mcp-describe--kind name) kind)))
-    (efrit-mcp-look--cut
+  (let* ((began (float-time)) (kind (if (equal kind "auto") (efrit-mcp-describe--kind name) kind)))
+    (efrit-mcp-describe--slow
+     began
      (pcase kind
        ((and (guard source) (or "function" "mode" "variable"))
         (efrit-mcp-describe--source (efrit-mcp-describe--symbol name) (and (equal kind "variable") 'defvar) max-chars))

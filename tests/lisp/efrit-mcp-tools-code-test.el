@@ -74,7 +74,7 @@
     (should (string-match-p "\\`;; .*efrit-mcp-change\\.el:[0-9]+\n(defun efrit-mcp-change-undo (change)" source))
     (should (equal before (buffer-list))))
   (should (string-match-p "(defcustom efrit-mcp-change-max" (efrit-mcp-tools-test-call "emacs_describe" "name" "efrit-mcp-change-max" "kind" "variable" "source" t)))
-  (should (< (length (efrit-mcp-tools-test-call "emacs_describe" "name" "org-mode" "max_chars" 500)) 510)))
+  (should (< (length (efrit-mcp-tools-test-call "emacs_describe" "name" "org-mode" "max_chars" 500)) 560)))
 
 (ert-deftest efrit-mcp-tools/check-lisp ()
   (efrit-mcp-tools-test-files

@@ -72,6 +72,14 @@
                                                  (efrit-mcp-tools-test--listed)))
                              #'string<)))))))
 
+(ert-deftest efrit-mcp-tools/the-readme-names-each ()
+  (let ((readme (expand-file-name "../../README.md" (file-name-directory (symbol-file 'efrit-mcp-tools-test--listed 'defun)))) (named nil))
+    (with-temp-buffer
+      (insert-file-contents readme)
+      (while (re-search-forward "^| `\\(emacs_[a-z_]+\\)` |" nil t) (push (match-string 1) named)))
+    (should (equal (nreverse named)
+                   (seq-filter (lambda (n) (string-prefix-p "emacs_" n)) (mapcar (lambda (x) (alist-get 'name x)) (efrit-mcp-tools-test--listed)))))))
+
 ;;; Looking
 
 (ert-deftest efrit-mcp-tools/look-at-the-person ()
