@@ -71,7 +71,7 @@ static void call_tool(struct exchange *e, const char *tool)
 	json_error_t error;
 	if (!is_method(e, true))
 		return;
-	json_t *arguments = buf_len(body) ? json_loadb(buf_data(body), buf_len(body), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error)
+	json_t *arguments = buf_len(body) ? json_loadb(buf_data(body), buf_len(body), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error)
 					  : json_object();
 	if (arguments && !json_is_object(arguments)) {
 		json_decref(arguments);
