@@ -21,7 +21,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 256 * 1024, TAIL_MAX = 24 }; /* bytes written at a time; behind the text */
+enum {
+	BLOCK = 256 * 1024,        /* bytes written at a time */
+	BEHIND = 2 * 1024 * 1024,  /* bytes the disk may be behind before less is asked for */
+	TAIL_MAX = 24,             /* bytes behind the text */
+};
 
 static const char scheme[] = "efrit-result://", head[] = "{\"content\":[{\"type\":\"text\",\"text\":\"";
 static const char good_tail[] = "}]}", failed_tail[] = "}],\"isError\":true}", mime[] = "text/plain; charset=utf-8";
@@ -146,7 +150,7 @@ static void tell_why_not(struct large *l, struct request *r)
 static void take_credit(struct large *l)
 {
 	struct request *r = l->request;
-	r->consumed = r->received - l->pending;
+	r->consumed = r->received - (l->pending > BEHIND ? l->pending : 0);
 	if (r->worker)
 		r->drained(r);
 }

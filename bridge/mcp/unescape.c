@@ -1,8 +1,13 @@
 /* unescape.c - see unescape.h */
 #include "mcp/unescape.h"
+#include "log.h"
 #include "mcp/text.h"
 
 #include <string.h>
+
+/* What a letter after a backslash stands for. */
+static const char meaning[256] = {
+	['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
 
 static void put_character(struct buf *out, unsigned code)
 {
@@ -42,18 +47,16 @@ static bool take_code(struct unescape *u, struct buf *out)
 /* One byte of an escape. */
 static bool take(struct unescape *u, char c, struct buf *out)
 {
-	static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
 	if (u->escape == 1) {
-		const char *at = c ? strchr(letters, c) : NULL;
 		if (c == 'u') {
 			u->escape = 2;
 			u->code = 0;
 			return true;
 		}
 		u->escape = 0;
-		if (!at || u->high)
+		if (!meaning[(unsigned char)c] || u->high)
 			return false;
-		text_add(out, &meant[at - letters], 1);
+		text_add(out, &meaning[(unsigned char)c], 1);
 		return true;
 	}
 	int value = digit(c);
@@ -63,12 +66,49 @@ static bool take(struct unescape *u, char c, struct buf *out)
 	return ++u->escape < 6 || take_code(u, out);
 }
 
-/* Bytes before the first quote or backslash. */
-static size_t plain(const char *data, size_t len)
+#define EACH(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* Copies bytes up to the first quote or backslash, eight at a time, to TO, which has room for
+ * eight more than LEN.  How many these are. */
+static size_t copy_plain(char *to, const char *data, size_t len)
 {
-	const char *quote = memchr(data, '"', len);
-	const char *backslash = memchr(data, '\\', quote ? (size_t)(quote - data) : len);
-	return backslash ? (size_t)(backslash - data) : quote ? (size_t)(quote - data) : len;
+	size_t i = 0;
+	for (uint64_t v; len - i >= 8; i += 8) {
+		memcpy(&v, data + i, 8);
+		memcpy(to + i, &v, 8);
+		uint64_t quote = v ^ EACH('"'), slash = v ^ EACH('\\');
+		uint64_t odd = (((quote - EACH(1)) & ~quote) | ((slash - EACH(1)) & ~slash)) & EACH(0x80);
+		if (!odd)
+			continue;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+		return i + (size_t)__builtin_ctzll(odd) / 8; /* what lies before the first is right */
+#else
+		break;
+#endif
+	}
+	for (; i < len && data[i] != '"' && data[i] != '\\'; i++)
+		to[i] = data[i];
+	return i;
+}
+
+/* Plain bytes and escapes of one letter, which nearly all is made of; stops before all else. */
+static size_t run(const char *data, size_t len, struct buf *out)
+{
+	size_t at = 0;
+	if (!buf_reserve(out, len + 8))
+		log_no_memory();
+	char *to = buf_room(out);
+	for (;;) {
+		size_t n = copy_plain(to, data + at, len - at);
+		to += n;
+		at += n;
+		if (len - at < 2 || data[at] != '\\' || !meaning[(unsigned char)data[at + 1]])
+			break;
+		*to++ = meaning[(unsigned char)data[at + 1]];
+		at += 2;
+	}
+	buf_filled(out, (size_t)(to - buf_room(out)));
+	return at;
 }
 
 size_t unescape_feed(struct unescape *u, const char *data, size_t len, struct buf *out)
@@ -78,19 +118,19 @@ size_t unescape_feed(struct unescape *u, const char *data, size_t len, struct bu
 		if (u->escape) {
 			u->wrong = !take(u, data[at], out);
 			at += !u->wrong;
-		} else if (data[at] == '\\') {
-			u->escape = 1;
-			at++;
-		} else if (u->high) {
-			u->wrong = true;
-		} else if (data[at] == '"') {
-			u->ended = true;
-			at++;
-		} else {
-			size_t n = plain(data + at, len - at);
-			text_add(out, data + at, n);
-			at += n;
+			continue;
 		}
+		if (!u->high)
+			at += run(data + at, len - at, out);
+		if (at == len)
+			break;
+		if (data[at] == '\\')
+			u->escape = 1;
+		else if (u->high)
+			u->wrong = true;
+		else
+			u->ended = true;
+		at += !u->wrong;
 	}
 	return at;
 }

@@ -191,7 +191,6 @@ def large_limits():
 TOOLS = """(progn
   (efrit-mcp-define-tool test_several "Two texts." () () (efrit-mcp-content (make-string 400000 ?a) (make-string 400000 ?b)))
   (efrit-mcp-define-tool test_structured "A structure." () () (efrit-mcp-content (make-string 400000 ?a) :structured '((sum . 3))))
-  (efrit-mcp-define-tool test_failing "A long failure." () () (error "%s" (make-string 900000 ?y)))
   t)"""
 
 
@@ -209,17 +208,19 @@ def large_or_not():
             r = c.call("efrit_execute", {"content": "(make-string 280000 ?x)", "max_chars": 16000000}).json["result"]
             check(len(r["content"]) == 1 and "isError" not in r and len(r["content"][0]["text"]) > 280000)
             g.value(TOOLS)
-            until(lambda: b"test_failing" in c.request("GET", "/api/v1/tools").body, "the tools are known")
+            until(lambda: b"test_structured" in c.request("GET", "/api/v1/tools").body, "the tools are known")
             r = c.call("test_several").json["result"]
             check([len(b["text"]) for b in r["content"]] == [400000, 400000] and "isError" not in r, str(r)[:300])
             r = c.call("test_structured").json["result"]
             check(len(r["content"][0]["text"]) == 400000 and r["structuredContent"] == {"sum": 3}, str(r)[:300])
-            r = c.call("test_failing").json["result"]
-            check(r["isError"], str(r)[:300])
+            # errors are short by themselves
+            g.value("(progn (advice-add 'efrit-mcp-tool--error :override (lambda (&rest _) (make-string 900000 ?y))) t)")
+            r = c.call("efrit_execute", {"content": '(error "no")'}).json["result"]
+            check(r["isError"] and len(r["content"]) == 2, str(r)[:300], len(str(r)))
             uri, size, digest, blocks, words = link_of(r)
             check(words.endswith("It begins:\n\n[...]"), words)
             data, _ = whole(c, uri, blocks, size, digest)
-            check(b"y" * 900000 in data, data[:200])
+            check(data == b"y" * 900000, data[:200])
             a = c.modern("resources/read", {"uri": "efrit-result://x?block=0"}, headers={"Mcp-Name": "efrit-result://x?block=0"})
             check(a.code() == -32602, a)
     with Gateway(settings=dict(SMALL, large_answer="error")) as g:
