@@ -69,6 +69,7 @@ int main(int argc, char **argv)
 	config_init(&config);
 	cli_read(argc, argv, &config, &cli);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files fails a result, not the gateway */
 	switch (cli.command) {
 	case COMMAND_GATEWAY:
 		status = gateway_serve(&config, &cli, given);

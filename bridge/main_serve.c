@@ -7,6 +7,7 @@
 #include "main_house.h"
 #include "main_state.h"
 #include "os.h"
+#include "store/spool.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -32,6 +33,7 @@ struct gateway {
 	struct http *http;           /* owned */
 	struct listeners *listeners; /* owned */
 	struct store *store;         /* owned; tasks */
+	struct spool *spool;         /* owned; long results */
 	char socket[RUNTIME_PATH_MAX];
 	int lock;                    /* owned; -1: handed over, or never held */
 	int daemon;                  /* where the ready line goes; -1: stdout */
@@ -51,6 +53,8 @@ static bool check(const struct config *c, struct tls **tls, char token[GUARD_TOK
 	token[0] = 0;
 	if (strcmp(c->auth, "token") != 0 && strcmp(c->auth, "none") != 0)
 		return config_complain(error, "auth is \"%s\"; it must be token or none", c->auth);
+	if (strcmp(c->large_answer, "link") != 0 && strcmp(c->large_answer, "error") != 0)
+		return config_complain(error, "large_answer is \"%s\"; it must be link or error", c->large_answer);
 	if (!*c->tls_cert != !*c->tls_key)
 		return config_complain(error, "tls_cert and tls_key belong together; one of them is empty");
 	if (*c->auth == 't' && !state_token(c, token, error))
@@ -263,6 +267,8 @@ static void finish(struct gateway *g)
 	struct ev_loop *loop = house_finish(&g->house);
 	if (g->store)
 		g->store->ops->destroy(g->store); /* what was put is written before */
+	if (g->spool)
+		g->spool->ops->destroy(g->spool);
 	if (loop)
 		ev_loop_destroy(loop);
 	if (g->lock >= 0 && g->handed_over)
@@ -283,6 +289,18 @@ static bool remember(struct gateway *g, char **error)
 	if (g->store)
 		pipeline_use_store(g->house.pipeline, g->store);
 	return g->store != NULL;
+}
+
+static bool keep_results(struct gateway *g, char **error)
+{
+	char path[RUNTIME_PATH_MAX * 4 + 32];
+	if (!state_folder(g->config, path, error))
+		return false;
+	strcat(path, "/results");
+	g->spool = spool_create(g->house.loop, path, error);
+	if (g->spool)
+		pipeline_use_spool(g->house.pipeline, g->spool);
+	return g->spool != NULL;
 }
 
 /* A requestState is to be good after a restart too. */
@@ -312,7 +330,7 @@ static int run(struct config *config, const struct cli *cli, char **argv, int da
 	g.http = http_create(g.house.loop, config, g.house.pipeline);
 	g.listeners = listeners_create(g.house.loop, g.http);
 	watch_signals(&g);
-	bool good = remember(&g, &error) && open_all(&g, &error);
+	bool good = remember(&g, &error) && keep_results(&g, &error) && open_all(&g, &error);
 	if (good) {
 		if (daemon >= 0) {
 			dup2(STDOUT_FILENO, STDERR_FILENO); /* the log, from now on */

@@ -133,6 +133,8 @@ struct request {
 	char *broken;       /* owned; why a reply that is going out will never be complete */
 	struct closer *closer; /* owned; follows a streaming reply */
 	size_t received, consumed, allowed; /* bytes of a worker's reply */
+	struct large *large;   /* owned; core/large.c: its long result, or the piece of one that it asked for; or NULL */
+	void (*grown)(struct request *); /* takes what the reply has grown by, also at its end; NULL: it is collected, or streams */
 
 	/* where it is */
 	struct worker *worker; /* borrowed; whose line it waits in or flies with; NULL otherwise */

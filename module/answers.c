@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void answers_deadline(struct server *s, double at)
 {
@@ -110,12 +111,20 @@ void answers_on_stuck(void *data, uint64_t number)
 	waiters_stopped(s, number, "not_stopped", message);
 }
 
+/* The size of a result that comes next: that one is never missed. */
+static bool tells_size(const struct reply *note)
+{
+	static const char beginning[] = "{\"size\":";
+	return note->peer && buf_len(&note->text) > sizeof beginning && memcmp(buf_data(&note->text), beginning, sizeof beginning - 1) == 0;
+}
+
 /* To one, or to all who are welcome; who does not read misses it. */
 static void pass_note(struct server *s, const struct reply *note)
 {
 	struct peer *p;
 	TAILQ_FOREACH(p, &s->peers, link)
-		if (p->welcome && !p->dead && (!note->peer || p->serial == note->peer) && buf_len(&p->out) < SERVER_OUT_HIGH)
+		if (p->welcome && !p->dead && (!note->peer || p->serial == note->peer)
+		    && (buf_len(&p->out) < SERVER_OUT_HIGH || tells_size(note)))
 			peer_send(p, WIRE_NOTE, 0, note->id, buf_data(&note->text), buf_len(&note->text));
 }
 

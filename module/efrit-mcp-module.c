@@ -301,6 +301,15 @@ static void log_end(uint64_t number, intmax_t outcome)
 			     outcome < 0 || outcome > JOB_ASKS ? "failed" : words[outcome], took / 10, took % 10);
 }
 
+/* Who passes a long result on decides what to do with it before its first byte. */
+static void tell_size(uint64_t number, size_t size)
+{
+	struct buf note = {0};
+	if (size > WIRE_WINDOW && buf_printf(&note, "{\"size\":%zu}", size))
+		queue_note(queue, number, &note);
+	buf_finish(&note);
+}
+
 static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
 {
 	struct buf result = {0};
@@ -321,6 +330,8 @@ static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 		ok = buf_add(&result, sorry, sizeof sorry - 1);
 	}
 	log_end(number, outcome);
+	if (!whole)
+		tell_size(number, buf_len(&result));
 	return truth(env, queue_reply(queue, number, &result, outcome < 0 || outcome > JOB_ASKS ? JOB_FAILED : (enum job_outcome)outcome));
 }
 

@@ -161,6 +161,8 @@ static void hand_over(struct request *r)
 	r->ended = true;
 	if (r->settled)
 		r->release(r);
+	else if (r->grown)
+		r->grown(r);
 	else if (r->streaming)
 		r->outlet->more(r->outlet, r);
 	else
@@ -189,13 +191,15 @@ static void on_reply(struct worker *w, struct request *r, bool last)
 		buf_eat(&r->reply, buf_len(&r->reply));
 	if (last) {
 		set_flying(w, r, false);
-		if (!r->settled && !r->streaming && !is_json(r))
+		if (!r->settled && !r->grown && !r->streaming && !is_json(r))
 			disown(w, r);
 		hand_over(r);
 		pump(w);
 		return;
 	}
-	if (!r->settled && r->streaming) {
+	if (!r->settled && r->grown) {
+		r->grown(r);
+	} else if (!r->settled && r->streaming) {
 		r->outlet->more(r->outlet, r);
 	} else if (!r->settled && !collects(r) && r->received >= (size_t)w->service->config->collect_max) {
 		r->streaming = true;
@@ -216,10 +220,12 @@ static void fail(struct request *r, const struct worker *w, const char *code, bo
 {
 	if (r->streaming && !r->settled && !r->broken)
 		r->broken = copy(why);
-	else if (!r->settled)
+	else if (!r->settled) {
+		r->grown = NULL; /* what there is of its result is of no use */
 		result_error(r, code, about(w, may_have_run), "%s; %s", why,
 			     may_have_run ? "the call was already sent and may have run: look before you try again"
 					  : "the call was not sent and did not run");
+	}
 }
 
 static void fail_waiting(struct worker *w, const char *code, const char *why)

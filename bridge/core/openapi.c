@@ -21,7 +21,11 @@ static const char fixed[] =
 	GET("/api/v1/tools", "the tools with their schemas") ","
 	GET("/api/v1/services", "the services and how many workers each has") ","
 	GET("/api/v1/instances", "the Emacs instances and what they do") ","
-	GET("/api/v1/openapi.json", "this description");
+	GET("/api/v1/openapi.json", "this description") ","
+	"\"/api/v1/results/{id}\":{\"get\":{\"summary\":\"a long result that was kept, or with the header Range a part of it\",\"parameters\":["
+	"{\"name\":\"id\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}],\"responses\":{"
+	"\"200\":{\"description\":\"all of it\",\"content\":{\"text/plain\":{}}},\"206\":{\"description\":\"that range\",\"content\":{\"text/plain\":{}}},"
+	"\"404\":{\"description\":\"it is not kept, or not any more, or not yours\"},\"416\":{\"description\":\"the range is behind its end\"}}}}";
 
 static const char responses[] =
 	"\"responses\":{\"200\":{\"description\":\"the result of the tool\",\"content\":{\"application/json\":{\"schema\":"
@@ -36,6 +40,7 @@ static const char responses[] =
 	STATUS("429", "too many calls wait")
 	STATUS("503", "no Emacs, or it does not respond")
 	STATUS("504", "its time was over")
+	STATUS("507", "the result is too long to be kept now")
 #undef STATUS
 	"}";
 

@@ -13,6 +13,7 @@
 #include "back/service.h"
 #include "core/catalogue.h"
 #include "core/guard.h"
+#include "core/handles.h"
 #include "core/lobby.h"
 #include "core/openapi.h"
 #include "core/self.h"
@@ -161,6 +162,7 @@ static void settle(struct request *r, const char *reason)
 	session_forget(r);
 	self_drop(r);
 	asking_drop(r);
+	large_drop(r);
 	service_cancel(r, reason);
 	if (r->parent)
 		batch_forget(r);
@@ -407,11 +409,17 @@ void pipeline_use_store(struct pipeline *p, struct store *store)
 	p->tasks = tasks_create(p, store);
 }
 
+void pipeline_use_spool(struct pipeline *p, struct spool *spool)
+{
+	p->handles = handles_create(p, spool);
+}
+
 void pipeline_destroy(struct pipeline *p)
 {
 	if (!p)
 		return;
 	tasks_destroy(p->tasks);
+	handles_destroy(p->handles);
 	reap(p);
 	ev_prepare_stop(p->loop, &p->reaper);
 	lobby_destroy(p->lobby);

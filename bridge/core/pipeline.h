@@ -9,10 +9,12 @@
 
 struct guard;
 struct service;
+struct spool;
 struct store;
 
 struct pipeline *pipeline_create(struct ev_loop *, const struct config *, struct service *); /* all borrowed */
 void pipeline_use_store(struct pipeline *, struct store *); /* borrowed, before any session: from then on there are tasks */
+void pipeline_use_spool(struct pipeline *, struct spool *); /* borrowed, before any session: from then on long results are kept */
 void pipeline_destroy(struct pipeline *); /* after its sessions and the service */
 
 struct session *pipeline_open(struct pipeline *, struct outlet *); /* outlet: borrowed, outlives it */
@@ -56,5 +58,12 @@ enum pipeline_passed { PIPELINE_SOME, PIPELINE_WAIT, PIPELINE_END };
  * END: the answer is whole; one that never will be was finished with a note and isError. */
 enum pipeline_passed pipeline_pass(struct request *, struct buf *out, size_t most);
 void pipeline_cut(struct request *, const char *why, struct buf *out); /* finishes it now */
+
+/* A long result that was kept.  NULL: there is none of that id for that principal.  It stays
+ * until pipeline_release, also when its time is over meanwhile. */
+struct handle;
+struct handle *pipeline_result(struct pipeline *, const char *id, const char *principal, size_t *size, const char **digest);
+void pipeline_result_read(struct handle *, size_t at, size_t len, void (*done)(void *data, int error, const char *bytes, size_t len), void *data);
+void pipeline_release(struct handle *, void *data); /* DATA is told nothing more; NULL handle is fine */
 
 #endif

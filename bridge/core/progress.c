@@ -155,7 +155,9 @@ void progress_note(struct request *r, const char *json, size_t len)
 	json_t *progress = json_object_get(note, "progress"), *total = json_object_get(note, "total");
 	json_t *level = json_object_get(note, "level"), *data = json_object_get(note, "data");
 	const char *said = json_string_value(json_object_get(note, "said"));
-	if (json_is_number(progress) && r->token) {
+	if (json_is_integer(json_object_get(note, "size"))) {
+		large_announced(r, (size_t)json_integer_value(json_object_get(note, "size")));
+	} else if (json_is_number(progress) && r->token) {
 		tell(r, json_number_value(progress), json_is_number(total) ? json_number_value(total) : NAN,
 		     json_string_value(json_object_get(note, "message")));
 		set_timer(r, interval_of(r));

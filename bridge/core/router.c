@@ -80,6 +80,8 @@ static enum verdict read_resource(struct request *r)
 {
 	const char *uri = text_in(r, r->params, "uri", "params.");
 	char *plain;
+	if (uri && r->pipeline->handles && large_is_uri(uri))
+		return large_read(r, uri);
 	if (uri && lobby_keeps(r))
 		return WAIT;
 	struct worker *w = uri ? offers_resource(r, uri, &plain) : NULL;

@@ -8,6 +8,7 @@
 
 struct catalogue;
 struct lobby;
+struct handles;
 struct guard;
 struct service;
 struct starter;
@@ -27,6 +28,7 @@ struct pipeline {
 	uint64_t numbers;
 	struct seal *seal;            /* owned */
 	struct tasks *tasks;          /* owned; NULL: no store was given */
+	struct handles *handles;      /* owned; NULL: no spool was given */
 };
 
 enum verdict {
@@ -59,6 +61,12 @@ void asking_take(struct session *, const json_t *response); /* what a client ans
 /* core/guard.c */
 enum verdict guard_enter(struct request *);
 void guard_leave(struct request *); /* twice does no harm */
+
+/* core/large.c */
+void large_announced(struct request *, size_t size); /* its result comes next and is one text; SIZE: of the JSON */
+void large_drop(struct request *); /* nobody waits any more; twice does no harm */
+bool large_is_uri(const char *uri);
+enum verdict large_read(struct request *, const char *uri); /* resources/read of a kept result */
 
 /* core/router.c */
 enum verdict router_enter(struct request *);

@@ -29,13 +29,14 @@ void conn_mark(struct conn *c)
 static const char *reason(int status)
 {
 	static const struct { int status; const char *words; } all[] = {
-		{200, "OK"}, {202, "Accepted"}, {204, "No Content"}, {206, "Partial Content"}, {400, "Bad Request"},
+		{200, "OK"}, {202, "Accepted"}, {204, "No Content"}, {206, "Partial Content"}, {304, "Not Modified"}, {400, "Bad Request"},
 		{401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"},
 		{406, "Not Acceptable"}, {408, "Request Timeout"}, {409, "Conflict"}, {413, "Content Too Large"},
-		{415, "Unsupported Media Type"}, {417, "Expectation Failed"}, {421, "Misdirected Request"},
+		{415, "Unsupported Media Type"}, {416, "Range Not Satisfiable"}, {417, "Expectation Failed"}, {421, "Misdirected Request"},
 		{422, "Unprocessable Content"}, {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
 		{500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
 		{503, "Service Unavailable"}, {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
+		{507, "Insufficient Storage"},
 	};
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		if (all[i].status == status)

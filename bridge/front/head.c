@@ -137,6 +137,9 @@ static const struct {
 	{"mcp-method", offsetof(struct head, mcp_method)},
 	{"mcp-name", offsetof(struct head, mcp_name)},
 	{"access-control-request-method", offsetof(struct head, ask_method)},
+	{"range", offsetof(struct head, range)},
+	{"if-range", offsetof(struct head, if_range)},
+	{"if-none-match", offsetof(struct head, if_none_match)},
 };
 
 static void take_accept(struct head *h, char *value)

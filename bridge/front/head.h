@@ -21,6 +21,7 @@ struct head {
 	char *path, *query;    /* query: after the ?, or NULL */
 	const char *host, *origin, *authorization, *accept, *content_type, *content_encoding;
 	const char *session, *last_event, *version, *mcp_method, *mcp_name, *ask_method;
+	const char *range, *if_range, *if_none_match;
 	struct http_param params[HEAD_PARAMS];
 	size_t params_count;
 	int status;            /* what is wrong with it, as HTTP says it; 0: nothing */

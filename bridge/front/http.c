@@ -62,6 +62,7 @@ void exchange_end(struct exchange *e)
 	if (e->open)
 		pipeline_settle(e->open);
 	e->open = NULL;
+	results_forget(e);
 	if (e->waits)
 		e->legacy->exchanges--;
 	if (e->stream && !e->legacy->old)
@@ -111,7 +112,8 @@ const char *http_more(struct exchange *e, const char *lines, char *room, size_t 
 {
 	if (!*e->origin)
 		return lines;
-	snprintf(room, size, "%sAccess-Control-Allow-Origin: %s\r\nVary: Origin\r\nAccess-Control-Expose-Headers: Mcp-Session-Id\r\n", lines,
+	snprintf(room, size, "%sAccess-Control-Allow-Origin: %s\r\nVary: Origin\r\nAccess-Control-Expose-Headers: Mcp-Session-Id, "
+		 "ETag, Content-Range\r\n", lines,
 		 e->origin);
 	return room;
 }

@@ -149,6 +149,8 @@ void answer_on_room(struct exchange *e)
 {
 	if (e->open)
 		pump(e);
+	else if (e->result && !e->over)
+		results_on_room(e);
 }
 
 /* What cannot be kept for a client that has gone is said so, if it comes back. */

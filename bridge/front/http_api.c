@@ -93,6 +93,10 @@ void api_request(struct exchange *e)
 	const char *path = rest_of(conn_head(e->conn)->path);
 	if (strncmp(path, "tools/", 6) == 0 && path[6] && !strchr(path + 6, '/'))
 		call_tool(e, path + 6);
+	else if (strncmp(path, "results/", 8) == 0 && is_method(e, false))
+		results_get(e, path + 8);
+	else if (strncmp(path, "results/", 8) == 0)
+		return; /* it was refused */
 	else if (strcmp(path, "tools") == 0)
 		say(e, write_tools);
 	else if (strcmp(path, "services") == 0)
@@ -113,6 +117,7 @@ static int status_of_code(const char *code)
 		{"invalid_arguments", 400}, {"unknown_instance", 404}, {"unknown_tool", 404}, {"ambiguous_instance", 409},
 		{"name_in_use", 409}, {"no_instance", 503}, {"emacs_gone", 503}, {"not_responding", 503}, {"stopping", 503},
 		{"queue_full", 429}, {"client_queue_full", 429}, {"timeout", 504}, {"start_timeout", 504}, {"bad_answer", 502},
+		{"no_room", 507},
 	};
 	for (size_t i = 0; code && i < sizeof all / sizeof all[0]; i++)
 		if (strcmp(all[i].code, code) == 0)

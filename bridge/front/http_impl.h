@@ -47,6 +47,9 @@ struct exchange {
 	struct stream *stream;         /* borrowed; where its events are kept; NULL: nowhere */
 	struct stream *views;          /* borrowed; which stream its client looks at */
 	struct request *open;          /* borrowed; whose result is on its way in pieces */
+	struct handle *result;         /* held; the kept result that is its answer */
+	size_t result_at, result_end;  /* what of it is still to be sent */
+	bool reading;                  /* a piece of it is on its way */
 	enum shape shape;
 	bool modern, takes_json, takes_stream, asked_stream; /* asked: by name */
 	bool waits;                    /* for the answer of a request in a session */
@@ -88,6 +91,9 @@ void api_request(struct exchange *);
 bool api_is(const char *path);
 /* The status of a tool's result, and the only text of it for SHAPE_TEXT. */
 int api_status(struct exchange *, struct request *, struct buf *text);
+void results_get(struct exchange *, const char *id); /* http_results.c: a kept result */
+void results_on_room(struct exchange *);
+void results_forget(struct exchange *);
 void old_get(struct exchange *);
 void old_post(struct exchange *, const char *id);
 

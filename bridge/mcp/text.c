@@ -2,6 +2,7 @@
 #include "mcp/text.h"
 #include "log.h"
 
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,15 @@ char *text_dump(const json_t *value)
 	if (!made)
 		log_no_memory();
 	return made;
+}
+
+void text_base64(struct buf *b, const char *data, size_t len)
+{
+	size_t room = sodium_base64_encoded_len(len, sodium_base64_VARIANT_ORIGINAL);
+	if (!buf_reserve(b, room))
+		log_no_memory();
+	sodium_bin2base64(buf_room(b), room, (const unsigned char *)data, len, sodium_base64_VARIANT_ORIGINAL);
+	buf_filled(b, room - 1); /* not its end */
 }
 
 size_t text_sequence(const char *data, size_t len)

@@ -11,6 +11,7 @@ void text_json(struct buf *, const json_t *value); /* compact */
 
 /* The inside of a JSON string: escaped, what is no UTF-8 replaced.  No quotes around it. */
 void text_escape(struct buf *, const char *data, size_t len);
+void text_base64(struct buf *, const char *data, size_t len);
 size_t text_sequence(const char *data, size_t len); /* of the UTF-8 character there; 0: none */
 void text_quote(struct buf *, const char *words); /* with quotes */
 

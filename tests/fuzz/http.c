@@ -93,10 +93,12 @@ static void judge(const struct buf *answers)
 		const char *length = memmem(at, (size_t)(head - at), "\r\nContent-Length: ", 18);
 		bool interim = strncmp(at + 9, "100", 3) == 0;
 		at = head + 4;
-		if (interim || begins(at, end, "HTTP/1.1 ")) /* that, and the answer to HEAD, have no body */
+		const char *over = at + (length ? strtol(length + 18, NULL, 10) : 0);
+		bool has_body = length && over <= end && (over == end || begins(over, end, "HTTP/1.1 "));
+		if (interim || (!has_body && begins(at, end, "HTTP/1.1 "))) /* that, and the answer to HEAD, have no body */
 			continue;
 		if (length)
-			at += strtol(length + 18, NULL, 10);
+			at = over;
 		else if (begins(at, end, "1\r\na\r\n1\r\nb\r\n0\r\n\r\n"))
 			at += 17;
 		else if (at < end) /* HTTP/1.0: until it closes */

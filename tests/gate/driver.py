@@ -134,7 +134,7 @@ class Client:
         if status == 100:
             return Answer(100, headers, b"", False)
         body = b""
-        if method != "HEAD" and status != 204:
+        if method != "HEAD" and status not in (204, 304):
             if headers.get("transfer-encoding") == "chunked":
                 while True:
                     piece = self.chunk()

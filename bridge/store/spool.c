@@ -1,0 +1,375 @@
+/* spool.c - see spool.h.  One thread does all that touches a file or makes a digest; the
+ * loop gives it orders and is told what became of them. */
+#include "store/spool.h"
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct thread_spool;
+
+/* The thread's, but for the first member. */
+struct spool_file {
+	struct thread_spool *spool; /* borrowed */
+	int fd;
+	int error; /* the first one; nothing more is written then */
+	size_t size, expected;
+	EVP_MD_CTX *digest; /* owned; NULL afterwards */
+};
+
+enum kind { OPEN, ADD, FINISH, READ, CLOSE };
+
+struct order {
+	TAILQ_ENTRY(order) link;
+	enum kind kind;
+	struct spool_file *file; /* borrowed; closed by the order CLOSE */
+	struct buf bytes;
+	size_t at, len;
+	int error;
+	spool_done *done; /* the loop's alone, under the lock; NULL: nobody is told */
+	void *data;
+};
+TAILQ_HEAD(order_list, order);
+
+struct thread_spool {
+	struct spool spool;   /* first member */
+	struct ev_loop *loop; /* borrowed */
+	ev_async told;
+	pthread_t thread;
+	char *folder;         /* owned */
+
+	pthread_mutex_t lock; /* what follows is used by both */
+	pthread_cond_t more;
+	struct order_list orders, done;
+	struct order *running; /* in neither list */
+	bool ending;
+};
+
+/* --- the thread --- */
+
+/* Without a name where the file system can do that, else the name goes at once. */
+static int open_nameless(const char *folder)
+{
+	int fd = -1;
+#ifdef O_TMPFILE
+	fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+#endif
+	if (fd < 0) {
+		char path[4096];
+		if (snprintf(path, sizeof path, "%s/XXXXXX", folder) >= (int)sizeof path) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		fd = mkostemp(path, O_CLOEXEC);
+		if (fd >= 0)
+			unlink(path);
+	}
+	return fd;
+}
+
+static void open_file(struct spool_file *f)
+{
+	f->fd = open_nameless(f->spool->folder);
+	f->digest = EVP_MD_CTX_new();
+	if (!f->digest || !EVP_DigestInit_ex(f->digest, EVP_sha256(), NULL))
+		log_no_memory();
+	if (f->fd < 0)
+		f->error = errno;
+#ifdef __linux__
+	else if (f->expected && fallocate(f->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)f->expected) != 0 && errno != EOPNOTSUPP && errno != EINTR)
+		f->error = errno; /* a full disk is known at once */
+#endif
+}
+
+static void write_bytes(struct spool_file *f, struct order *o)
+{
+	const char *at = buf_data(&o->bytes);
+	size_t left = o->len = buf_len(&o->bytes);
+	while (left && !f->error) {
+		ssize_t n = pwrite(f->fd, at, left, (off_t)f->size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			f->error = n < 0 ? errno : ENOSPC;
+			break;
+		}
+		if (!EVP_DigestUpdate(f->digest, at, (size_t)n))
+			f->error = EIO;
+		at += n;
+		left -= (size_t)n;
+		f->size += (size_t)n;
+	}
+	buf_finish(&o->bytes);
+}
+
+static void finish_file(struct spool_file *f, struct order *o)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+	if (!f->error && !EVP_DigestFinal_ex(f->digest, digest, &len))
+		f->error = EIO;
+	if (!f->error && f->expected && ftruncate(f->fd, (off_t)f->size) != 0) /* gives back what was reserved */
+		f->error = errno;
+	for (unsigned i = 0; i < len; i++)
+		if (!buf_printf(&o->bytes, "%02x", digest[i]))
+			log_no_memory();
+	EVP_MD_CTX_free(f->digest);
+	f->digest = NULL;
+}
+
+static void read_bytes(struct spool_file *f, struct order *o)
+{
+	if (!buf_reserve(&o->bytes, o->len + 1))
+		log_no_memory();
+	while (buf_len(&o->bytes) < o->len) {
+		size_t had = buf_len(&o->bytes);
+		ssize_t n = pread(f->fd, buf_room(&o->bytes), o->len - had, (off_t)(o->at + had));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			o->error = errno;
+		if (n <= 0)
+			return;
+		buf_filled(&o->bytes, (size_t)n);
+	}
+}
+
+static void close_file(struct spool_file *f)
+{
+	if (f->fd >= 0)
+		close(f->fd);
+	EVP_MD_CTX_free(f->digest);
+	free(f);
+}
+
+static void run_order(struct order *o)
+{
+	struct spool_file *f = o->file;
+	switch (o->kind) {
+	case OPEN:
+		open_file(f);
+		break;
+	case ADD:
+		write_bytes(f, o);
+		break;
+	case FINISH:
+		finish_file(f, o);
+		break;
+	case READ:
+		if (!f->error)
+			read_bytes(f, o);
+		break;
+	case CLOSE:
+		close_file(f);
+		return;
+	}
+	if (!o->error)
+		o->error = f->error;
+}
+
+static void *run_orders(void *data)
+{
+	struct thread_spool *s = data;
+	struct order *o;
+	pthread_mutex_lock(&s->lock);
+	for (;;) {
+		while (TAILQ_EMPTY(&s->orders) && !s->ending)
+			pthread_cond_wait(&s->more, &s->lock);
+		if (!(o = TAILQ_FIRST(&s->orders)))
+			break;
+		TAILQ_REMOVE(&s->orders, o, link);
+		s->running = o;
+		pthread_mutex_unlock(&s->lock);
+		run_order(o);
+		pthread_mutex_lock(&s->lock);
+		s->running = NULL;
+		TAILQ_INSERT_TAIL(&s->done, o, link);
+		if (!s->ending)
+			ev_async_send(s->loop, &s->told);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+/* --- the loop's side --- */
+
+static void free_order(struct order *o)
+{
+	buf_finish(&o->bytes);
+	free(o);
+}
+
+/* What is done may be forgotten meanwhile by what is told, so one at a time. */
+static struct order *take_done(struct thread_spool *s)
+{
+	pthread_mutex_lock(&s->lock);
+	struct order *o = TAILQ_FIRST(&s->done);
+	if (o)
+		TAILQ_REMOVE(&s->done, o, link);
+	pthread_mutex_unlock(&s->lock);
+	return o;
+}
+
+static void on_told(EV_P_ ev_async *async, int revents)
+{
+	struct thread_spool *s = async->data;
+	struct order *o;
+	(void)loop;
+	(void)revents;
+	while ((o = take_done(s))) {
+		if (o->done)
+			o->done(o->data, o->error, buf_data(&o->bytes), o->kind == ADD ? o->len : buf_len(&o->bytes));
+		free_order(o);
+	}
+}
+
+static struct order *make(enum kind kind, struct spool_file *f, spool_done *done, void *data)
+{
+	struct order *o = calloc(1, sizeof *o);
+	if (!o)
+		log_no_memory();
+	o->kind = kind;
+	o->file = f;
+	o->done = done;
+	o->data = data;
+	return o;
+}
+
+static void give(struct order *o)
+{
+	struct thread_spool *s = o->file->spool;
+	pthread_mutex_lock(&s->lock);
+	TAILQ_INSERT_TAIL(&s->orders, o, link);
+	pthread_cond_signal(&s->more);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static struct spool_file *create(struct spool *spool, size_t expected)
+{
+	struct spool_file *f = calloc(1, sizeof *f);
+	if (!f)
+		log_no_memory();
+	f->spool = (struct thread_spool *)(void *)spool;
+	f->fd = -1;
+	f->expected = expected;
+	give(make(OPEN, f, NULL, NULL));
+	return f;
+}
+
+static void add(struct spool_file *f, struct buf *bytes, spool_done *done, void *data)
+{
+	struct order *o = make(ADD, f, done, data);
+	o->bytes = *bytes;
+	*bytes = (struct buf){0};
+	give(o);
+}
+
+static void finish(struct spool_file *f, spool_done *done, void *data)
+{
+	give(make(FINISH, f, done, data));
+}
+
+static void read_file(struct spool_file *f, size_t at, size_t len, spool_done *done, void *data)
+{
+	struct order *o = make(READ, f, done, data);
+	o->at = at;
+	o->len = len;
+	give(o);
+}
+
+static void forget_in(struct order_list *list, const void *data)
+{
+	struct order *o;
+	TAILQ_FOREACH(o, list, link)
+		if (o->data == data)
+			o->done = NULL;
+}
+
+static void forget(struct spool *spool, void *data)
+{
+	struct thread_spool *s = (struct thread_spool *)(void *)spool;
+	pthread_mutex_lock(&s->lock);
+	forget_in(&s->orders, data);
+	forget_in(&s->done, data);
+	if (s->running && s->running->data == data)
+		s->running->done = NULL;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void close_later(struct spool_file *f)
+{
+	if (f)
+		give(make(CLOSE, f, NULL, NULL));
+}
+
+static void free_spool(struct thread_spool *s)
+{
+	struct order *o;
+	while ((o = TAILQ_FIRST(&s->done))) {
+		TAILQ_REMOVE(&s->done, o, link);
+		free_order(o);
+	}
+	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->more);
+	free(s->folder);
+	free(s);
+}
+
+static void destroy(struct spool *spool)
+{
+	struct thread_spool *s = (struct thread_spool *)(void *)spool;
+	pthread_mutex_lock(&s->lock);
+	s->ending = true;
+	pthread_cond_signal(&s->more);
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(s->thread, NULL);
+	ev_async_stop(s->loop, &s->told);
+	free_spool(s);
+}
+
+static bool start_thread(struct thread_spool *s)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = pthread_create(&s->thread, NULL, run_orders, s);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = error;
+	return error == 0;
+}
+
+struct spool *spool_create(struct ev_loop *loop, const char *folder, char **error)
+{
+	static const struct spool_ops ops = {create, add, finish, read_file, forget, close_later, destroy};
+	struct thread_spool *s = calloc(1, sizeof *s);
+	if (!s || !(s->folder = strdup(folder)))
+		log_no_memory();
+	*error = NULL;
+	s->spool.ops = &ops;
+	s->loop = loop;
+	TAILQ_INIT(&s->orders);
+	TAILQ_INIT(&s->done);
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->more, NULL);
+	ev_async_init(&s->told, on_told);
+	s->told.data = s;
+	bool made = mkdir(folder, 0700) == 0 || errno == EEXIST;
+	int fd = made ? open_nameless(folder) : -1; /* better now than with the first result */
+	if (fd >= 0 && close(fd) == 0 && start_thread(s)) {
+		ev_async_start(loop, &s->told);
+		return &s->spool;
+	}
+	if (asprintf(error, "long results cannot be kept in %s: %s", folder, strerror(errno)) < 0)
+		log_no_memory();
+	free_spool(s);
+	return NULL;
+}
