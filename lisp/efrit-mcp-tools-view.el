@@ -55,7 +55,7 @@ The person's window stays selected; with neither, FUNCTION is called there."
 ;;; Commands
 
 (defun efrit-mcp-command--run (command arguments prefix)
-  "Call COMMAND with ARGUMENTS, a list, or as M-x does with PREFIX."
+  "Call COMMAND with ARGUMENTS, a list, or as a person would with PREFIX."
   (when (memq command efrit-mcp-view--never) (efrit-mcp-view--stay))
   (setq this-command command)
   (if arguments
