@@ -50,6 +50,8 @@ if [ "$level" = test ]; then
 	command_from readelf binutils
 	command_from git git
 	command_from openssl openssl
+	command_from patch patch
+	command_from pylsp python3-pylsp
 	[ -d /usr/share/perl5/auto/share/dist/Test-JSON-Schema-Acceptance ] || want+=(libtest-json-schema-acceptance-perl)
 	compgen -G '/usr/share/emacs/site-lisp/elpa*/package-lint-*' >/dev/null || want+=(elpa-package-lint)
 fi
