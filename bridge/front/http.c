@@ -128,23 +128,31 @@ void http_answer(struct exchange *e, int status, const char *type, const char *b
 
 void http_refuse(struct exchange *e, int status, int code, const char *more, const char *format, ...)
 {
-	char words[512], text[1200];
+	char words[512];
+	struct buf text = {0};
 	va_list ap;
 	va_start(ap, format);
 	vsnprintf(words, sizeof words, format, ap);
 	va_end(ap);
-	json_t *quoted = json_stringn_nocheck(words, strlen(words));
+	json_t *quoted = json_string(words);
+	if (!quoted) { /* a client's bytes are in it, or half a character */
+		for (char *p = words; *p; p++)
+			*p = (unsigned char)*p < 0x80 ? *p : '?';
+		quoted = json_string(words);
+	}
 	char *json = quoted ? json_dumps(quoted, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
-	int n;
-	if (e->rpc)
-		n = snprintf(text, sizeof text, "{\"jsonrpc\":\"2.0\",%s\"error\":{\"code\":%d,\"message\":%s}}", e->modern ? "" : "\"id\":null,",
-			     code ? code : -32000, json ? json : "\"refused\"");
-	else
-		n = snprintf(text, sizeof text, "{\"error\":%s}", json ? json : "\"refused\"");
+	if (!json)
+		log_no_memory();
+	bool good = e->rpc ? buf_printf(&text, "{\"jsonrpc\":\"2.0\",%s\"error\":{\"code\":%d,\"message\":%s}}", e->modern ? "" : "\"id\":null,",
+					code ? code : -32000, json)
+			   : buf_printf(&text, "{\"error\":%s}", json);
+	if (!good)
+		log_no_memory();
 	log_debug("HTTP %d: %s", status, words);
-	http_answer(e, status, "application/json", text, (size_t)n, more);
+	http_answer(e, status, "application/json", buf_data(&text), buf_len(&text), more);
 	json_decref(quoted);
 	free(json);
+	buf_finish(&text);
 }
 
 /* --- routes --- */

@@ -68,10 +68,15 @@ static void call(struct exchange *e, const char *tool, json_t *arguments, enum s
 static void call_tool(struct exchange *e, const char *tool)
 {
 	const struct buf *body = conn_body(e->conn);
+	const char *nul = buf_len(body) ? memchr(buf_data(body), 0, buf_len(body)) : NULL; /* jansson would end there, content */
 	json_error_t error;
 	if (!is_method(e, true))
 		return;
-	json_t *arguments = buf_len(body) ? json_loadb(buf_data(body), buf_len(body), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error)
+	if (nul) {
+		http_refuse(e, 400, 0, "", "the arguments are no JSON: a NUL, at byte %zu", (size_t)(nul - buf_data(body)));
+		return;
+	}
+	json_t *arguments = buf_len(body) ? json_loadb(buf_data(body), buf_len(body), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error)
 					  : json_object();
 	if (arguments && !json_is_object(arguments)) {
 		json_decref(arguments);
