@@ -13,6 +13,7 @@
 (require 'cus-edit)
 (require 'efrit-mcp)
 (require 'efrit-mcp-doctor)
+(require 'efrit-mcp-http)
 
 (defun efrit-mcp-manual--plain (text)
   "Return TEXT with what Texinfo would take for its own escaped."

@@ -45,6 +45,9 @@
 (declare-function efrit-mcp--mod-pause "efrit-mcp-module")
 
 (autoload 'efrit-mcp-doctor "efrit-mcp-doctor" "Test the whole path, and say how to mend what fails." t)
+(autoload 'efrit-mcp-http-start "efrit-mcp-http" "Start the gateway, so that agents reach your Emacsen over HTTP." t)
+(autoload 'efrit-mcp-http-stop "efrit-mcp-http" "End the gateway, whoever started it." t)
+(autoload 'efrit-mcp-http-copy-token "efrit-mcp-http" "Copy the token that HTTP requests need; it is shown nowhere." t)
 
 (defconst efrit-mcp-version "0.1.0"
   "Version of efrit-mcp; the module's must be the same.")
@@ -52,6 +55,7 @@
 (defgroup efrit-mcp nil
   "AI agents in this Emacs."
   :group 'tools :prefix "efrit-mcp-")
+(custom-add-load 'efrit-mcp 'efrit-mcp-http) ; whose settings are seen before it is used
 
 (defcustom efrit-mcp-instance nil
   "Name under which agents find this Emacs.

@@ -46,7 +46,8 @@ run() { # WHAT FORM...: an Emacs of its own; its last output in $out
 }
 # True in an Emacs that has only activated its packages.
 callable='(dolist (name (quote (efrit-mcp-mode efrit-mcp-doctor efrit-mcp-stop-all efrit-mcp-resume efrit-mcp-interrupt
-	efrit-mcp-events efrit-mcp-status efrit-mcp-serve efrit-mcp-native-build efrit-mcp-define-tool)))
+	efrit-mcp-events efrit-mcp-status efrit-mcp-serve efrit-mcp-native-build efrit-mcp-http-start efrit-mcp-http-stop
+	efrit-mcp-http-copy-token efrit-mcp-define-tool)))
 	(unless (and (autoloadp (symbol-function name)) (or (commandp name) (memq name (quote (efrit-mcp-serve efrit-mcp-define-tool)))))
 	  (error "%s is not autoloaded, or no command" name)))'
 unloaded='(when (featurep (quote efrit-mcp)) (error "it was loaded already"))'
