@@ -1,5 +1,6 @@
 /* bench.c - one client for all that tests/bench/run compares.  Each command prints one
  * line of JSON; times are in microseconds. */
+#include "http.h"
 #include "peer.h"
 #include "samples.h"
 
@@ -18,7 +19,8 @@ static struct {
 	long depth;     /* -d: unanswered at a time */
 	double warm;    /* -w: seconds before it counts */
 	bool memory;    /* -m: the server's resident memory too */
-} set = {.count = 1000000, .seconds = 1, .depth = 1, .warm = 0.2};
+	long connections; /* -c: over HTTP */
+} set = {.connections = 1, .count = 1000000, .seconds = 1, .depth = 1, .warm = 0.2};
 
 /* ---- memory of a server ---- */
 
@@ -224,22 +226,40 @@ static int spin(int argc, char **argv)
 	return 0;
 }
 
+static struct http_plan plan(void)
+{
+	return (struct http_plan){set.connections, set.seconds, set.warm, set.count};
+}
+
+static int over_http(int argc, char **argv)
+{
+	struct http_plan p = plan();
+	return http_ask(&p, argc, argv);
+}
+
+static int streams(int argc, char **argv)
+{
+	struct http_plan p = plan();
+	return http_streams(&p, argc, argv);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
-} commands[] = {{"ask", ask}, {"start", begin}, {"stop", stop}, {"spin", spin}};
+} commands[] = {{"ask", ask}, {"start", begin}, {"stop", stop}, {"spin", spin}, {"http", over_http}, {"streams", streams}};
 
 int main(int argc, char **argv)
 {
 	int option;
-	while ((option = getopt(argc, argv, "+n:s:d:w:m")) != -1) {
+	while ((option = getopt(argc, argv, "+n:s:d:w:c:m")) != -1) {
 		switch (option) {
 		case 'n': set.count = atol(optarg); break;
 		case 's': set.seconds = atof(optarg); break;
 		case 'd': set.depth = atol(optarg); break;
 		case 'w': set.warm = atof(optarg); break;
+		case 'c': set.connections = atol(optarg); break;
 		case 'm': set.memory = true; break;
-		default: die("bench [-n COUNT] [-s SECONDS] [-d DEPTH] [-w SECONDS] [-m] ask|start|stop|spin ...");
+		default: die("bench [-n COUNT] [-s SECONDS] [-d DEPTH] [-w SECONDS] [-c CONNECTIONS] [-m] ask|start|stop|spin|http|streams ...");
 		}
 	}
 	if (set.depth < 1 || set.depth > DEPTH_MAX)
@@ -249,5 +269,5 @@ int main(int argc, char **argv)
 	for (size_t i = 0; optind < argc && i < sizeof commands / sizeof *commands; i++)
 		if (strcmp(commands[i].name, argv[optind]) == 0)
 			return commands[i].run(argc - optind - 1, argv + optind + 1);
-	die("ask, start, stop or spin");
+	die("ask, start, stop, spin, http or streams");
 }

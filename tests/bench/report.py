@@ -127,7 +127,7 @@ def verdicts(f):
     yield "growth of the bridge during 10 MB under 4 MB", max(growth(b["tool"]), growth(b["whole"])) < 4096, mb(max(growth(b["tool"]), growth(b["whole"])))
 
 
-def write(about, f):
+def write(about, f, more_verdicts, more_sections):
     disturbed = "  **Other work disturbed this run: repeat it on a quiet machine.**" if about["spread"] > 2 or about["busy"] > 0.1 else ""
     return "\n".join([
         "# What a call costs\n",
@@ -136,7 +136,7 @@ def write(about, f):
         "  The ping-pong's p50 differed between the rounds by a factor of %.2f;"
         " before or after the run others used %.0f %% of the cores.%s\n" % (about["seconds"], about["spread"], 100 * about["busy"], disturbed),
         "## What is promised, and what was measured\n",
-        table(["promise", "met", "measured"], [[what, "yes" if met else "**no**", figure] for what, met, figure in verdicts(f)]),
+        table(["promise", "met", "measured"], [[what, "yes" if met else "**no**", figure] for what, met, figure in [*verdicts(f), *more_verdicts]]),
         "## One call at a time\n", sequential(f),
         "## Many at a time\n", many(f),
         "## Start and memory\n", life(f),
@@ -146,4 +146,4 @@ def write(about, f):
         large(f),
         "## Stopping, and looking\n",
         "A cancel is timed from `notifications/cancelled` to the answer of another client's call that waited behind the form.\n",
-        stops(f)])
+        stops(f), *more_sections])
