@@ -146,5 +146,5 @@ void answer_check(const struct answer *a, unsigned long long id)
 		at = strstr(a->tail, want);
 	bool good = a->status == 200 && at && (at[len] == ',' || at[len] == '}') && strstr(a->head, "\"result\":");
 	if (!good || strstr(a->head, "\"isError\":true") || strstr(a->tail, "\"isError\":true"))
-		die("question %llu failed: status %d: %.800s", id, a->status, a->head);
+		die("question %llu failed: status %d: %.300s ... %s", id, a->status, a->head, a->tail);
 }

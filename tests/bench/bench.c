@@ -20,7 +20,8 @@ static struct {
 	double warm;    /* -w: seconds before it counts */
 	bool memory;    /* -m: the server's resident memory too */
 	long connections; /* -c: over HTTP */
-} set = {.connections = 1, .count = 1000000, .seconds = 1, .depth = 1, .warm = 0.2};
+	long limit;     /* -t: seconds all of it may take */
+} set = {.connections = 1, .limit = TIME_MAX, .count = 1000000, .seconds = 1, .depth = 1, .warm = 0.2};
 
 /* ---- memory of a server ---- */
 
@@ -251,21 +252,22 @@ static const struct {
 int main(int argc, char **argv)
 {
 	int option;
-	while ((option = getopt(argc, argv, "+n:s:d:w:c:m")) != -1) {
+	while ((option = getopt(argc, argv, "+n:s:d:w:c:t:m")) != -1) {
 		switch (option) {
 		case 'n': set.count = atol(optarg); break;
 		case 's': set.seconds = atof(optarg); break;
 		case 'd': set.depth = atol(optarg); break;
 		case 'w': set.warm = atof(optarg); break;
 		case 'c': set.connections = atol(optarg); break;
+		case 't': set.limit = atol(optarg); break;
 		case 'm': set.memory = true; break;
-		default: die("bench [-n COUNT] [-s SECONDS] [-d DEPTH] [-w SECONDS] [-c CONNECTIONS] [-m] ask|start|stop|spin|http|streams ...");
+		default: die("bench [-n COUNT] [-s SECONDS] [-d DEPTH] [-w SECONDS] [-c CONNECTIONS] [-t SECONDS] [-m] ask|start|stop|spin|http|streams ...");
 		}
 	}
 	if (set.depth < 1 || set.depth > DEPTH_MAX)
 		die("1 to %d at a time", DEPTH_MAX);
 	signal(SIGPIPE, SIG_IGN);
-	alarm(TIME_MAX); /* whatever hangs, this does not; its servers end with their input */
+	alarm((unsigned)set.limit); /* whatever hangs, this does not; its servers end with their input */
 	for (size_t i = 0; optind < argc && i < sizeof commands / sizeof *commands; i++)
 		if (strcmp(commands[i].name, argv[optind]) == 0)
 			return commands[i].run(argc - optind - 1, argv + optind + 1);
