@@ -237,7 +237,7 @@ def units():
             with open(os.path.join(ROOT, "bridge/deploy", name), encoding="utf-8") as f:
                 text = f.read()
             with open(os.path.join(base, name), "w", encoding="utf-8") as f:
-                f.write(text.replace("/usr/local/bin/efrit-bridge", BRIDGE))
+                f.write(text.replace("/usr/local/bin/efrit-bridge", BRIDGE.replace(" ", "\\x20")))
         r = subprocess.run(["systemd-analyze", "verify", "--user", "--man=no", os.path.join(base, "efrit-gateway.service")],
                            capture_output=True, text=True, env=dict(os.environ, SYSTEMD_LOG_LEVEL="warning", XDG_RUNTIME_DIR=base))
         ours = [l for l in (r.stdout + r.stderr).splitlines() if "efrit" in l]
