@@ -172,6 +172,7 @@ def changes():
             return (e for e in c.stream() if e["data"])
         with g.client() as c:
             s = c.initialize()
+            check(c.legacy(s, "tools/list").status == 200) # waits until Emacs has told what it has
         with g.client() as c, g.client() as d:
             theirs = own(c)
             d.modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, id="L", send_only=True)
