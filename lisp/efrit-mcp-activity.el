@@ -51,7 +51,8 @@
 (defun efrit-mcp-activity-note (number tool client arguments seconds marked)
   "Keep what job NUMBER was: TOOL of CLIENT with ARGUMENTS, SECONDS long.
 MARKED is (STATE RESULT SEEN), as the server has it."
-  (let* ((result (nth 1 marked)) (value (cdr-safe result)))
+  (let* ((result (nth 1 marked)) (value (cdr-safe result))
+         (plain (eq (car-safe (car-safe (cdr-safe value))) 'result))) ; efrit_execute's, the commonest
     (push (efrit-mcp-activity-call--make
            :number number :tool tool :client client :arguments arguments :started (- (float-time) seconds)
            :took (unless (eq (car-safe result) 'deferred) seconds)
@@ -60,8 +61,9 @@ MARKED is (STATE RESULT SEEN), as the server has it."
                           ((eq (car-safe result) 'deferred) "going on")
                           ((eq (car-safe result) 'asks) "asks")
                           (t "done"))
-           :changed (delete-dups (append (efrit-mcp-activity--changed (nth 2 marked)) (efrit-mcp-activity--changed value)))
-           :undo (efrit-mcp-activity--undo-ids value))
+           :changed (when (or (assq 'changed (nth 2 marked)) (not plain))
+                      (delete-dups (append (efrit-mcp-activity--changed (nth 2 marked)) (efrit-mcp-activity--changed value))))
+           :undo (unless plain (efrit-mcp-activity--undo-ids value)))
           efrit-mcp-activity--calls)
     (when (> (setq efrit-mcp-activity--size (1+ efrit-mcp-activity--size)) (* 2 (max 1 efrit-mcp-activity-max)))
       (setq efrit-mcp-activity--calls (seq-take efrit-mcp-activity--calls efrit-mcp-activity-max)
