@@ -23,7 +23,8 @@
   "Calls of agents that `efrit-mcp-activity' shows."
   :type 'natnum :group 'efrit-mcp)
 
-(cl-defstruct (efrit-mcp-activity-call (:constructor efrit-mcp-activity-call--make) (:copier nil))
+(cl-defstruct (efrit-mcp-activity-call (:constructor efrit-mcp-activity-call--make
+                                                      (number tool client arguments started took outcome changed undo)) (:copier nil))
   "A call of an agent."
   number tool client arguments started took outcome changed undo)
 
@@ -54,16 +55,16 @@ MARKED is (STATE RESULT SEEN), as the server has it."
   (let* ((result (nth 1 marked)) (value (cdr-safe result))
          (plain (eq (car-safe (car-safe (cdr-safe value))) 'result))) ; efrit_execute's, the commonest
     (push (efrit-mcp-activity-call--make
-           :number number :tool tool :client client :arguments arguments :started (- (float-time) seconds)
-           :took (unless (eq (car-safe result) 'deferred) seconds)
-           :outcome (cond ((not (eq (car marked) 'ended)) "stopped")
-                          ((memq (car-safe result) '(failed fault)) "failed")
-                          ((eq (car-safe result) 'deferred) "going on")
-                          ((eq (car-safe result) 'asks) "asks")
-                          (t "done"))
-           :changed (when (or (assq 'changed (nth 2 marked)) (not plain))
-                      (delete-dups (append (efrit-mcp-activity--changed (nth 2 marked)) (efrit-mcp-activity--changed value))))
-           :undo (unless plain (efrit-mcp-activity--undo-ids value)))
+           number tool client arguments (- (float-time) seconds)
+           (unless (eq (car-safe result) 'deferred) seconds)
+           (cond ((not (eq (car marked) 'ended)) "stopped")
+                 ((memq (car-safe result) '(failed fault)) "failed")
+                 ((eq (car-safe result) 'deferred) "going on")
+                 ((eq (car-safe result) 'asks) "asks")
+                 (t "done"))
+           (when (or (assq 'changed (nth 2 marked)) (not plain))
+             (delete-dups (append (efrit-mcp-activity--changed (nth 2 marked)) (efrit-mcp-activity--changed value))))
+           (unless plain (efrit-mcp-activity--undo-ids value)))
           efrit-mcp-activity--calls)
     (when (> (setq efrit-mcp-activity--size (1+ efrit-mcp-activity--size)) (* 2 (max 1 efrit-mcp-activity-max)))
       (setq efrit-mcp-activity--calls (seq-take efrit-mcp-activity--calls efrit-mcp-activity-max)

@@ -12,10 +12,6 @@
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-tools-efrit)
 (require 'efrit-mcp-tools-emacs)
-(require 'efrit-mcp-tools-run)
-(require 'efrit-mcp-tools-ask)
-(require 'efrit-mcp-resources-emacs)
-(require 'efrit-mcp-prompts-emacs)
 
 (defun efrit-mcp-catalogue-write-c ()
   "Write the catalogue as a C string to the file named on the command line."

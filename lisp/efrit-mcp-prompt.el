@@ -148,6 +148,14 @@ close theirs.  Nor in batch, where there is no minibuffer."
   (efrit-mcp-prompt--leave #'abort-recursive-edit)
   '((aborted . t)))
 
+(defun efrit-mcp-prompt-do (op value client)
+  "Do OP, show, answer or abort, with the open question for CLIENT.
+VALUE is the answer.  The body of efrit_prompt and emacs_prompt."
+  (pcase op
+    ("answer" (efrit-mcp-prompt-answer value))
+    ("abort" (efrit-mcp-prompt-abort client))
+    (_ (efrit-mcp-prompt-show))))
+
 (defun efrit-mcp-prompt--check ()
   "Signal an error unless the open question is a job's."
   (unless (efrit-mcp-prompt--of-job-p)

@@ -18,10 +18,7 @@
     ((op (one-of "show" "answer" "abort") "What to do." :default "show")
      (value string "The answer; y or n where that is asked." :default ""))
     (:title "Answer a question in Emacs" :destructive t :nest t)
-  (pcase op
-    ("answer" (efrit-mcp-prompt-answer value))
-    ("abort" (efrit-mcp-prompt-abort efrit-mcp-tool-client))
-    (_ (efrit-mcp-prompt-show))))
+  (efrit-mcp-prompt-do op value efrit-mcp-tool-client))
 
 (defun efrit-mcp-tools-ask--in-emacs (question choices)
   "Ask the person QUESTION, with CHOICES, in Emacs; the answer comes later."

@@ -176,10 +176,7 @@ At most MAX characters of each."
     ((op (one-of "show" "answer" "abort") "What to do." :default "show")
      (value string "The answer; for y-or-n questions y or n." :default ""))
     (:title "Answer a question" :destructive t :nest t)
-  (pcase op
-    ("answer" (efrit-mcp-prompt-answer value))
-    ("abort" (efrit-mcp-prompt-abort efrit-mcp-tool-client))
-    (_ (efrit-mcp-prompt-show))))
+  (efrit-mcp-prompt-do op value efrit-mcp-tool-client))
 
 (provide 'efrit-mcp-tools-efrit)
 ;;; efrit-mcp-tools-efrit.el ends here

@@ -1,11 +1,12 @@
-;;; efrit-mcp-tools-emacs.el --- All emacs_* tools  -*- lexical-binding: t -*-
+;;; efrit-mcp-tools-emacs.el --- All of Emacs that agents are offered  -*- lexical-binding: t -*-
 
 ;; Copyright (C) 2026 the efrit-mcp authors
 ;; SPDX-License-Identifier: GPL-3.0-or-later
 
 ;;; Commentary:
 
-;; One file a family; `efrit-mcp-profile' says in which order they are listed.
+;; The emacs_* tools, one file a family (`efrit-mcp-profile' says in which order they
+;; are listed), and the resources and prompts beside them.
 
 ;;; Code:
 
@@ -18,6 +19,10 @@
 (require 'efrit-mcp-tools-code)
 (require 'efrit-mcp-tools-lsp)
 (require 'efrit-mcp-tools-lisp)
+(require 'efrit-mcp-tools-run)
+(require 'efrit-mcp-tools-ask)
+(require 'efrit-mcp-resources-emacs)
+(require 'efrit-mcp-prompts-emacs)
 (require 'efrit-mcp-profile)
 
 (provide 'efrit-mcp-tools-emacs)

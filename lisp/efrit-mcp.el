@@ -37,13 +37,9 @@
 (require 'efrit-mcp-server)
 (require 'efrit-mcp-tools-efrit)
 (require 'efrit-mcp-tools-emacs)
-(require 'efrit-mcp-tools-run)
-(require 'efrit-mcp-tools-ask)
 (require 'efrit-mcp-review)
 (require 'efrit-mcp-activity)
 (require 'efrit-mcp-allow)
-(require 'efrit-mcp-resources-emacs)
-(require 'efrit-mcp-prompts-emacs)
 (require 'easymenu)
 (require 'efrit-mcp-secrets)
 

@@ -262,23 +262,23 @@ static bool put_text(emacs_env *env, emacs_value value, struct buf *out)
 }
 
 /* VALUE, an alist in Efrit's shape, with what the server knows and what was SEEN. */
-static bool put_shaped(emacs_env *env, uint64_t number, emacs_value value, emacs_value seen, struct buf *out)
+static bool put_shaped(emacs_env *env, double took, emacs_value value, emacs_value seen, struct buf *out)
 {
 	bool lossy = false, more = !env->eq(env, seen, lisp_t(env));
-	unsigned long long took = (unsigned long long)(queue_took(queue, number, NULL) * 1e6);
+	unsigned long long us = (unsigned long long)(took * 1e6);
 	const char *instance = server ? server_instance(server) : "";
 	return buf_add(out, "{", 1) && lisp_put_members(env, value, true, true, out, &lossy)
-	       && buf_printf(out, ",\\\"instance_id\\\":\\\"%s\\\",\\\"execution_time\\\":%llu.%06llu", instance, took / 1000000, took % 1000000)
+	       && buf_printf(out, ",\\\"instance_id\\\":\\\"%s\\\",\\\"execution_time\\\":%llu.%06llu", instance, us / 1000000, us % 1000000)
 	       && (!more || lisp_put_members(env, seen, true, false, out, &lossy))
 	       && (!lossy || buf_printf(out, ",\\\"lossy\\\":true")) && buf_add(out, "}", 1);
 }
 
 /* A result of one block of text. */
-static bool put_result(emacs_env *env, uint64_t number, emacs_value value, bool failed, emacs_value seen, struct buf *out)
+static bool put_result(emacs_env *env, double took, emacs_value value, bool failed, emacs_value seen, struct buf *out)
 {
 	static const char head[] = "{\"content\":[{\"type\":\"text\",\"text\":\"", tail[] = "\"}]}", failed_tail[] = "\"}],\"isError\":true}";
 	return buf_reserve(out, 1024) && buf_add(out, head, sizeof head - 1)
-	       && (env->is_not_nil(env, seen) ? put_shaped(env, number, value, seen, out) : put_text(env, value, out))
+	       && (env->is_not_nil(env, seen) ? put_shaped(env, took, value, seen, out) : put_text(env, value, out))
 	       && (failed ? buf_add(out, failed_tail, sizeof failed_tail - 1) : buf_add(out, tail, sizeof tail - 1))
 	       && buf_len(out) <= WIRE_RESULT_MAX;
 }
@@ -291,14 +291,13 @@ static bool put_whole(emacs_env *env, emacs_value value, bool special, struct bu
 	       && buf_len(out) > 2 && buf_data(out)[0] == '{' && buf_data(out)[1] == '"';
 }
 
-static void log_end(uint64_t number, intmax_t outcome)
+static void log_end(uint64_t number, const char *tool, double took, intmax_t outcome)
 {
 	static const char *const words[] = {[JOB_DONE] = "done", [JOB_FAILED] = "failed", [JOB_STOPPED] = "stopped", [JOB_FAULT] = "failed", [JOB_ASKS] = "asks"};
-	char tool[WIRE_TOOL_MAX + 1];
-	unsigned long long took = (unsigned long long)(queue_took(queue, number, tool) * 1e4);
+	unsigned long long tenths = (unsigned long long)(took * 1e4);
 	if (server && *tool)
 		server_event(server, "request %llu %s %s, %llu.%llu ms", (unsigned long long)number, tool,
-			     outcome < 0 || outcome > JOB_ASKS ? "failed" : words[outcome], took / 10, took % 10);
+			     outcome < 0 || outcome > JOB_ASKS ? "failed" : words[outcome], tenths / 10, tenths % 10);
 }
 
 /* Who passes a long result on decides what to do with it before its first byte. */
@@ -319,8 +318,10 @@ static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 	if (lisp_exited(env))
 		return lisp_nil(env);
 	emacs_value seen = n > 3 ? args[3] : lisp_nil(env);
-	bool whole = n > 3 && env->eq(env, seen, lisp_symbol(env, ":whole"));
-	bool ok = whole ? put_whole(env, args[1], outcome > JOB_STOPPED, &result) : put_result(env, number, args[1], outcome != JOB_DONE, seen, &result);
+	bool whole = lisp_is_whole(env, seen);
+	char tool[WIRE_TOOL_MAX + 1];
+	double took = queue_took(queue, number, tool);
+	bool ok = whole ? put_whole(env, args[1], outcome > JOB_STOPPED, &result) : put_result(env, took, args[1], outcome != JOB_DONE, seen, &result);
 	if (!ok) {
 		static const char sorry[] = "{\"content\":[{\"type\":\"text\",\"text\":\"{\\\"status\\\":\\\"error\\\",\\\"error_code\\\":"
 					    "\\\"result_too_large\\\",\\\"error\\\":\\\"the result is over 64 MiB or has over a million parts and cannot be "
@@ -329,7 +330,7 @@ static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 		outcome = JOB_FAILED;
 		ok = buf_add(&result, sorry, sizeof sorry - 1);
 	}
-	log_end(number, outcome);
+	log_end(number, tool, took, outcome);
 	if (!whole)
 		tell_size(number, buf_len(&result));
 	return truth(env, queue_reply(queue, number, &result, outcome < 0 || outcome > JOB_ASKS ? JOB_FAILED : (enum job_outcome)outcome));

@@ -17,7 +17,7 @@ enum {
 /* Global references, made once. */
 static struct {
 	emacs_value nil, t, k_false, k_null, integer, floating, string, symbol, cons_type, vector, hash_table;
-	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, vconcat, json, error, members;
+	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, vconcat, json, error, members, k_whole;
 } sym;
 
 static bool intern(emacs_env *env, emacs_value *to, const char *name)
@@ -37,7 +37,7 @@ bool lisp_init(emacs_env *env)
 	       && intern(env, &sym.clean_string, "efrit-mcp--clean-string") && intern(env, &sym.show, "efrit-mcp--show")
 	       && intern(env, &sym.vconcat, "vconcat") && intern(env, &sym.json, "efrit-mcp--json")
 	       && intern(env, &sym.error, "efrit-mcp-error") && intern(env, &sym.hash_table, "hash-table")
-	       && intern(env, &sym.members, "efrit-mcp--members");
+	       && intern(env, &sym.members, "efrit-mcp--members") && intern(env, &sym.k_whole, ":whole");
 }
 
 bool lisp_exited(emacs_env *env)
@@ -81,6 +81,11 @@ emacs_value lisp_t(emacs_env *env)
 	return sym.t;
 }
 
+bool lisp_is_whole(emacs_env *env, emacs_value value)
+{
+	return env->eq(env, value, sym.k_whole);
+}
+
 /* Emacs signals when the text is not UTF-8, and perhaps a client named itself so. */
 emacs_value lisp_string(emacs_env *env, const char *text, size_t len)
 {
@@ -100,11 +105,12 @@ emacs_value lisp_string(emacs_env *env, const char *text, size_t len)
 /* Names come again and again: one string each, which nobody changes. */
 emacs_value lisp_name(emacs_env *env, const char *text)
 {
+	enum { NAMES = 64 };
 	static struct {
 		char text[40];
 		emacs_value string; /* global reference */
-	} names[32];
-	static unsigned n_names, next;
+	} names[NAMES];
+	static unsigned n_names, next, oldest;
 	for (unsigned i = 0; i < n_names; i++) {
 		unsigned at = (next + i) % n_names;
 		if (strcmp(names[at].text, text) != 0)
@@ -113,13 +119,19 @@ emacs_value lisp_name(emacs_env *env, const char *text)
 		return names[at].string;
 	}
 	emacs_value string = lisp_string(env, text, strlen(text));
-	if (n_names < sizeof names / sizeof *names && strlen(text) < sizeof names->text && !lisp_exited(env)) {
-		emacs_value kept = env->make_global_ref(env, string);
-		if (!clear(env)) {
-			strcpy(names[n_names].text, text);
-			names[n_names++].string = kept;
-		}
+	if (strlen(text) >= sizeof names->text || lisp_exited(env))
+		return string;
+	emacs_value kept = env->make_global_ref(env, string);
+	if (clear(env))
+		return string;
+	bool full = n_names == NAMES;
+	unsigned at = full ? oldest : n_names++;
+	if (full) {
+		env->free_global_ref(env, names[at].string);
+		oldest = (oldest + 1) % NAMES;
 	}
+	strcpy(names[at].text, text);
+	names[at].string = kept;
 	return string;
 }
 
@@ -274,7 +286,7 @@ static struct key {
 	emacs_value symbol; /* global reference */
 	char text[2][40];   /* with quotes and colon; [1]: nested */
 } keys[64];
-static unsigned n_keys, next_key;
+static unsigned n_keys, next_key, oldest_key;
 
 static const struct key *known_key(emacs_env *env, emacs_value symbol)
 {
@@ -288,17 +300,27 @@ static const struct key *known_key(emacs_env *env, emacs_value symbol)
 	return NULL;
 }
 
+/* Where all places are taken the oldest gives way: the catalogue has more keys than there is room. */
 static void know_key(emacs_env *env, emacs_value symbol, const char *name, size_t len)
 {
-	struct key *k = &keys[n_keys];
-	if (n_keys == sizeof keys / sizeof *keys || len > sizeof k->text[1] - sizeof "\\\"\\\":"
+	enum { KEYS = sizeof keys / sizeof *keys };
+	bool full = n_keys == KEYS;
+	struct key *k = &keys[full ? oldest_key : n_keys];
+	if (len > sizeof k->text[1] - sizeof "\\\"\\\":"
 	    || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") < len)
 		return;
+	emacs_value kept = env->make_global_ref(env, symbol);
+	if (clear(env))
+		return;
+	if (full) {
+		env->free_global_ref(env, k->symbol);
+		oldest_key = (oldest_key + 1) % KEYS;
+	} else {
+		n_keys++;
+	}
 	snprintf(k->text[0], sizeof k->text[0], "\"%.*s\":", (int)len, name);
 	snprintf(k->text[1], sizeof k->text[1], "\\\"%.*s\\\":", (int)len, name);
-	k->symbol = env->make_global_ref(env, symbol);
-	if (!clear(env))
-		n_keys++;
+	k->symbol = kept;
 }
 
 /* A key without the colon of a keyword. */

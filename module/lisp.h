@@ -16,6 +16,7 @@ void lisp_error(emacs_env *env, const char *message); /* signals `efrit-mcp-erro
 
 emacs_value lisp_nil(emacs_env *env);
 emacs_value lisp_t(emacs_env *env);
+bool lisp_is_whole(emacs_env *env, emacs_value value); /* the keyword :whole */
 emacs_value lisp_string(emacs_env *env, const char *text, size_t len);
 emacs_value lisp_name(emacs_env *env, const char *text); /* of a tool, a client, an argument: not to be changed */
 emacs_value lisp_symbol(emacs_env *env, const char *name);

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit 1
 root=$PWD
 bridge=$root/${B:-build}/efrit-bridge
 tmp=$(mktemp -d)
-mkdir -m 700 "$tmp/x" "$tmp/home" "$tmp/work"
+mkdir -m 700 "$tmp/x" "$tmp/home" "$tmp/project"
 export XDG_RUNTIME_DIR=$tmp/x HOME=$tmp/home XDG_CONFIG_HOME=$tmp/config EFRIT_MCP_FOLDERS=$tmp/x/efrit LC_ALL=C.UTF-8
 unset EFRIT_MCP_INSTANCE CODEX_HOME
 patience=60 # seconds for one command
@@ -128,7 +128,7 @@ rm "$config"
 run 2 --config "$tmp/none.json" status; complains 'none.json cannot be read'
 
 # --- what agents need ---
-cd "$tmp/work" || exit 1
+cd "$tmp/project" || exit 1
 written() { # FILE KEY: what its host will read
 	python3 - "$1" "$2" "$bridge" <<-'PY' || wrong "$1 is not what its host reads: $(cat "$1")"
 		import json, sys, tomllib
@@ -139,8 +139,8 @@ written() { # FILE KEY: what its host will read
 		assert ours["command"] == bridge and ours.get("type", "stdio") == "stdio", ours
 	PY
 }
-declare -A files=([claude-code]=$tmp/work/.mcp.json [cursor]=$tmp/work/.cursor/mcp.json [vscode]=$tmp/work/.vscode/mcp.json
-	[gemini]=$tmp/work/.gemini/settings.json [codex]=$tmp/home/.codex/config.toml)
+declare -A files=([claude-code]=$tmp/project/.mcp.json [cursor]=$tmp/project/.cursor/mcp.json [vscode]=$tmp/project/.vscode/mcp.json
+	[gemini]=$tmp/project/.gemini/settings.json [codex]=$tmp/home/.codex/config.toml)
 key_of() { case $1 in vscode) echo servers ;; codex) echo mcp_servers ;; *) echo mcpServers ;; esac; }
 for host in "${!files[@]}"; do
 	file=${files[$host]}
@@ -182,7 +182,7 @@ for host in claude-code cursor gemini; do
 	PY
 done
 # A bridge that was moved: its path alone is replaced.
-file=$tmp/work/.mcp.json
+file=$tmp/project/.mcp.json
 rm -f "$file" "$file".*
 echo '{"mcpServers": {"emacs": {"env": {"A": "1"}, "command": "/old/efrit-bridge", "args": ["--set", "queue_max=3"]}}}' >"$file"
 run 0 setup claude-code --apply
@@ -239,7 +239,7 @@ mkdir "$tmp/a 'b\" c"
 cp "$bridge" "$tmp/a 'b\" c/efrit-bridge"
 plain=$bridge
 bridge="$tmp/a 'b\" c/efrit-bridge"
-rm -rf "$tmp/work/.vscode" "$toml"
+rm -rf "$tmp/project/.vscode" "$toml"
 for host in vscode codex; do
 	run 0 setup $host --apply
 	written "${files[$host]}" "$(key_of $host)"
