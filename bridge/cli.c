@@ -1,5 +1,6 @@
 /* cli.c - see cli.h */
 #include "cli.h"
+#include "config_trail.h"
 #include "log.h"
 #include "manual.h"
 #include "setup.h"
@@ -8,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum key { KEY_CONFIG = 256, KEY_JSON, KEY_START, KEY_APPLY, KEY_LISTEN, KEY_AUTH, KEY_DAEMON, KEY_MAN };
+enum key { KEY_CONFIG = 256, KEY_JSON, KEY_START, KEY_APPLY, KEY_LISTEN, KEY_AUTH, KEY_DAEMON, KEY_ONCE, KEY_MAN };
 
 const struct cli_row cli_commands[COMMANDS] = {
 #define COMMAND(id, name, arguments, fewest, most, doc) {name, arguments, doc, 0},
@@ -35,8 +36,9 @@ const struct argp_option cli_options[] = {
 	{"config", KEY_CONFIG, "FILE", 0, "Read settings from FILE instead of the usual configuration file", 0},
 	{"set", 's', "NAME=VALUE", 0, "Give a setting another value (the list is below)", 0},
 	{"json", KEY_JSON, NULL, 0, "Print for programs, in JSON", 0},
-	{"start", KEY_START, NULL, 0, "With call and status: start an Emacs in the background when none runs", 0},
-	{"apply", KEY_APPLY, NULL, 0, "With setup: write the file; without it nothing is changed", 0},
+	{"start", KEY_START, NULL, 0, "With call, status and migrate: start an Emacs in the background when none runs", 0},
+	{"apply", KEY_APPLY, NULL, 0, "With setup and migrate: do it; without it nothing is changed", 0},
+	{"once", KEY_ONCE, NULL, 0, "With top: print what there is now and end", 0},
 	{"listen", KEY_LISTEN, "ADDR:PORT", 0, "With serve: take HTTP there; the same as --set listen=", 0},
 	{"auth", KEY_AUTH, "none", 0, "With serve: ask for no token, on loopback only; the same as --set auth=", 0},
 	{"daemon", KEY_DAEMON, NULL, 0, "With serve: in the background, once it is ready", 0},
@@ -97,12 +99,15 @@ static void check(struct argp_state *state, const struct arguments *a)
 	enum command c = a->cli->command;
 	if (a->count < counts[c].fewest)
 		argp_error(state, "something is missing; it is: %s %s", cli_commands[c].name, cli_commands[c].arguments);
-	if (a->cli->start && c != COMMAND_CALL && c != COMMAND_STATUS)
-		argp_error(state, "--start goes with call and status");
-	if (a->cli->apply && c != COMMAND_SETUP)
-		argp_error(state, "--apply goes with setup");
-	if (a->cli->json && (c == COMMAND_SERVE || c == COMMAND_SETUP || c == COMMAND_GATEWAY || c == COMMAND_STOP || c == COMMAND_TOKEN))
-		argp_error(state, "--json goes with call, status, instances, doctor and load-test");
+	if (a->cli->start && c != COMMAND_CALL && c != COMMAND_STATUS && c != COMMAND_MIGRATE)
+		argp_error(state, "--start goes with call, status and migrate");
+	if (a->cli->apply && c != COMMAND_SETUP && c != COMMAND_MIGRATE)
+		argp_error(state, "--apply goes with setup and migrate");
+	if (a->cli->json && (c == COMMAND_SERVE || c == COMMAND_SETUP || c == COMMAND_GATEWAY || c == COMMAND_STOP || c == COMMAND_TOKEN
+			     || c == COMMAND_MIGRATE))
+		argp_error(state, "--json goes with call, status, instances, doctor, top, config and load-test");
+	if (a->cli->once && c != COMMAND_TOP)
+		argp_error(state, "--once goes with top");
 	if (a->cli->daemon && c != COMMAND_GATEWAY)
 		argp_error(state, "--daemon goes with serve");
 }
@@ -131,6 +136,9 @@ static error_t on_option(int key, char *value, struct argp_state *state)
 		return 0;
 	case KEY_START:
 		a->cli->start = true;
+		return 0;
+	case KEY_ONCE:
+		a->cli->once = true;
 		return 0;
 	case KEY_APPLY:
 		a->cli->apply = true;
@@ -200,6 +208,7 @@ bool cli_settings(const struct cli *cli, struct config *config, char **error)
 		return false;
 	for (int i = 0; i < cli->set_count; i++) {
 		const struct cli_set *set = &cli->sets[i];
+		config_trail_at(config->trail, CONFIG_OF_FLAG, "the command line, --%s", set->name ? set->name : "set");
 		if (set->name ? config_assign(config, set->name, set->name, set->value, &why) : config_set(config, set->value, &why))
 			continue;
 		config_complain(error, "--%s: %s", set->name ? set->name : "set", why);

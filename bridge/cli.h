@@ -24,7 +24,7 @@ enum { CLI_WORDS = 2 };
 struct cli {
 	enum command command;
 	const char *words[CLI_WORDS]; /* borrowed from argv; NULL beyond the last */
-	bool json, start, apply, daemon;
+	bool json, start, apply, daemon, once;
 	const char *file;             /* borrowed; of --config, or NULL */
 	struct cli_set {
 		const char *name, *value; /* borrowed; without name: NAME=VALUE */

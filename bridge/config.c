@@ -1,5 +1,6 @@
 /* config.c - see config.h */
 #include "config.h"
+#include "config_trail.h"
 #include "log.h"
 
 #include <ctype.h>
@@ -51,6 +52,7 @@ static char *copy(const char *text)
 
 void config_init(struct config *c)
 {
+	c->trail = NULL;
 	for (const struct setting *s = table; s < table + SETTINGS; s++)
 		if (s->is_text)
 			*text_at(c, s) = copy(s->text);
@@ -134,7 +136,7 @@ bool config_complain(char **error, const char *format, ...)
 	return false;
 }
 
-static bool assign(struct config *c, const struct setting *s, const char *shown, const char *value, char **error)
+static bool put(struct config *c, const struct setting *s, const char *shown, const char *value, char **error)
 {
 	if (s->is_text) {
 		char **at = text_at(c, s);
@@ -155,6 +157,14 @@ static bool assign(struct config *c, const struct setting *s, const char *shown,
 	return true;
 }
 
+static bool assign(struct config *c, const struct setting *s, const char *shown, const char *value, char **error)
+{
+	if (!put(c, s, shown, value, error))
+		return false;
+	config_trail_note(c->trail, s->name, value);
+	return true;
+}
+
 /* "EFRIT_MCP_QUEUE_MAX=3" -> "queue_max" and the value; false for another variable. */
 static bool of_environment(const char *entry, char name[WORD_MAX], const char **value)
 {
@@ -172,10 +182,12 @@ static bool of_environment(const char *entry, char name[WORD_MAX], const char **
 	return true;
 }
 
-/* They begin like settings and are for others: the module's file, the mark of an Emacs that a bridge started. */
+/* They begin like settings and are for others: the module's file, the mark of an Emacs that a bridge started,
+ * the file of instances of Efrit's own server. */
 static bool for_others(const char *shown)
 {
-	return strcmp(shown, "EFRIT_MCP_MODULE") == 0 || strcmp(shown, "EFRIT_MCP_STARTED") == 0;
+	return strcmp(shown, "EFRIT_MCP_MODULE") == 0 || strcmp(shown, "EFRIT_MCP_STARTED") == 0
+	       || strcmp(shown, "EFRIT_MCP_CONFIG") == 0;
 }
 
 static void warn_unknown(const char *shown, const char *near)
@@ -198,6 +210,7 @@ bool config_environment(struct config *c, char **error)
 		const struct setting *s = find(name, &near);
 		char shown[WORD_MAX + sizeof prefix];
 		snprintf(shown, sizeof shown, "%.*s", (int)(strlen(*entry) - strlen(value) - 1), *entry);
+		config_trail_at(c->trail, CONFIG_OF_ENVIRONMENT, "the environment, %s", shown);
 		if (!s)
 			warn_unknown(shown, near);
 		else if (!assign(c, s, shown, value, error))
@@ -225,6 +238,20 @@ bool config_set(struct config *c, const char *assignment, char **error)
 	char name[WORD_MAX];
 	snprintf(name, sizeof name, "%.*s", (int)(equals - assignment), assignment);
 	return config_assign(c, name, name, equals + 1, error);
+}
+
+char *config_value(const struct config *c, const char *name)
+{
+	const char *near;
+	const struct setting *s = find(name, &near);
+	char *text = NULL;
+	if (!s)
+		return NULL;
+	if (s->is_text)
+		return copy(*(char **)(void *)((char *)(size_t)c + s->offset));
+	if (asprintf(&text, "%ld", *(const long *)(const void *)((const char *)c + s->offset)) < 0)
+		log_no_memory();
+	return text;
 }
 
 bool config_row(size_t i, struct config_row *row)

@@ -8,12 +8,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct config_trail; /* config_trail.h */
+
 struct config {
 #define NUMBER(name, fallback, least, most, unit, doc) long name;
 #define TEXT(name, fallback, doc) char *name; /* owned */
 #include "config.def"
 #undef NUMBER
 #undef TEXT
+	struct config_trail *trail; /* borrowed; where each value was found is noted there; NULL: nowhere */
 };
 
 void config_init(struct config *); /* the defaults */
@@ -26,6 +29,7 @@ bool config_environment(struct config *, char **error) __attribute__((warn_unuse
 /* The file PATH, an object of JSON with settings by name; NULL: where config_place says,
  * if it is there.  False: *error (caller frees) names the file, and the line where there is one. */
 bool config_file(struct config *, const char *path, char **error) __attribute__((warn_unused_result));
+char *config_text(const char *path, size_t *size); /* of that file, which ends with a NUL; caller frees; NULL: errno */
 char *config_place(void); /* of the file when nobody names it; caller frees; NULL: no home */
 
 /* One setting as text, SHOWN being its name where it was found.  False: *error (caller frees). */
@@ -36,6 +40,8 @@ bool config_assign(struct config *, const char *name, const char *shown, const c
 bool config_set(struct config *, const char *assignment, char **error) __attribute__((warn_unused_result));
 
 char *config_describe(void); /* the table for --help; caller frees */
+
+char *config_value(const struct config *, const char *name); /* as text; caller frees; NULL: no such setting */
 
 /* The table, for the manual. */
 struct config_row {

@@ -1,5 +1,7 @@
 /* config_file.c - the configuration file; see config.h. */
 #include "config.h"
+#include "config_line.h"
+#include "config_trail.h"
 #include "log.h"
 
 #include <errno.h>
@@ -22,8 +24,7 @@ char *config_place(void)
 	return path;
 }
 
-/* NULL with errno; the caller frees. */
-static char *read_all(const char *path, size_t *size)
+char *config_text(const char *path, size_t *size)
 {
 	FILE *file = fopen(path, "re");
 	if (!file)
@@ -43,26 +44,6 @@ static char *read_all(const char *path, size_t *size)
 	return NULL;
 }
 
-/* The line on which the file's object has the member KEY.  The text is known to be JSON. */
-static int line_of(const char *text, const char *key)
-{
-	size_t len = strlen(key);
-	int line = 1, depth = 0;
-	for (const char *p = text; *p; p++) {
-		if (*p == '"') {
-			const char *begin = ++p;
-			while (*p && *p != '"')
-				p += *p == '\\' && p[1] ? 2 : 1;
-			if (depth == 1 && (size_t)(p - begin) == len && memcmp(begin, key, len) == 0
-			    && p[1 + strspn(p + 1, " \t\r\n")] == ':')
-				break;
-		}
-		line += *p == '\n';
-		depth += *p == '{' || *p == '[' ? 1 : *p == '}' || *p == ']' ? -1 : 0;
-	}
-	return line;
-}
-
 static bool take(struct config *c, const char *path, const char *text, const char *key, const json_t *value, char **error)
 {
 	char number[32], *why = NULL;
@@ -71,11 +52,13 @@ static bool take(struct config *c, const char *path, const char *text, const cha
 		snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 		words = number;
 	}
+	int line = config_line(text, &key, 1);
+	config_trail_at(c->trail, CONFIG_OF_FILE, "%s, line %d", path, line);
 	if (!words)
 		config_complain(&why, "%s must be a number or a string", key);
 	else if (config_assign(c, key, key, words, &why))
 		return true;
-	config_complain(error, "%s, line %d: %s", path, line_of(text, key), why);
+	config_complain(error, "%s, line %d: %s", path, line, why);
 	free(why);
 	return false;
 }
@@ -104,7 +87,7 @@ bool config_file(struct config *c, const char *path, char **error)
 	char *place = path ? NULL : config_place();
 	const char *from = path ? path : place;
 	size_t len = 0;
-	char *text = from ? read_all(from, &len) : NULL;
+	char *text = from ? config_text(from, &len) : NULL;
 	bool good = true;
 	if (text)
 		good = read_settings(c, from, text, len, error);

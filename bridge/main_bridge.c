@@ -74,8 +74,11 @@ static int run(struct config *config, const struct cli *cli, char **argv)
 	int status = EXIT_BROKEN;
 	if (cli->command == COMMAND_SETUP)
 		return set_up(cli);
-	if (cli->command >= COMMAND_GATEWAY && cli->command <= COMMAND_LOAD_TEST)
+	if ((cli->command >= COMMAND_GATEWAY && cli->command <= COMMAND_MIGRATE)
+	    || (cli->command == COMMAND_CONFIG && strcmp(cli->words[0], "reload") == 0))
 		return become_gateway(argv);
+	if (cli->command == COMMAND_CONFIG)
+		return command_config(cli);
 	if (!house_init(&house, config))
 		return EXIT_BROKEN;
 	switch (cli->command) {

@@ -19,25 +19,6 @@ static long number(const json_t *object, const char *key)
 	return (long)json_number_value(json_object_get(object, key));
 }
 
-/* The first text of a result; NULL: none. */
-static const char *text_of(const json_t *response)
-{
-	json_t *content = json_object_get(json_object_get(response, "result"), "content");
-	return word(json_array_get(content, 0), "text", NULL);
-}
-
-enum exit_status house_status_of(const json_t *response, json_t **said)
-{
-	json_t *fault = json_object_get(response, "error");
-	const char *text = text_of(response);
-	*said = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
-	if (fault)
-		return number(fault, "code") == -32602 ? EXIT_USAGE : EXIT_FAILED;
-	if (!json_is_true(json_object_get(json_object_get(response, "result"), "isError")))
-		return EXIT_GOOD;
-	return cli_status_of(word(*said, "error_code", NULL));
-}
-
 static void print_json(const json_t *value, FILE *out)
 {
 	if (json_dumpf(value, out, SHOWN) != 0)

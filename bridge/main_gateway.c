@@ -1,5 +1,5 @@
-/* main_gateway.c - efrit-gateway: the commands serve, stop, token and load-test, to which
- * efrit-bridge gives its place. */
+/* main_gateway.c - efrit-gateway: the commands to which efrit-bridge gives its place: serve,
+ * stop, token, load-test, top, migrate, config reload. */
 #include "main_gateway.h"
 #include "log.h"
 #include "main_house.h"
@@ -82,6 +82,15 @@ int main(int argc, char **argv)
 		break;
 	case COMMAND_LOAD_TEST:
 		status = gateway_load_test(&config, &cli);
+		break;
+	case COMMAND_TOP:
+		status = gateway_top(&config, &cli);
+		break;
+	case COMMAND_MIGRATE:
+		status = gateway_migrate(&config, &cli);
+		break;
+	case COMMAND_CONFIG:
+		status = gateway_reload(&config, &cli);
 		break;
 	default:
 		fputs("efrit-gateway: it is started by efrit-bridge serve; efrit-bridge --help lists the commands\n", stderr);

@@ -18,8 +18,13 @@ void house_fill_descriptors(void)
 
 bool house_init(struct house *h, struct config *config)
 {
-	*h = (struct house){.config = config, .loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV)};
-	if (!h->loop) {
+	return house_init_on(h, config, ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV));
+}
+
+bool house_init_on(struct house *h, struct config *config, struct ev_loop *loop)
+{
+	*h = (struct house){.config = config, .loop = loop};
+	if (!loop) {
 		log_error("this system offers no way to wait for events");
 		return false;
 	}
@@ -51,4 +56,23 @@ json_t *house_call(struct house *h, const char *tool, json_t *arguments)
 	json_t *response = json_loadb(buf_data(answer), buf_len(answer), JSON_ALLOW_NUL, NULL);
 	oneshot_destroy(o);
 	return response;
+}
+
+/* The first text of a result; NULL: none. */
+static const char *text_of(const json_t *response)
+{
+	json_t *content = json_object_get(json_object_get(response, "result"), "content");
+	return json_string_value(json_object_get(json_array_get(content, 0), "text"));
+}
+
+enum exit_status house_status_of(const json_t *response, json_t **said)
+{
+	json_t *fault = json_object_get(response, "error");
+	const char *text = text_of(response);
+	*said = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+	if (fault)
+		return json_integer_value(json_object_get(fault, "code")) == -32602 ? EXIT_USAGE : EXIT_FAILED;
+	if (!json_is_true(json_object_get(json_object_get(response, "result"), "isError")))
+		return EXIT_GOOD;
+	return cli_status_of(json_string_value(json_object_get(*said, "error_code")));
 }

@@ -17,6 +17,7 @@ struct house {
 
 void house_fill_descriptors(void); /* 0 to 2 are open afterwards */
 bool house_init(struct house *, struct config *); /* false: said in the log */
+bool house_init_on(struct house *, struct config *, struct ev_loop *); /* the same on a loop of the caller's */
 struct ev_loop *house_finish(struct house *); /* the loop is the caller's to destroy; NULL: there is none */
 
 /* Calls TOOL as an agent would and waits.  The JSON-RPC response; the caller's.  ARGUMENTS is taken. */
@@ -28,5 +29,6 @@ int command_call(struct house *, const struct cli *);      /* main_commands.c */
 int command_status(struct house *, const struct cli *);
 int command_instances(struct house *, const struct cli *);
 int command_doctor(struct house *, const struct cli *);    /* main_doctor.c */
+int command_config(const struct cli *);                    /* main_config.c */
 
 #endif

@@ -81,6 +81,7 @@ static void reload(struct gateway *g)
 	if (!cli_settings(g->cli, &fresh, &error) || !check(&fresh, &tls, token, &error)
 	    || !listeners_open(g->listeners, &fresh, g->socket, &error)) {
 		log_error("the settings stay as they were: %s", error);
+		state_tell(g->lock, false, error);
 		free(error);
 		tls_destroy(tls);
 		config_finish(&fresh);
@@ -91,6 +92,7 @@ static void reload(struct gateway *g)
 		config_finish(&old);
 		apply(g, &tls, token);
 		log_info("the settings are read again");
+		state_tell(g->lock, true, "");
 	}
 	handover_notify("READY=1");
 }

@@ -222,6 +222,30 @@ enum setup_edit setup_edit_json(const char *old, const char *key, const char *na
 	return with_its_habits(old, edit_json, key, name, entry, bridge, out);
 }
 
+static enum setup_edit edit_setting(const char *old, const char *key, const char *name, const char *value, const char *bridge, char **out)
+{
+	json_error_t error;
+	(void)name;
+	(void)bridge;
+	if (!*skip_space(old)) {
+		*out = setup_edit_compose("{\n  \"%s\": %s\n}\n", key, value);
+		return SETUP_DONE;
+	}
+	json_t *all = json_loads(old, JSON_REJECT_DUPLICATES, &error);
+	enum setup_edit result = json_is_object(all) && !json_object_get(all, key) ? SETUP_DONE : SETUP_REFUSED;
+	if (result == SETUP_DONE)
+		*out = insert(old, find(skip_space(old), key), 1, key, value);
+	else
+		*out = setup_edit_compose("%s%s", !all ? "it is no JSON" : json_is_object(all) ? "it has already: " : "it is no object of JSON: ", all ? key : "");
+	json_decref(all);
+	return result;
+}
+
+enum setup_edit setup_edit_setting(const char *old, const char *key, const char *value, char **out)
+{
+	return with_its_habits(old, edit_setting, key, NULL, value, NULL, out);
+}
+
 enum setup_edit setup_edit_toml(const char *old, const char *key, const char *name, const char *table, const char *bridge, char **out)
 {
 	return with_its_habits(old, setup_toml_edit, key, name, table, bridge, out);

@@ -1,6 +1,6 @@
 /* setup_edit.h - adding our server to the text of an agent's configuration, every other
- * byte staying as it is.  Pure.  setup.c alone calls; setup_toml.c uses
- * the helpers at the end. */
+ * byte staying as it is.  Pure.  setup.c and migrate_settings.c call;
+ * setup_toml.c uses the helpers at the end. */
 #ifndef SETUP_EDIT_H
 #define SETUP_EDIT_H
 
@@ -15,6 +15,9 @@ enum setup_edit {
 /* OLD is "" where there is no file.  KEY holds the servers; NAME is ours; ENTRY its JSON,
  * an object with "command": BRIDGE. */
 enum setup_edit setup_edit_json(const char *old, const char *key, const char *name, const char *entry, const char *bridge, char **out);
+
+/* One more member KEY of the whole object; it must not have it.  VALUE is JSON. */
+enum setup_edit setup_edit_setting(const char *old, const char *key, const char *value, char **out);
 
 /* A string put together, malloc'd. */
 char *setup_edit_compose(const char *format, ...) __attribute__((format(printf, 1, 2)));
