@@ -8,12 +8,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct fleet_config;
+
 struct config {
 #define NUMBER(name, fallback, least, most, unit, doc) long name;
 #define TEXT(name, fallback, doc) char *name; /* owned */
 #include "config.def"
 #undef NUMBER
 #undef TEXT
+	struct fleet_config *fleet; /* owned; the sections instances and pools */
 };
 
 void config_init(struct config *); /* the defaults */
