@@ -1,6 +1,7 @@
 /* config.c - see config.h */
 #include "config.h"
 #include "config_trail.h"
+#include "fleet_config.h"
 #include "log.h"
 
 #include <ctype.h>
@@ -58,6 +59,7 @@ void config_init(struct config *c)
 			*text_at(c, s) = copy(s->text);
 		else
 			*number_at(c, s) = s->fallback;
+	c->fleet = fleet_config_create();
 }
 
 void config_finish(struct config *c)
@@ -69,6 +71,8 @@ void config_finish(struct config *c)
 			free(*text_at(c, s));
 			*text_at(c, s) = NULL;
 		}
+	fleet_config_destroy(c->fleet);
+	c->fleet = NULL;
 }
 
 enum { WORD_MAX = 64 };
@@ -116,13 +120,15 @@ const char *config_nearest(const char *word, const char *const *words, size_t co
 
 static const struct setting *find(const char *name, const char **near)
 {
-	const char *names[SETTINGS];
+	const char *names[SETTINGS + 2];
 	for (int i = 0; i < SETTINGS; i++) {
 		if (strcmp(table[i].name, name) == 0)
 			return &table[i];
 		names[i] = table[i].name;
 	}
-	*near = config_nearest(name, names, SETTINGS);
+	names[SETTINGS] = "instances"; /* of the file alone */
+	names[SETTINGS + 1] = "pools";
+	*near = config_nearest(name, names, SETTINGS + 2);
 	return NULL;
 }
 

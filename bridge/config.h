@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct config_trail; /* config_trail.h */
+struct fleet_config;
 
 struct config {
 #define NUMBER(name, fallback, least, most, unit, doc) long name;
@@ -17,6 +18,7 @@ struct config {
 #undef NUMBER
 #undef TEXT
 	struct config_trail *trail; /* borrowed; where each value was found is noted there; NULL: nowhere */
+	struct fleet_config *fleet; /* owned; the sections instances and pools */
 };
 
 void config_init(struct config *); /* the defaults */

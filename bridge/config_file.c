@@ -2,6 +2,7 @@
 #include "config.h"
 #include "config_line.h"
 #include "config_trail.h"
+#include "fleet_config.h"
 #include "log.h"
 
 #include <errno.h>
@@ -48,6 +49,8 @@ static bool take(struct config *c, const char *path, const char *text, const cha
 {
 	char number[32], *why = NULL;
 	const char *words = json_string_value(value);
+	if (fleet_config_is_section(key))
+		return fleet_config_take(c->fleet, path, text, key, value, error);
 	if (json_is_integer(value)) {
 		snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 		words = number;

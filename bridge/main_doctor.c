@@ -135,7 +135,8 @@ static bool ask_program(const char *const *argv, char *out, size_t room)
 	double deadline = os_now() + EMACS_MS / 1000.;
 	if (pipe(ends) != 0)
 		return false;
-	pid_t pid = os_spawn(argv, NULL, ends[1], "EFRIT_MCP_DOCTOR=1");
+	static const char *const environment[] = {"EFRIT_MCP_DOCTOR=1", NULL};
+	pid_t pid = os_spawn(&(struct os_program){.argv = argv, .log = ends[1], .environment = environment});
 	close(ends[1]);
 	bool over = pid < 0;
 	while (!over) {

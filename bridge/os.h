@@ -30,9 +30,30 @@ struct os_exit *os_exit_create(struct ev_loop *loop, pid_t pid, void (*on_exit)(
 void os_exit_kill(struct os_exit *, int signal); /* that process, not another one that has got its number since */
 void os_exit_destroy(struct os_exit *); /* NULL is fine; from inside ON_EXIT too */
 
-/* Starts ARGV in FOLDER as a process of its own session: nothing to read, output to the
- * descriptor LOG, no other descriptor, MARK ("NAME=VALUE") in its environment.  -1: errno. */
-pid_t os_spawn(const char *const *argv, const char *folder, int log, const char *mark);
+/* What to start as a process of its own session and group: nothing to read, output to the
+ * descriptor LOG, no other descriptor. */
+struct os_program {
+	const char *const *argv;
+	const char *folder;             /* NULL: where we are */
+	int log;
+	const char *const *environment; /* "NAME=VALUE" over ours, "NAME" takes one away; ends with NULL; may be NULL */
+	long memory, cpu, files;        /* limits: bytes of address space, seconds, descriptors; 0: ours */
+	bool with_us;                   /* it is killed when we die, where the system can do that */
+};
+
+pid_t os_spawn(const struct os_program *); /* from the main thread; -1: errno */
+void os_die_with(pid_t parent);            /* between fork and exec: see with_us */
+
+/* Orphans of our children become ours, and are reaped when they end, where the system can do that. */
+struct os_orphans;
+struct os_orphans *os_orphans_create(struct ev_loop *);
+void os_orphans_destroy(struct os_orphans *); /* NULL is fine */
+
+/* Kills PID's group, and where the system can tell: all that descends from PID, and orphans
+ * with MARK ("NAME=VALUE") in their environment.  PID is ALIVE, or was reaped just now. */
+void os_kill_family(pid_t pid, bool alive, const char *mark);
+
+long os_process_memory(pid_t pid); /* bytes of it that are in memory; 0: unknown */
 
 void os_widen_pipe(int fd); /* lets a pipe hold more before its writer has to wait; nothing where that cannot be */
 void os_close_from(int fd); /* closes FD and all after it; between fork and exec */

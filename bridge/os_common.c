@@ -5,12 +5,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 extern char **environ;
+
+#ifdef __GLIBC__
+#define RESOURCE __rlimit_resource_t
+#else
+#define RESOURCE int
+#endif
 
 double os_now(void)
 {
@@ -19,55 +27,85 @@ double os_now(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* The environment with MARK instead of what it may hold of that name; the strings are borrowed. */
-static char **marked(const char *mark)
+static bool same_name(const char *entry, const char *change)
 {
-	size_t n = 0, kept = 0, name = strcspn(mark, "=") + 1;
+	size_t name = strcspn(change, "=");
+	return strncmp(entry, change, name) == 0 && entry[name] == '=';
+}
+
+/* Ours with CHANGES; the strings are borrowed. */
+static char **changed(const char *const *changes)
+{
+	size_t n = 0, kept = 0, more = 0;
 	while (environ[n])
 		n++;
-	char **list = calloc(n + 2, sizeof *list);
+	while (changes && changes[more])
+		more++;
+	char **list = calloc(n + more + 1, sizeof *list);
 	if (!list)
 		log_no_memory();
-	for (size_t i = 0; i < n; i++)
-		if (strncmp(environ[i], mark, name) != 0)
+	for (size_t i = 0; i < n; i++) {
+		bool keep = true;
+		for (size_t j = 0; j < more; j++)
+			keep &= !same_name(environ[i], changes[j]);
+		if (keep)
 			list[kept++] = environ[i];
-	list[kept] = (char *)(void *)(size_t)mark;
+	}
+	for (size_t j = 0; j < more; j++)
+		if (strchr(changes[j], '='))
+			list[kept++] = (char *)(void *)(size_t)changes[j];
 	return list;
 }
 
+/* A limit that cannot be set is one that is lower already. */
+static void limit(RESOURCE what, long most)
+{
+	struct rlimit now;
+	if (most <= 0 || getrlimit(what, &now) != 0)
+		return;
+	now.rlim_cur = (rlim_t)most < now.rlim_max ? (rlim_t)most : now.rlim_max;
+	now.rlim_max = now.rlim_cur;
+	setrlimit(what, &now);
+}
+
 /* Between fork and exec; ends the child when something fails, having said so in the log. */
-static void __attribute__((noreturn)) become(const char *const *argv, const char *folder, int log, char **env)
+static void __attribute__((noreturn)) become(const struct os_program *p, char **env, pid_t parent)
 {
 	static const char said[] = "efrit-bridge: this program cannot be run: ";
 	sigset_t none;
 	const char *why = NULL;
 	int nothing = open("/dev/null", O_RDONLY);
-	if (setsid() < 0 || nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(log, STDOUT_FILENO) < 0
-	    || dup2(log, STDERR_FILENO) < 0 || (folder && chdir(folder) != 0))
+	if (setsid() < 0 || nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(p->log, STDOUT_FILENO) < 0
+	    || dup2(p->log, STDERR_FILENO) < 0 || (p->folder && chdir(p->folder) != 0))
 		why = strerror(errno);
 	os_close_from(STDERR_FILENO + 1);
+	limit(RLIMIT_AS, p->memory);
+	limit(RLIMIT_CPU, p->cpu);
+	limit(RLIMIT_NOFILE, p->files);
+	if (p->with_us)
+		os_die_with(parent);
 	sigemptyset(&none);
 	for (int s = 1; s < NSIG; s++)
 		signal(s, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	environ = env;
 	if (!why) {
-		execvp(argv[0], (char *const *)(void *)(size_t)argv);
+		execvp(p->argv[0], (char *const *)(void *)(size_t)p->argv);
 		why = strerror(errno);
 	}
-	const char *const parts[] = {said, argv[0], ": ", why, "\n"};
+	const char *const parts[] = {said, p->argv[0], ": ", why, "\n"};
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
 		if (write(STDERR_FILENO, parts[i], strlen(parts[i])) < 0)
 			break;
 	_exit(127);
 }
 
-pid_t os_spawn(const char *const *argv, const char *folder, int log, const char *mark)
+pid_t os_spawn(const struct os_program *p)
 {
-	char **env = marked(mark);
-	pid_t pid = fork();
+	char **env = changed(p->environment);
+	pid_t us = getpid(), pid = fork();
 	if (pid == 0)
-		become(argv, folder, log, env);
+		become(p, env, us);
 	free(env);
 	return pid;
 }

@@ -165,3 +165,34 @@ void os_widen_pipe(int fd)
 {
 	(void)fd;
 }
+
+void os_die_with(pid_t parent)
+{
+	(void)parent;
+}
+
+/* Whose parent has ended belongs to the system's first process, which reaps it. */
+struct os_orphans *os_orphans_create(struct ev_loop *loop)
+{
+	(void)loop;
+	return NULL;
+}
+
+void os_orphans_destroy(struct os_orphans *o)
+{
+	(void)o;
+}
+
+void os_kill_family(pid_t pid, bool alive, const char *mark)
+{
+	(void)alive;
+	(void)mark;
+	if (pid > 1)
+		kill(-pid, SIGKILL);
+}
+
+long os_process_memory(pid_t pid)
+{
+	(void)pid;
+	return 0;
+}

@@ -58,16 +58,19 @@ struct http_said {
 };
 
 struct closer;
+struct lane;
 struct method;
 struct outlet;
 struct pipeline;
+struct pool;
 struct session;
 struct task;
 struct worker;
 
 struct request {
 	TAILQ_ENTRY(request) of_session; /* session::unanswered, then pipeline::dead */
-	TAILQ_ENTRY(request) of_worker;  /* worker::waiting[] or worker::flying */
+	TAILQ_ENTRY(request) of_worker;  /* of its client in a line, or worker::flying */
+	TAILQ_ENTRY(request) of_line;    /* all of its priority in that line */
 	TAILQ_ENTRY(request) of_front;   /* the front's list of results that come in pieces */
 	uint64_t number;                 /* ours; nothing is ever found by the client's id alone */
 	struct pipeline *pipeline;       /* borrowed */
@@ -138,6 +141,14 @@ struct request {
 
 	/* where it is */
 	struct worker *worker; /* borrowed; whose line it waits in or flies with; NULL otherwise */
+	struct pool *pool;     /* borrowed; the pool it was given to instead of one worker, or NULL */
+	struct lane *lane;     /* borrowed; it waits in a line, of the worker or the pool */
+	uint64_t client_key;   /* clients take turns in a line by it */
+	long line_bytes;       /* what it counts there */
+	double queued, waited; /* os_now when it began to wait; seconds it has waited in lines */
+	unsigned tries;        /* how often it was sent to a worker */
+	bool idempotent;       /* it may run twice */
+	bool hopeless;         /* it was refused, and every other worker would refuse it too */
 	struct task *task;     /* owned; the work of core/self.c on it; NULL otherwise */
 	bool flying;           /* sent to the worker, which will answer or be lost */
 	bool unanswered;       /* in its session's list */

@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 # Room by room what it may include besides itself.  "core/pipeline.h" is that one header.
 arrows='
 front   core/pipeline.h core/guard.h
-core    mcp/ back/worker.h back/service.h store/store.h store/spool.h watch/watch.h
+core    mcp/ back/worker.h back/service.h back/pool.h store/store.h store/spool.h watch/watch.h
 back    wire/ mcp/
 watch   store/store.h
 mcp
@@ -19,7 +19,7 @@ module  wire/
 wire
 '
 # Everyone in bridge/ may include these.  request.h shows a buffer, so wire/buf.h comes with it.
-everyone='request.h config.h config.def log.h os.h turn.h'
+everyone='request.h config.h config.def fleet_config.h fleet.def log.h os.h turn.h'
 
 check() { # FOLDER
 	local root=$1

@@ -227,7 +227,7 @@ void emacs_seen(struct worker *w, unsigned folders)
 bool emacs_evictable(const struct worker *w)
 {
 	const struct emacs *e = (const struct emacs *)(const void *)w;
-	return !w->listed && e->plug.fd < 0 && !w->flying_count && !w->waiting_count && TAILQ_EMPTY(&e->asks);
+	return !w->listed && e->plug.fd < 0 && !w->flying_count && !w->line.count && TAILQ_EMPTY(&e->asks);
 }
 
 /* --- what is asked of it --- */

@@ -1,5 +1,5 @@
 /* service.c - see service.h */
-#include "back/service.h"
+#include "back/service_impl.h"
 #include "log.h"
 #include "mcp/closer.h"
 #include "mcp/result.h"
@@ -18,18 +18,6 @@ enum {
 	PIECE = 128 * 1024,  /* bytes that are worth a grant */
 };
 
-struct service {
-	const struct config *config; /* borrowed */
-	TAILQ_HEAD(, worker) workers; /* worker::of_service; owned */
-	void (*on_hash)(void *data, struct worker *);
-	void *data;
-	void (*on_state)(void *data, struct worker *);
-	void *state_data;
-	void (*on_note)(void *data, struct worker *, const char *json, size_t len);
-	void *note_data;
-	char *places, *trouble; /* owned */
-};
-
 static char *copy(const char *text)
 {
 	char *made = strdup(text);
@@ -46,7 +34,9 @@ struct service *service_create(const struct config *config)
 	s->config = config;
 	s->places = copy("");
 	s->trouble = copy("");
+	s->line_policy = (struct line_policy){config->queue_max, config->queue_bytes, config->queue_client, (double)config->queue_age / 1000};
 	TAILQ_INIT(&s->workers);
+	TAILQ_INIT(&s->pools);
 	return s;
 }
 
@@ -55,6 +45,8 @@ void service_destroy(struct service *s)
 	struct worker *w;
 	if (!s)
 		return;
+	while (pool_first(s))
+		pool_destroy(pool_first(s));
 	while ((w = TAILQ_FIRST(&s->workers)))
 		service_remove(w);
 	free(s->places);
@@ -96,36 +88,51 @@ static void set_flying(struct worker *w, struct request *r, bool flying)
 	w->flying_count += flying ? 1 : -1;
 }
 
-static void set_waiting(struct worker *w, struct request *r, bool waiting)
+static bool has_room(const struct worker *w)
 {
-	long bytes = (long)buf_len(&r->arguments);
-	r->worker = waiting ? w : NULL;
-	if (waiting)
-		TAILQ_INSERT_TAIL(&w->waiting[r->priority], r, of_worker);
-	else
-		TAILQ_REMOVE(&w->waiting[r->priority], r, of_worker);
-	w->waiting_count += waiting ? 1 : -1;
-	w->waiting_bytes += waiting ? bytes : -bytes;
+	return w->linked && !w->clogged && w->flying_count < w->service->config->flight_max;
 }
 
-static struct request *next_waiting(struct worker *w)
+void service_send(struct worker *w, struct request *r)
 {
-	for (int p = 0; p < PRIORITIES; p++)
-		if (!TAILQ_EMPTY(&w->waiting[p]))
-			return TAILQ_FIRST(&w->waiting[p]);
-	return NULL;
+	set_flying(w, r, true);
+	r->tries++;
+	if (w->pool)
+		pool_sent(w, r);
+	w->ops->call(w, r);
+	if (!r->again && !r->pool)
+		buf_finish(&r->arguments);
+}
+
+static void leave_line(struct worker *w, struct request *r)
+{
+	line_remove(&w->line, r);
+	r->worker = NULL;
 }
 
 static void pump(struct worker *w)
 {
-	struct request *r;
-	while (w->linked && !w->clogged && w->flying_count < w->service->config->flight_max && (r = next_waiting(w))) {
-		set_waiting(w, r, false);
-		set_flying(w, r, true);
-		w->ops->call(w, r);
-		if (!r->again)
-			buf_finish(&r->arguments);
+	while (w->line.count && has_room(w)) {
+		double now = os_now();
+		struct request *r = line_next(&w->line, PRIORITY_BATCH, now);
+		r->waited += now - r->queued;
+		service_send(w, r);
 	}
+}
+
+/* It may take more: first what was given to it alone. */
+static void on_room(struct worker *w)
+{
+	pump(w);
+	if (w->pool)
+		pool_room(w);
+}
+
+static void land(struct worker *w, struct request *r, bool good)
+{
+	set_flying(w, r, false);
+	if (w->pool)
+		pool_ended(w, r, good);
 }
 
 /* It is judged as a whole before anything of it goes on. */
@@ -156,7 +163,7 @@ static void on_drained(struct request *r)
 }
 
 /* The reply is there or will never be: hands it outward.  Flying no more. */
-static void hand_over(struct request *r)
+void service_hand_over(struct request *r)
 {
 	r->ended = true;
 	if (r->settled)
@@ -190,11 +197,12 @@ static void on_reply(struct worker *w, struct request *r, bool last)
 	if (r->settled)
 		buf_eat(&r->reply, buf_len(&r->reply));
 	if (last) {
-		set_flying(w, r, false);
-		if (!r->settled && !r->grown && !r->streaming && !is_json(r))
+		bool good = r->settled || r->grown || r->streaming || is_json(r);
+		land(w, r, good);
+		if (!good)
 			disown(w, r);
-		hand_over(r);
-		pump(w);
+		service_hand_over(r);
+		on_room(w);
 		return;
 	}
 	if (!r->settled && r->grown) {
@@ -211,9 +219,10 @@ static void on_reply(struct worker *w, struct request *r, bool last)
 
 static void on_refused(struct worker *w, struct request *r)
 {
-	set_flying(w, r, false);
-	hand_over(r);
-	pump(w);
+	land(w, r, r->settled || r->hopeless); /* what was cancelled is refused too */
+	if (!pool_again(r, w))
+		service_hand_over(r);
+	on_room(w);
 }
 
 static void fail(struct request *r, const struct worker *w, const char *code, bool may_have_run, const char *why)
@@ -231,10 +240,10 @@ static void fail(struct request *r, const struct worker *w, const char *code, bo
 static void fail_waiting(struct worker *w, const char *code, const char *why)
 {
 	struct request *r;
-	while ((r = next_waiting(w))) {
-		set_waiting(w, r, false);
+	while ((r = line_oldest(&w->line))) {
+		leave_line(w, r);
 		fail(r, w, code, false, why);
-		hand_over(r);
+		service_hand_over(r);
 	}
 }
 
@@ -242,11 +251,15 @@ static void on_lost(struct worker *w, const char *why)
 {
 	struct request *r;
 	while ((r = TAILQ_FIRST(&w->flying))) {
-		set_flying(w, r, false);
+		land(w, r, true); /* to die is no failure of one that is there */
+		if (r->idempotent && pool_again(r, w))
+			continue;
 		fail(r, w, "emacs_gone", true, why);
-		hand_over(r);
+		service_hand_over(r);
 	}
 	fail_waiting(w, "emacs_gone", why);
+	if (w->pool)
+		pool_room(w);
 }
 
 static void on_note(struct worker *w, struct request *r, const char *json, size_t len)
@@ -266,20 +279,20 @@ static void on_hash(struct worker *w)
 void service_add(struct service *s, struct worker *w)
 {
 	w->service = s;
-	for (int p = 0; p < PRIORITIES; p++)
-		TAILQ_INIT(&w->waiting[p]);
+	line_init(&w->line, &s->line_policy);
 	TAILQ_INIT(&w->flying);
 	w->on_reply = on_reply;
 	w->on_refused = on_refused;
 	w->on_lost = on_lost;
 	w->on_hash = on_hash;
 	w->on_note = on_note;
-	w->on_room = pump;
+	w->on_room = on_room;
 	TAILQ_INSERT_TAIL(&s->workers, w, of_service);
 }
 
 void service_remove(struct worker *w)
 {
+	pool_leave(w);
 	TAILQ_REMOVE(&w->service->workers, w, of_service);
 	w->ops->destroy(w);
 }
@@ -303,29 +316,44 @@ struct worker *service_next(const struct worker *w)
 	return TAILQ_NEXT(w, of_service);
 }
 
-bool service_submit(struct worker *w, struct request *r)
+void service_begin(struct request *r)
 {
-	const struct config *c = w->service->config;
-	char why[WORKER_WHY_MAX + WORKER_NAME_MAX + 64];
-	snprintf(why, sizeof why, "the Emacs \"%s\" %s: %s", w->name, w->state == WORKER_GONE ? "is gone" : "does not answer",
-		 w->why);
-	if (w->state == WORKER_GONE) {
-		fail(r, w, "emacs_gone", false, why);
-		return false;
-	}
-	if (!w->linked && w->state == WORKER_BLOCKED) {
-		fail(r, w, "not_responding", false, why);
-		return false;
-	}
-	if (w->waiting_count >= c->queue_max || w->waiting_bytes + (long)buf_len(&r->arguments) > c->queue_bytes) {
-		result_error(r, "queue_full", json_pack("{s:s,s:b,s:i}", "instance_id", w->name, "may_have_run", 0, "retry_after", 1),
-			     "%ld calls wait for the Emacs \"%s\" already; wait for some of them and try again", w->waiting_count,
-			     w->name);
-		return false;
-	}
 	r->drained = on_drained;
 	r->allowed = START;
-	set_waiting(w, r, true);
+}
+
+/* Whether it may be given to W at all; if not, its reply says why. */
+static bool acceptable(const struct worker *w, struct request *r)
+{
+	char why[WORKER_WHY_MAX + WORKER_NAME_MAX + 64];
+	bool gone = w->state == WORKER_GONE;
+	if (!gone && (w->linked || w->state != WORKER_BLOCKED))
+		return true;
+	snprintf(why, sizeof why, "the Emacs \"%s\" %s: %s", w->name, gone ? "is gone" : "does not answer", w->why);
+	fail(r, w, gone ? "emacs_gone" : "not_responding", false, why);
+	return false;
+}
+
+bool service_submit(struct worker *w, struct request *r)
+{
+	if (!acceptable(w, r))
+		return false;
+	r->pool = NULL; /* this one it must be, though a pool had it before */
+	service_begin(r);
+	if (!w->line.count && has_room(w)) {
+		service_send(w, r);
+		return true;
+	}
+	enum line_room room = line_room(&w->line, r);
+	if (room != LINE_ROOM) {
+		result_error(r, "queue_full", json_pack("{s:s,s:b,s:i}", "instance_id", w->name, "may_have_run", 0, "retry_after", 1),
+			     "%ld calls%s wait for the Emacs \"%s\" already; wait for some of them and try again",
+			     room == LINE_FULL ? w->line.count : w->line.policy->client_max,
+			     room == LINE_FULL ? "" : " of this client", w->name);
+		return false;
+	}
+	line_add(&w->line, r, os_now());
+	r->worker = w;
 	pump(w);
 	return true;
 }
@@ -337,8 +365,10 @@ void service_cancel(struct request *r, const char *reason)
 		w->ops->cancel(w, r, reason);
 		buf_eat(&r->reply, buf_len(&r->reply));
 		grant(w, r);
-	} else if (w) {
-		set_waiting(w, r, false);
+	} else if (r->lane && w) {
+		leave_line(w, r);
+	} else if (r->lane) {
+		pool_drop(r);
 	}
 }
 
@@ -346,6 +376,8 @@ void service_give_up(struct worker *w, struct request *r, const char *code, cons
 {
 	if (r->settled || r->streaming)
 		return;
+	if (w->pool)
+		pool_failed(w);
 	fail(r, w, code, true, why); /* settling it cancels what may still wait in Emacs */
 	r->resume(r);
 }
@@ -388,6 +420,8 @@ void service_set_state(struct worker *w, enum worker_state state, const char *wh
 		snprintf(sentence, sizeof sentence, "the Emacs \"%s\" does not answer: %s", w->name, why);
 		fail_waiting(w, "not_responding", sentence);
 	}
+	if (changed && w->pool)
+		pool_room(w);
 	if (changed && w->service->on_state)
 		w->service->on_state(w->service->state_data, w);
 }

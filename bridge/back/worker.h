@@ -3,6 +3,8 @@
 #ifndef WORKER_H
 #define WORKER_H
 
+#include "back/breaker.h"
+#include "back/line.h"
 #include "request.h"
 
 #include <sys/types.h>
@@ -58,9 +60,16 @@ struct worker {
 	bool clogged; /* it reads too slowly to be sent more */
 
 	/* the service's */
-	struct request_list waiting[PRIORITIES];
+	struct line line; /* of what was given to this one and no other */
 	struct request_list flying;
-	long waiting_count, waiting_bytes, flying_count;
+	long flying_count;
+
+	/* the pool's */
+	struct pool *pool; /* borrowed, or NULL; written by pool_join and pool_leave alone */
+	TAILQ_ENTRY(worker) of_pool;
+	int pool_place;    /* which of its lists it is in */
+	long pool_batch;   /* batch requests that fly */
+	struct breaker breaker;
 
 	void (*on_reply)(struct worker *, struct request *, bool last); /* reply has grown or is complete */
 	void (*on_refused)(struct worker *, struct request *);          /* it will not run; the reply says why */

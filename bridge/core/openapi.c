@@ -76,7 +76,7 @@ void openapi_services(const struct service *s, struct buf *out)
 	for (struct worker *w = service_first(s); w; w = service_next(w)) {
 		workers += w->listed;
 		ready += w->listed && w->state == WORKER_READY;
-		waiting += w->waiting_count;
+		waiting += w->line.count;
 		flying += w->flying_count;
 	}
 	text_format(out, "{\"services\":[{\"name\":\"efrit\",\"kind\":\"emacs\",\"workers\":%ld,\"ready\":%ld,\"waiting\":%ld,"

@@ -1,6 +1,7 @@
 /* starter.c - efrit_start_instance: an Emacs in the background that is nobody's child for
  * long.  One start for each name at a time, whoever asks, also across bridges: the log
  * file is locked meanwhile.  It is done when the socket of that name has handshaken. */
+#include "core/launch.h"
 #include "core/self.h"
 #include "log.h"
 #include "mcp/result.h"
@@ -9,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LOG_PATH = SERVICE_HOME_MAX + WORKER_NAME_MAX + 8, TAIL = 2000, ARGUMENTS = 12 }; /* TAIL: bytes of the log in an error */
+enum { LOG_PATH = LAUNCH_LOG };
 static const double kill_after = 2; /* seconds an Emacs that did not get ready has to end by itself */
 
 struct starter {
@@ -67,24 +67,6 @@ static void unlock(struct start *s)
 	s->lock = -1;
 }
 
-/* What Emacs said before it failed. */
-static void add_tail(const struct start *s, struct buf *out)
-{
-	char text[TAIL + 1];
-	int fd = open(s->log, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-	ssize_t n = fd < 0 ? -1 : pread(fd, text, TAIL, size > TAIL ? size - TAIL : 0);
-	if (fd >= 0)
-		close(fd);
-	while (n > 0 && strchr(" \n\r\t", text[n - 1]))
-		n--;
-	text_format(out, ".  Its output is in %s", s->log);
-	if (n > 0) {
-		text_put(out, "; the end of it: ");
-		text_add(out, text, (size_t)n);
-	}
-}
-
 /* CODE NULL: it serves. */
 static void answer(struct start *s, struct waiter *w, const char *code, const char *why)
 {
@@ -95,7 +77,7 @@ static void answer(struct start *s, struct waiter *w, const char *code, const ch
 	w->start = NULL;
 	if (code) {
 		text_put(&text, why);
-		add_tail(s, &text);
+		launch_tail(s->log, &text);
 		result_error(r, code, json_pack("{s:s,s:s}", "instance_id", s->name, "log", s->log), "%s", text_string(&text));
 	} else {
 		text_format(&text, "{\"status\":\"success\",\"instance_id\":\"%s\",\"pid\":%ld,\"took_ms\":%.0f,\"log\":", s->name,
@@ -211,61 +193,17 @@ void starter_destroy(struct starter *starter)
 
 /* --- what is started --- */
 
-static bool has_lisp(char *folder, size_t room, const char *base, const char *way)
+static pid_t spawn(struct start *s, const char *workspace, bool init, int log, char error[LAUNCH_ERROR])
 {
-	char file[PATH_MAX + 32];
-	snprintf(folder, room, "%s%s", base, way);
-	snprintf(file, sizeof file, "%s/efrit-mcp.el", folder);
-	return access(file, R_OK) == 0;
-}
-
-static bool find_lisp(const struct config *c, char *folder, size_t room)
-{
-	char *self = os_self(), *slash = self ? strrchr(self, '/') : NULL;
-	bool found = *c->lisp && has_lisp(folder, room, c->lisp, "");
-	if (slash)
-		*slash = 0;
-	if (!*c->lisp && slash)
-		found = has_lisp(folder, room, self, "/../lisp") || has_lisp(folder, room, self, "/../../lisp");
-	free(self);
-	return found;
-}
-
-/* Serves under that name whatever the init file has done before.  Without a person
- * nobody would read an error: it ends Emacs and stands in the log. */
-static void write_form(const char *name, struct buf *out)
-{
-	text_format(out,
-		    "(condition-case err (progn (setq efrit-mcp-instance \"%s\")"
-		    " (unless (equal efrit-mcp-server-instance \"%s\") (efrit-mcp-mode -1) (efrit-mcp-mode 1)))"
-		    " (error (message \"%%s\" (error-message-string err)) (kill-emacs 1)))",
-		    name, name);
-}
-
-static pid_t spawn(struct start *s, const char *lisp, const char *workspace, bool init, int log)
-{
-	const struct config *c = s->starter->pipeline->config;
-	const char *argv[ARGUMENTS];
-	char daemon[WORKER_NAME_MAX + 16];
-	struct buf form = {0};
-	size_t n = 0;
-	snprintf(daemon, sizeof daemon, "--fg-daemon=%s", s->name);
-	write_form(s->name, &form);
-	argv[n++] = c->emacs;
-	if (!init)
-		argv[n++] = "-Q";
-	argv[n++] = daemon; /* in its own session it is as good as one in the background, and its end can be seen */
-	argv[n++] = "--eval";
-	argv[n++] = "(setenv \"EFRIT_MCP_STARTED\" nil)"; /* what it starts itself was not started by a bridge */
-	argv[n++] = "-L";
-	argv[n++] = lisp;
-	argv[n++] = "-l";
-	argv[n++] = "efrit-mcp";
-	argv[n++] = "--eval";
-	argv[n++] = text_string(&form);
-	argv[n] = NULL;
-	pid_t pid = os_spawn(argv, workspace, log, STARTED_MARK);
-	buf_finish(&form);
+	static const char *const environment[] = {STARTED_MARK, NULL};
+	struct launch launch;
+	pid_t pid = -1;
+	if (launch_emacs(&launch, s->starter->pipeline->config, s->name, init ? "default" : "none", false, error)) {
+		pid = os_spawn(&(struct os_program){.argv = launch.argv, .folder = workspace, .log = log, .environment = environment});
+		if (pid < 0)
+			launch_failed(s->starter->pipeline->config, s->log, error);
+		launch_finish(&launch);
+	}
 	return pid;
 }
 
@@ -292,18 +230,23 @@ static bool take_log(struct start *s)
 	return false;
 }
 
-static bool launch(struct start *s, struct request *r, const char *lisp, const char *workspace, bool init)
+static bool begin_emacs(struct start *s, struct request *r, const char *workspace, bool init, char error[LAUNCH_ERROR])
 {
 	struct pipeline *p = s->starter->pipeline;
-	if (!take_log(s))
-		return errno == EWOULDBLOCK; /* the other bridge's Emacs will be found like any other */
-	int log = open(s->log, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
-	s->pid = log < 0 ? -1 : spawn(s, lisp, workspace, init, log);
-	int error = errno;
-	if (log >= 0)
+	int log = -1;
+	if (!take_log(s)) {
+		if (errno == EWOULDBLOCK)
+			return true; /* the other bridge's Emacs will be found like any other */
+	} else {
+		log = open(s->log, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	}
+	if (log < 0)
+		launch_failed(p->config, s->log, error);
+	else {
+		s->pid = spawn(s, workspace, init, log, error);
 		close(log);
-	errno = error;
-	if (s->pid < 0)
+	}
+	if (s->pid <= 0)
 		return false;
 	s->exit = os_exit_create(p->loop, s->pid, on_exit_of, s);
 	write_pid(s);
@@ -366,15 +309,11 @@ static struct start *begin(struct starter *starter, const char *name, const char
 static enum verdict start(struct request *r, const char *name, const char *workspace, bool init)
 {
 	struct pipeline *p = r->pipeline;
-	char home[SERVICE_HOME_MAX], why[WORKER_WHY_MAX + LOG_PATH], lisp[PATH_MAX];
+	char home[SERVICE_HOME_MAX], why[LAUNCH_ERROR] = "";
 	if (!service_home(home, why))
 		return refuse(r, "start_failed", name, why);
-	if (!find_lisp(p->config, lisp, sizeof lisp))
-		return refuse(r, "start_failed", name,
-			      "the Lisp of efrit-mcp is not beside this bridge; name its folder in the setting lisp");
 	struct start *s = begin(p->starter, name, home);
-	if (!launch(s, r, lisp, workspace, init)) {
-		snprintf(why, sizeof why, "%s cannot be started, its log being %s: %s", p->config->emacs, s->log, strerror(errno));
+	if (!begin_emacs(s, r, workspace, init, why)) {
 		s->pid = 0;
 		forget(s);
 		return refuse(r, "start_failed", name, why);

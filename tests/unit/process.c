@@ -1,0 +1,191 @@
+/* process.c - a supervised process: what it is given, and that its end is the end of all
+ * that it has brought up, also of what has left its group and its parents. */
+#include "test.h"
+
+#include "back/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct ev_loop *loop;
+static int ended, status, out[2];
+static struct os_orphans *orphans;
+
+static int begin(void **state)
+{
+	(void)state;
+	loop = ev_loop_new(EVFLAG_AUTO);
+	orphans = os_orphans_create(loop);
+	ended = 0;
+	return pipe2(out, O_CLOEXEC);
+}
+
+static int end(void **state)
+{
+	(void)state;
+	close(out[0]);
+	if (out[1] >= 0)
+		close(out[1]);
+	os_orphans_destroy(orphans);
+	ev_loop_destroy(loop);
+	return waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD ? 0 : -1; /* no child is left, not even a dead one */
+}
+
+static void on_end(void *data, int how)
+{
+	(void)data;
+	ended++;
+	status = how;
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static struct process *start(const char *script, const char *const *environment, struct os_program more)
+{
+	const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+	more.argv = argv;
+	more.environment = environment;
+	more.log = out[1];
+	struct process *p = process_start(loop, &more, on_end, NULL);
+	assert_non_null(p);
+	return p;
+}
+
+static void line(char *text, size_t room)
+{
+	size_t n = 0;
+	while (n + 1 < room && read(out[0], text + n, 1) == 1 && text[n] != '\n')
+		n++;
+	text[n] = 0;
+}
+
+static void wait_end(void)
+{
+	while (!ended)
+		ev_run(loop, EVRUN_ONCE);
+}
+
+/* Everybody who holds the log has ended. */
+static void nobody_writes(void)
+{
+	char byte;
+	close(out[1]);
+	out[1] = -1;
+	while (read(out[0], &byte, 1) > 0)
+		;
+}
+
+static void what_it_is_given(void **state)
+{
+	const char *const environment[] = {"FIRST=1", "HOME", NULL};
+	char text[200];
+	(void)state;
+	setenv("FIRST", "0", 1);
+	setenv("HOME", "/nowhere", 1);
+	struct process *p = start("echo $FIRST ${HOME-none} $(pwd) $(ulimit -n) $(ulimit -t) $(ulimit -v); exit 7", environment,
+				  (struct os_program){.folder = "/usr", .files = 50, .cpu = 9, .memory = 1L << 30});
+	line(text, sizeof text);
+	assert_string_equal(text, "1 none /usr 50 9 1048576");
+	wait_end();
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	process_destroy(p);
+}
+
+static void the_whole_family(void **state)
+{
+	char text[200];
+	(void)state;
+	/* A child, one in a session of its own, and one whose parents have gone. */
+	struct process *p = start("sleep 1000 & setsid sleep 1000 & (setsid sh -c 'sleep 1000 & sleep 1000' &) ; echo up; wait", NULL, (struct os_program){0});
+	line(text, sizeof text);
+	assert_string_equal(text, "up");
+	process_kill(p);
+	wait_end();
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	process_destroy(p);
+	nobody_writes();
+	for (int i = 0; i < 1000 && !(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD); i++)
+		ev_run(loop, EVRUN_NOWAIT), usleep(1000);
+}
+
+static void killed_by_somebody_else(void **state)
+{
+	char text[200];
+	(void)state;
+	struct process *p = start("setsid sleep 1000 & echo up; wait", NULL, (struct os_program){0});
+	line(text, sizeof text);
+	kill(process_pid(p), SIGKILL);
+	wait_end();
+	assert_int_equal(ended, 1);
+	process_tell(p, SIGTERM); /* nobody is there: nothing happens */
+	process_kill(p);
+	process_destroy(p);
+	nobody_writes();
+	for (int i = 0; i < 1000 && !(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD); i++)
+		ev_run(loop, EVRUN_NOWAIT), usleep(1000);
+}
+
+static void others_are_left_alone(void **state)
+{
+	char text[200];
+	(void)state;
+	struct process *p = start("echo one; exec sleep 1000", NULL, (struct os_program){0});
+	line(text, sizeof text);
+	struct process *q = start("echo two; exec sleep 1000", NULL, (struct os_program){0});
+	line(text, sizeof text);
+	process_kill(p);
+	wait_end();
+	assert_int_equal(os_process_state(process_pid(q)), OS_PROCESS_ALIVE);
+	assert_true(os_process_memory(process_pid(q)) > 0);
+	process_destroy(p);
+	ended = 0;
+	process_kill(q);
+	wait_end();
+	process_destroy(q);
+}
+
+/* Who forks and dies at once leaves orphans: they are reaped, and a watched child's status is not lost. */
+static void orphans_are_reaped(void **state)
+{
+	(void)state;
+	struct process *p = start("for i in 1 2 3 4 5 6 7 8; do (sh -c 'exit 3' &); done; exit 5", NULL, (struct os_program){0});
+	wait_end();
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 5);
+	process_destroy(p);
+	nobody_writes();
+	for (int i = 0; i < 1000 && !(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD); i++)
+		ev_run(loop, EVRUN_NOWAIT), usleep(1000);
+}
+
+static void ends_with_us(void **state)
+{
+	char text[200];
+	(void)state;
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct process *p = start("echo $$; exec sleep 1000", NULL, (struct os_program){.with_us = true});
+		(void)p;
+		line(text, sizeof text);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	nobody_writes(); /* it would wait for 1000 s */
+	for (int i = 0; i < 1000 && !(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD); i++)
+		ev_run(loop, EVRUN_NOWAIT), usleep(1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_it_is_given, begin, end),
+		cmocka_unit_test_setup_teardown(the_whole_family, begin, end),
+		cmocka_unit_test_setup_teardown(killed_by_somebody_else, begin, end),
+		cmocka_unit_test_setup_teardown(others_are_left_alone, begin, end),
+		cmocka_unit_test_setup_teardown(orphans_are_reaped, begin, end),
+		cmocka_unit_test_setup_teardown(ends_with_us, begin, end),
+	};
+	alarm(60);
+	return RUN(tests);
+}
