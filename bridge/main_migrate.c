@@ -2,6 +2,7 @@
  * of its instances.json, and what waits in the folders of its file queue.  Without --apply it
  * only says what it would do. */
 #include "back/finder.h"
+#include "fleet_config.h"
 #include "log.h"
 #include "main_gateway.h"
 #include "main_house.h"
@@ -176,21 +177,24 @@ static bool start(struct migration *m, const char *name, const char *workspace)
 /* Whom the request is for.  *name: empty: whoever is the one.  False: nobody, and it is said. */
 static bool choose(struct migration *m, const json_t *queue, const struct migrate_request *r, char name[MIGRATE_NAME_MAX + 1])
 {
-	const char *wanted[] = {r->instance, word(queue, "instance"), word(queue, "daemon")};
-	char first[MIGRATE_NAME_MAX + 1] = "";
+	const char *wanted[] = {r->instance, word(queue, "instance"), word(queue, "daemon")}, *workspace = word(queue, "workspace");
+	const struct fleet_spec *spec = NULL;
+	*name = 0;
 	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
 		if (!wanted[i])
 			continue;
 		migrate_settings_name(wanted[i], name);
+		spec = spec ? spec : fleet_config_find(m->config->fleet, name);
 		if (runs(m, name))
 			return true;
-		if (!*first)
-			strcpy(first, name);
 	}
-	strcpy(name, first);
-	if (!*first || (m->cli->start && start(m, first, word(queue, "workspace"))))
+	if (spec && *spec->daemon) { /* declared here, under that name */
+		snprintf(name, MIGRATE_NAME_MAX + 1, "%s", spec->daemon);
+		workspace = workspace ? workspace : *spec->workspace ? spec->workspace : NULL;
+	}
+	if (!*name || runs(m, name) || (m->cli->start && start(m, name, workspace)))
 		return true;
-	trouble(m, "no Emacs %s runs: start one that has efrit-mcp-mode under this name, or give --start", first);
+	trouble(m, "no Emacs %s runs: start one that has efrit-mcp-mode under this name, or give --start", name);
 	m->status = EXIT_NO_INSTANCE;
 	return false;
 }

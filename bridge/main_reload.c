@@ -3,40 +3,30 @@
 #include "log.h"
 #include "main_gateway.h"
 #include "main_state.h"
+#include "os.h"
 
 #include <errno.h>
 #include <ev.h>
 #include <jansson.h>
+#include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const double look_again = 0.5; /* seconds; for file systems that tell nothing */
-
 struct reload {
 	const char *socket;
+	struct ev_loop *loop;
 	long before, now; /* generations */
 	char word[STATE_WORD_MAX];
 };
 
-static void look(struct ev_loop *loop, struct reload *r)
+static void on_change(void *data)
 {
+	struct reload *r = data;
 	r->now = state_told(r->socket, r->word);
 	if (r->now != r->before)
-		ev_break(loop, EVBREAK_ALL);
-}
-
-static void on_change(EV_P_ ev_stat *stat, int revents)
-{
-	(void)revents;
-	look(loop, stat->data);
-}
-
-static void on_again(EV_P_ ev_timer *timer, int revents)
-{
-	(void)revents;
-	look(loop, timer->data);
+		ev_break(r->loop, EVBREAK_ALL);
 }
 
 static void on_late(EV_P_ ev_timer *timer, int revents)
@@ -49,27 +39,24 @@ static void on_late(EV_P_ ev_timer *timer, int revents)
 /* Asks, and waits until the gateway has told, SECONDS at most. */
 static bool ask(struct reload *r, pid_t pid, double seconds)
 {
-	char path[RUNTIME_PATH_MAX + 8];
-	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
-	ev_stat stat;
-	ev_timer again, late;
-	if (!loop)
+	char folder[RUNTIME_PATH_MAX];
+	ev_timer late;
+	if (!(r->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV)))
 		return false;
-	state_lock_path(r->socket, path);
-	ev_stat_init(&stat, on_change, path, 0.);
-	ev_timer_init(&again, on_again, look_again, look_again);
+	snprintf(folder, sizeof folder, "%s", r->socket);
+	struct os_watch *watch = os_watch_create(r->loop, dirname(folder), on_change, r);
 	ev_timer_init(&late, on_late, seconds, 0.);
-	stat.data = again.data = r;
-	ev_stat_start(loop, &stat);
-	ev_timer_start(loop, &again);
-	ev_timer_start(loop, &late);
+	ev_timer_start(r->loop, &late);
 	r->now = r->before = state_told(r->socket, r->word);
 	bool asked = kill(pid, SIGHUP) == 0;
 	if (asked)
-		ev_run(loop, 0);
+		ev_run(r->loop, 0);
 	else
 		fprintf(stderr, "efrit-bridge: the gateway, process %ld, cannot be told: %s\n", (long)pid, strerror(errno));
-	ev_loop_destroy(loop);
+	on_change(r); /* of a folder that tells nothing */
+	ev_timer_stop(r->loop, &late);
+	os_watch_destroy(watch);
+	ev_loop_destroy(r->loop);
 	return asked;
 }
 

@@ -81,7 +81,7 @@ static void reload(struct gateway *g)
 	if (!cli_settings(g->cli, &fresh, &error) || !check(&fresh, &tls, token, &error)
 	    || !listeners_open(g->listeners, &fresh, g->socket, &error)) {
 		log_error("the settings stay as they were: %s", error);
-		state_tell(g->lock, false, error);
+		state_tell(g->socket, false, error);
 		free(error);
 		tls_destroy(tls);
 		config_finish(&fresh);
@@ -92,7 +92,7 @@ static void reload(struct gateway *g)
 		config_finish(&old);
 		apply(g, &tls, token);
 		log_info("the settings are read again");
-		state_tell(g->lock, true, "");
+		state_tell(g->socket, true, "");
 	}
 	handover_notify("READY=1");
 }

@@ -134,7 +134,7 @@ bool state_socket(const struct config *config, char path[RUNTIME_PATH_MAX], char
 	return true;
 }
 
-void state_lock_path(const char *socket, char path[RUNTIME_PATH_MAX + 8])
+static void lock_path(const char *socket, char path[RUNTIME_PATH_MAX + 8])
 {
 	snprintf(path, RUNTIME_PATH_MAX + 8, "%s.lock", socket);
 }
@@ -156,7 +156,7 @@ static bool is_there(const char *path, int fd)
 int state_lock(const char *socket, int fd, char **error)
 {
 	char path[RUNTIME_PATH_MAX + 8], text[32];
-	state_lock_path(socket, path);
+	lock_path(socket, path);
 	if (fd < 0) {
 		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (fd < 0) {
@@ -183,54 +183,55 @@ int state_lock(const char *socket, int fd, char **error)
 void state_unlock(const char *socket, int fd)
 {
 	char path[RUNTIME_PATH_MAX + 8];
-	state_lock_path(socket, path);
+	lock_path(socket, path);
 	unlink(path);
 	close(fd);
+	snprintf(path, sizeof path, "%s.told", socket);
+	unlink(path);
 }
 
-static long words_in(int fd, char word[STATE_WORD_MAX])
+static void told_path(const char *socket, const char *ending, char path[RUNTIME_PATH_MAX + 16])
 {
-	char text[STATE_WORD_MAX + 64], *end;
-	ssize_t n = pread(fd, text, sizeof text - 1, 0);
-	text[n > 0 ? n : 0] = 0;
-	const char *line = strchr(text, '\n');
-	long generation = line ? strtol(line + 1, &end, 10) : 0;
-	snprintf(word, STATE_WORD_MAX, "%.*s", generation > 0 ? (int)strcspn(end + 1, "\n") : 0, generation > 0 ? end + 1 : "");
-	return generation;
-}
-
-void state_tell(int fd, bool read, const char *why)
-{
-	char word[STATE_WORD_MAX], text[STATE_WORD_MAX + 96];
-	if (fd < 0)
-		return;
-	long generation = words_in(fd, word) + 1;
-	int n = snprintf(text, sizeof text, "%ld\n%ld %s%.*s\n", (long)getpid(), generation, read ? "read" : "kept: ",
-			 read ? 0 : STATE_WORD_MAX - 64, why);
-	for (char *c = strchr(text, '\n') + 1; c < text + n - 1; c++)
-		if (*c == '\n')
-			*c = ' ';
-	if (ftruncate(fd, n) != 0 || pwrite(fd, text, (size_t)n, 0) != n)
-		log_warning("what came of the settings could not be told: %s", strerror(errno));
+	snprintf(path, RUNTIME_PATH_MAX + 16, "%s.told%s", socket, ending);
 }
 
 long state_told(const char *socket, char word[STATE_WORD_MAX])
 {
-	char path[RUNTIME_PATH_MAX + 8];
-	*word = 0;
-	state_lock_path(socket, path);
+	char path[RUNTIME_PATH_MAX + 16], text[STATE_WORD_MAX + 32], *end;
+	told_path(socket, "", path);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	long generation = fd >= 0 ? words_in(fd, word) : 0;
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
 	if (fd >= 0)
 		close(fd);
+	text[n > 0 ? n : 0] = 0;
+	long generation = strtol(text, &end, 10);
+	snprintf(word, STATE_WORD_MAX, "%.*s", (int)strcspn(end, "\n"), *end == ' ' ? end + 1 : "");
 	return generation;
+}
+
+void state_tell(const char *socket, bool read, const char *why)
+{
+	char word[STATE_WORD_MAX], path[RUNTIME_PATH_MAX + 16], fresh[RUNTIME_PATH_MAX + 16];
+	long generation = state_told(socket, word) + 1;
+	told_path(socket, "", path);
+	told_path(socket, ".new", fresh);
+	snprintf(word, sizeof word, "%ld %s%s", generation, read ? "read" : "kept: ", read ? "" : why);
+	word[strcspn(word, "\n")] = 0;
+	unlink(fresh);
+	int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	size_t len = strlen(word);
+	bool good = fd >= 0 && write(fd, word, len) == (ssize_t)len && rename(fresh, path) == 0; /* who waits is told by that */
+	if (!good)
+		log_warning("%s cannot be written: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
 }
 
 pid_t state_holder(const char *socket)
 {
 	char path[RUNTIME_PATH_MAX + 8];
 	pid_t pid = 0;
-	state_lock_path(socket, path);
+	lock_path(socket, path);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return 0;
@@ -249,7 +250,7 @@ bool state_wait(const char *socket, unsigned seconds)
 {
 	char path[RUNTIME_PATH_MAX + 8];
 	struct sigaction action = {.sa_handler = on_alarm}; /* no SA_RESTART: it ends the waiting */
-	state_lock_path(socket, path);
+	lock_path(socket, path);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return errno == ENOENT;

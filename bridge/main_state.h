@@ -23,11 +23,10 @@ bool state_socket(const struct config *, char path[RUNTIME_PATH_MAX], char **err
 int state_lock(const char *socket, int fd, char **error); /* the descriptor, closed on exec; -1 */
 void state_unlock(const char *socket, int fd);            /* removes socket and lock */
 
-/* What came of the latest reading of the settings, told beside the pid: a line "GENERATION read" or
- * "GENERATION kept: WHY".  The generation counts up, so that a reader knows a new word from the old one. */
-void state_tell(int fd, bool read, const char *why);
+/* What came of the latest reading of the settings, told in a file beside the socket: "read", or "kept: " and
+ * why.  The generation counts up, so that a reader knows a new word from the old one. */
+void state_tell(const char *socket, bool read, const char *why);
 long state_told(const char *socket, char word[STATE_WORD_MAX]); /* the generation; 0: none yet */
-void state_lock_path(const char *socket, char path[RUNTIME_PATH_MAX + 8]);
 
 /* The process that holds it; 0: none. */
 pid_t state_holder(const char *socket);

@@ -70,7 +70,7 @@ static void draw(struct top *t)
 	struct winsize size = {.ws_row = 24, .ws_col = 80};
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || !size.ws_row || !size.ws_col)
 		size = (struct winsize){.ws_row = 24, .ws_col = 80};
-	char *lines = top_view_draw(t->look, size.ws_row - 1, size.ws_col, "\033[K\r\n"), *page;
+	char *lines = top_view_draw(t->look, size.ws_row - 1, size.ws_col - 1, "\033[K\r\n"), *page;
 	if (asprintf(&page, "\033[H%s\033[J\033[%d;1H\033[Kq ends it", lines, size.ws_row) < 0)
 		log_no_memory();
 	say(page);

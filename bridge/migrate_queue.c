@@ -295,7 +295,7 @@ bool migrate_queue_give_back(struct migrate_queue *q, struct migrate_item *item,
 static bool write_answer(struct migrate_queue *q, const struct migrate_request *r, const json_t *answer, char **error)
 {
 	char name[NAME_MAX + 1], temporary[64];
-	char *text = json_dumps(answer, JSON_INDENT(2));
+	char *text = json_dumps(answer, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
 	if (!text)
 		log_no_memory();
 	response_name(r, name);

@@ -45,16 +45,33 @@ void migrate_settings_name(const char *theirs, char name[MIGRATE_NAME_MAX + 1])
 	name[n] = 0;
 }
 
-static void take_text(struct migrate_settings *m, const char *id, json_t *ours, const char *key, const json_t *value, const char *home)
+static void take_path(struct migrate_settings *m, const char *id, json_t *ours, const char *key, const json_t *value, const char *home)
 {
 	const char *text = json_string_value(value);
 	if (!text) {
 		note(m, "instance %s: %s is no text and is left out", id, key);
 		return;
 	}
-	char *full = home ? expand(text, home) : setup_edit_compose("%s", text);
-	json_object_set_new(ours, key, json_string(full));
+	char *full = expand(text, home);
+	if (*full == '/')
+		json_object_set_new(ours, key, json_string(full));
+	else
+		note(m, "instance %s: %s is no absolute path and is left out", id, key);
 	free(full);
+}
+
+static void take_daemon(struct migrate_settings *m, const char *id, json_t *ours, const json_t *value)
+{
+	const char *theirs = json_string_value(value);
+	char name[MIGRATE_NAME_MAX + 1];
+	if (!theirs || !*theirs) {
+		note(m, "instance %s: daemon_name is no text and is left out", id);
+		return;
+	}
+	migrate_settings_name(theirs, name);
+	if (strcmp(name, theirs) != 0)
+		note(m, "instance %s: the daemon \"%s\" is called %s here: that is the name of a socket", id, theirs, name);
+	json_object_set_new(ours, "daemon", json_string(name));
 }
 
 static void take_number(struct migrate_settings *m, const char *id, json_t *ours, const char *key, const json_t *value, long most)
@@ -97,9 +114,9 @@ static void take_instance(struct migrate_settings *m, const char *id, json_t *th
 		note(m, "the instance \"%s\" is called %s here: that is the name of a socket", id, name);
 	json_object_foreach(theirs, key, value) {
 		if (strcmp(key, "daemon_name") == 0)
-			take_text(m, id, ours, "daemon", value, NULL);
+			take_daemon(m, id, ours, value);
 		else if (strcmp(key, "workspace_dir") == 0)
-			take_text(m, id, ours, "workspace", value, home);
+			take_path(m, id, ours, "workspace", value, home);
 		else if (strcmp(key, "timeout") == 0)
 			take_number(m, id, ours, "timeout", value, TIMEOUT_MAX);
 		else if (strcmp(key, "max_concurrent") == 0)
