@@ -181,7 +181,7 @@ static bool of_environment(const char *entry, char name[WORD_MAX], const char **
 /* They begin like settings and are for others: the module's file, the mark of an Emacs that a bridge started. */
 static bool for_others(const char *shown)
 {
-	return strcmp(shown, "EFRIT_MCP_MODULE") == 0 || strcmp(shown, "EFRIT_MCP_STARTED") == 0;
+	return strcmp(shown, "EFRIT_MCP_MODULE") == 0 || strcmp(shown, "EFRIT_MCP_STARTED") == 0 || strcmp(shown, "EFRIT_MCP_LIFE") == 0;
 }
 
 static void warn_unknown(const char *shown, const char *near)

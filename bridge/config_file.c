@@ -64,6 +64,15 @@ static int line_of(const char *text, const char *key)
 	return line;
 }
 
+static bool is_setting(const char *key)
+{
+	struct config_row row;
+	for (size_t i = 0; config_row(i, &row); i++)
+		if (strcmp(row.name, key) == 0)
+			return true;
+	return false;
+}
+
 static bool take(struct config *c, const char *path, const char *text, const char *key, const json_t *value, char **error)
 {
 	char number[32], *why = NULL;
@@ -74,9 +83,9 @@ static bool take(struct config *c, const char *path, const char *text, const cha
 		snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 		words = number;
 	}
-	if (!words)
+	if (!words && is_setting(key))
 		config_complain(&why, "%s must be a number or a string", key);
-	else if (config_assign(c, key, key, words, &why))
+	else if (config_assign(c, key, key, words ? words : "", &why))
 		return true;
 	config_complain(error, "%s, line %d: %s", path, line_of(text, key), why);
 	free(why);

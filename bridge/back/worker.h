@@ -63,6 +63,7 @@ struct worker {
 	struct line line; /* of what was given to this one and no other */
 	struct request_list flying;
 	long flying_count;
+	long flight_max;  /* requests that may fly; 0: as the configuration says */
 
 	/* the pool's */
 	struct pool *pool; /* borrowed, or NULL; written by pool_join and pool_leave alone */

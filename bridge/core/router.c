@@ -2,9 +2,11 @@
  * with which arguments, on which Emacs. */
 #include "core/lobby.h"
 #include "core/calls.h"
+#include "core/fleet.h"
 #include "core/self.h"
 #include "core/session.h"
 #include "core/tasks.h"
+#include "core/visit.h"
 #include "mcp/era.h"
 #include "mcp/headers.h"
 #include "mcp/result.h"
@@ -235,9 +237,14 @@ static enum verdict find_tool(struct request *r, struct tool **tool)
 
 static enum verdict submit(struct request *r, const struct tool *tool, const json_t *arguments, const char *instance)
 {
+	struct keeper *k = fleet_keeper(r->pipeline->fleet, instance ? instance : r->pipeline->config->instance);
+	if (k && visit_keeps(r, k))
+		return WAIT;
 	struct worker *w = registry_choose(r, instance, tool);
 	if (!w)
 		return DONE;
+	if (tool->takes_timeout && !json_object_get(arguments, "timeout") && fleet_timeout(r->pipeline->fleet, w))
+		r->timeout_ms = (uint32_t)fleet_timeout(r->pipeline->fleet, w) * 1000;
 	text_json(&r->arguments, arguments);
 	if (tasks_wanted(r, tool)) {
 		r->may_become_task = tool->task_later;
@@ -263,7 +270,7 @@ static enum verdict call_tool(struct request *r)
 	json_t *arguments = given ? json_incref(given) : json_object();
 	if (!read_arguments(r, tool, arguments, &instance))
 		verdict = DONE;
-	else if (!self_call(r, tool, arguments, instance, &verdict))
+	else if (!self_call(r, tool, arguments, instance = fleet_serves(r->pipeline->fleet, instance), &verdict))
 		verdict = submit(r, tool, arguments, instance);
 	json_decref(arguments);
 	if (verdict == WAIT)
