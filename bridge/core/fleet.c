@@ -3,6 +3,7 @@
 #include "back/pool.h"
 #include "core/keeper.h"
 #include "core/pipeline.h"
+#include "core/registry.h"
 #include "core/session.h"
 #include "core/stage.h"
 #include "log.h"
@@ -376,6 +377,7 @@ static void on_worker(void *data, struct worker *w)
 	struct keeper *k = fleet_keeper_of(f, w);
 	if (!k)
 		return;
+	w->pooled = k->spec->pool;
 	if (k->state == KEEPER_OFF && !k->spec->pool && w->state == WORKER_READY)
 		keeper_start(k); /* somebody else has started it */
 	else
@@ -411,9 +413,14 @@ const char *fleet_serves(const struct fleet *f, const char *name)
 	return k ? k->name : name;
 }
 
-long fleet_timeout(const struct fleet *f, const struct worker *w)
+long fleet_timeout(const struct fleet *f, const struct place *at)
 {
-	const struct keeper *k = fleet_keeper_of(f, w);
+	const struct group *g;
+	const struct keeper *k = fleet_keeper_of(f, at->worker);
+	if (f && at->pool)
+		TAILQ_FOREACH(g, &f->groups, link)
+			if (g->pool == at->pool)
+				return g->spec->timeout;
 	return k ? k->spec->timeout : 0;
 }
 

@@ -26,7 +26,8 @@ void fleet_end(struct fleet *, bool handed_over, void (*on_done)(void *data), vo
 const char *fleet_serves(const struct fleet *, const char *name); /* the name an instance serves under; NAME itself if it is none */
 struct keeper *fleet_keeper(const struct fleet *, const char *name); /* of an instance, by either name; NULL */
 struct keeper *fleet_keeper_of(const struct fleet *, const struct worker *); /* of a worker of a pool too; NULL */
-long fleet_timeout(const struct fleet *, const struct worker *);  /* s; 0: none is declared */
+struct place;
+long fleet_timeout(const struct fleet *, const struct place *);   /* s; 0: none is declared */
 long fleet_priority(const struct fleet *, const struct worker *); /* 0 where none is declared */
 bool fleet_may_batch(const struct fleet *, const struct worker *); /* false: it may be a person's */
 
