@@ -192,7 +192,7 @@ static bool of_environment(const char *entry, char name[WORD_MAX], const char **
  * the file of instances of Efrit's own server. */
 static bool for_others(const char *shown)
 {
-	return strcmp(shown, "EFRIT_MCP_MODULE") == 0 || strcmp(shown, "EFRIT_MCP_STARTED") == 0
+	return strcmp(shown, "EFRIT_MCP_MODULE") == 0 || strcmp(shown, "EFRIT_MCP_STARTED") == 0 || strcmp(shown, "EFRIT_MCP_LIFE") == 0
 	       || strcmp(shown, "EFRIT_MCP_CONFIG") == 0;
 }
 

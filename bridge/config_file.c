@@ -45,6 +45,15 @@ char *config_text(const char *path, size_t *size)
 	return NULL;
 }
 
+static bool is_setting(const char *key)
+{
+	struct config_row row;
+	for (size_t i = 0; config_row(i, &row); i++)
+		if (strcmp(row.name, key) == 0)
+			return true;
+	return false;
+}
+
 static bool take(struct config *c, const char *path, const char *text, const char *key, const json_t *value, char **error)
 {
 	char number[32], *why = NULL;
@@ -57,9 +66,9 @@ static bool take(struct config *c, const char *path, const char *text, const cha
 	}
 	int line = config_line(text, &key, 1);
 	config_trail_at(c->trail, CONFIG_OF_FILE, "%s, line %d", path, line);
-	if (!words)
+	if (!words && is_setting(key))
 		config_complain(&why, "%s must be a number or a string", key);
-	else if (config_assign(c, key, key, words, &why))
+	else if (config_assign(c, key, key, words ? words : "", &why))
 		return true;
 	config_complain(error, "%s, line %d: %s", path, line, why);
 	free(why);

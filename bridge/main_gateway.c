@@ -37,7 +37,7 @@ static int end_process(const struct config *config, const char *socket, pid_t pi
 		fprintf(stderr, "efrit-bridge: the gateway, process %ld, cannot be ended: %s\n", (long)pid, strerror(errno));
 		return EXIT_FAILED;
 	}
-	if (state_wait(socket, (unsigned)((config->drain_timeout + config->stop_timeout) / 1000 + 1)))
+	if (state_wait(socket, (unsigned)((config->drain_timeout + 3 * config->stop_timeout) / 1000 + 1)))
 		return EXIT_GOOD;
 	fprintf(stderr, "efrit-bridge: the gateway, process %ld, does not end\n", (long)pid);
 	return EXIT_LATE;

@@ -1,5 +1,6 @@
 /* main_serve.c - the gateway while it runs: opens, says that it is ready, reloads on SIGHUP,
  * hands over on SIGUSR2, drains and ends on SIGTERM. */
+#include "core/fleet.h"
 #include "front/tls.h"
 #include "log.h"
 #include "main_gateway.h"
@@ -34,6 +35,7 @@ struct gateway {
 	struct listeners *listeners; /* owned */
 	struct store *store;         /* owned; tasks */
 	struct spool *spool;         /* owned; long results */
+	struct fleet *fleet;         /* owned */
 	char socket[RUNTIME_PATH_MAX];
 	int lock;                    /* owned; -1: handed over, or never held */
 	int daemon;                  /* where the ready line goes; -1: stdout */
@@ -91,6 +93,7 @@ static void reload(struct gateway *g)
 		*g->config = fresh;
 		config_finish(&old);
 		apply(g, &tls, token);
+		fleet_reload(g->fleet);
 		log_info("the settings are read again");
 		state_tell(g->socket, true, "");
 	}
@@ -99,10 +102,17 @@ static void reload(struct gateway *g)
 
 /* --- the end --- */
 
-static void on_empty(void *data)
+static void on_fleet_ended(void *data)
 {
 	struct gateway *g = data;
 	ev_break(g->house.loop, EVBREAK_ALL);
+}
+
+static void on_empty(void *data)
+{
+	struct gateway *g = data;
+	ev_timer_stop(g->house.loop, &g->deadline);
+	fleet_end(g->fleet, g->handed_over, on_fleet_ended, g);
 }
 
 static void on_deadline(EV_P_ ev_timer *timer, int revents)
@@ -110,7 +120,7 @@ static void on_deadline(EV_P_ ev_timer *timer, int revents)
 	struct gateway *g = timer->data;
 	(void)revents;
 	if (g->stopped) {
-		ev_break(loop, EVBREAK_ALL);
+		on_empty(g);
 		return;
 	}
 	g->stopped = true;
@@ -266,6 +276,7 @@ static void finish(struct gateway *g)
 	ev_timer_stop(g->house.loop, &g->deadline);
 	listeners_destroy(g->listeners);
 	http_destroy(g->http);
+	fleet_destroy(g->fleet);
 	struct ev_loop *loop = house_finish(&g->house);
 	if (g->store)
 		g->store->ops->destroy(g->store); /* what was put is written before */
@@ -334,6 +345,7 @@ static int run(struct config *config, const struct cli *cli, char **argv, int da
 	watch_signals(&g);
 	bool good = remember(&g, &error) && keep_results(&g, &error) && open_all(&g, &error);
 	if (good) {
+		g.fleet = fleet_create(g.house.pipeline);
 		if (daemon >= 0) {
 			dup2(STDOUT_FILENO, STDERR_FILENO); /* the log, from now on */
 			close(daemon);

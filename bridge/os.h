@@ -55,6 +55,8 @@ void os_kill_family(pid_t pid, bool alive, const char *mark);
 
 long os_process_memory(pid_t pid); /* bytes of it that are in memory; 0: unknown */
 
+bool os_process_folder(pid_t pid, char *folder, size_t room); /* it works in; false: unknown */
+bool os_peer_folder(int fd, char *folder, size_t room); /* the same of who is at the other end of a Unix socket */
 void os_widen_pipe(int fd); /* lets a pipe hold more before its writer has to wait; nothing where that cannot be */
 void os_close_from(int fd); /* closes FD and all after it; between fork and exec */
 char *os_self(void); /* absolute file name of this program; the caller frees; NULL: unknown */

@@ -14,6 +14,7 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -154,6 +155,23 @@ void os_watch_destroy(struct os_watch *w)
 	free(w->folder);
 	free(w->next);
 	free(w);
+}
+
+bool os_process_folder(pid_t pid, char *folder, size_t room)
+{
+	char link[40];
+	snprintf(link, sizeof link, "/proc/%ld/cwd", (long)pid);
+	ssize_t len = pid > 0 ? readlink(link, folder, room - 1) : -1;
+	folder[len > 0 && (size_t)len < room - 1 ? len : 0] = 0;
+	return *folder == '/';
+}
+
+bool os_peer_folder(int fd, char *folder, size_t room)
+{
+	struct ucred peer;
+	socklen_t len = sizeof peer;
+	*folder = 0;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && os_process_folder(peer.pid, folder, room);
 }
 
 /* /proc/PID/stat: its state's letter, and its parent.  1: read, 0: there is no such process, -1: unknown. */

@@ -68,6 +68,22 @@ void os_watch_destroy(struct os_watch *w)
 	free(w);
 }
 
+bool os_process_folder(pid_t pid, char *folder, size_t room)
+{
+	(void)pid;
+	(void)room;
+	*folder = 0;
+	return false;
+}
+
+bool os_peer_folder(int fd, char *folder, size_t room)
+{
+	(void)fd;
+	(void)room;
+	*folder = 0;
+	return false;
+}
+
 enum os_process os_process_state(pid_t pid)
 {
 	if (pid <= 0)

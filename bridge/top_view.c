@@ -157,7 +157,7 @@ static void pools(struct page *p, const json_t *look)
 	if (!json_array_size(all))
 		return;
 	line(p, "%s", "");
-	line(p, "%-16s %7s %5s %7s %13s %8s", "POOL", "WORKERS", "IDLE", "RUNNING", "WAIT i/n/b", "OLDEST");
+	line(p, "%-16s %7s %5s %7s %13s %8s", "POOL", "WORKERS", "IDLE", "RUNNING", "i/n/b", "OLDEST");
 	json_array_foreach((json_t *)(size_t)all, i, one) {
 		const json_t *waiting = json_object_get(one, "waiting");
 		char lanes[64];
@@ -211,9 +211,8 @@ static void instance(struct page *p, const json_t *one, int widest)
 			 duration(number(job, "for_ms"), time), duration(number(job, "timeout_ms"), most));
 	else
 		snprintf(what, sizeof what, "%s", word(one, "why", ""));
-	line(p, "%-*s %-10s %8.0f %5.0f %11s %8.0f %6.0f %6.0f %7s %8s  %s", widest, word(one, "id", "?"), word(one, "state", "?"),
-	     number(one, "pid"), number(one, "peers"), lanes, number(counts, "done"), number(counts, "failed"), number(counts, "stopped"),
-	     rate(one, per), late, what);
+	line(p, "%-*s %-9s %7.0f %9s %7.0f %4.0f %4.0f %7s %7s  %s", widest, word(one, "id", "?"), word(one, "state", "?"), number(one, "pid"),
+	     lanes, number(counts, "done"), number(counts, "failed"), number(counts, "stopped"), rate(one, per), late, what);
 }
 
 static void instances(struct page *p, const json_t *look)
@@ -230,8 +229,8 @@ static void instances(struct page *p, const json_t *look)
 	}
 	qsort(sorted, n, sizeof *sorted, by_rank);
 	line(p, "%s", "");
-	line(p, "%-*s %-10s %8s %5s %11s %8s %6s %6s %7s %8s  %s", (int)widest, "INSTANCE", "STATE", "PID", "PEERS", "WAIT i/n/b", "DONE", "FAILED",
-	     "STOPPED", "CALLS/s", "p95 ms", "WHAT");
+	line(p, "%-*s %-9s %7s %9s %7s %4s %4s %7s %7s  %s", (int)widest, "INSTANCE", "STATE", "PID", "i/n/b", "DONE", "FAIL", "STOP", "CALLS/s",
+	     "p95 ms", "WHAT");
 	for (i = 0; i < n; i++) {
 		if (p->rows && p->used == p->rows - 1 && n - i > 1) {
 			line(p, "... and %zu more; efrit-bridge instances lists them all", n - i);

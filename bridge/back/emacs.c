@@ -144,6 +144,7 @@ static void greet(struct emacs *e)
 		retry_later(e);
 		return;
 	}
+	os_process_folder(e->worker.pid, e->worker.folder, sizeof e->worker.folder);
 	struct buf hello = {0};
 	text_format(&hello, "{\"version\":\"" EFRIT_MCP_VERSION "\",\"pid\":%ld,\"client\":\"efrit-bridge\"}", (long)getpid());
 	emacs_send_frame(e, WIRE_HELLO, 0, buf_data(&hello), buf_len(&hello));

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { MARK_MAX = 80 };
@@ -13,7 +14,8 @@ enum { MARK_MAX = 80 };
 struct process {
 	struct os_exit *exit; /* owned */
 	pid_t pid;
-	bool ended;
+	bool ended, killed;
+	bool with_us;         /* what came of it does not outlive it, however it ends */
 	char mark[MARK_MAX];  /* what its family has in the environment; empty: nothing is known */
 	void (*on_end)(void *data, int status);
 	void *data;
@@ -23,7 +25,8 @@ static void on_exit_of(void *data, int status)
 {
 	struct process *p = data;
 	p->ended = true;
-	os_kill_family(p->pid, false, p->mark);
+	if (p->killed || p->with_us || (status != -1 && WIFSIGNALED(status))) /* who ends by itself may leave something behind */
+		os_kill_family(p->pid, false, p->mark);
 	p->on_end(p->data, status);
 }
 
@@ -64,6 +67,7 @@ struct process *process_start(struct ev_loop *loop, const struct os_program *pro
 	struct process *p = create(on_end, data);
 	struct os_program marked = *program;
 	snprintf(p->mark, sizeof p->mark, PROCESS_MARK "=%ld-%lu-%.0f", (long)getpid(), ++lives, os_now() * 1e6);
+	p->with_us = program->with_us;
 	const char **environment = with_mark(program->environment, p->mark);
 	marked.environment = environment;
 	pid_t pid = os_spawn(&marked);
@@ -104,6 +108,7 @@ void process_kill(struct process *p)
 {
 	if (p->ended)
 		return;
+	p->killed = true;
 	os_kill_family(p->pid, true, p->mark);
 	os_exit_kill(p->exit, SIGKILL); /* whatever its group is */
 }

@@ -6,6 +6,7 @@
 #include "os.h"
 #include "wire/runtime.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,8 +63,17 @@ void service_on_hash(struct service *s, void (*on_hash)(void *data, struct worke
 
 void service_on_state(struct service *s, void (*on_state)(void *data, struct worker *), void *data)
 {
-	s->on_state = on_state;
-	s->state_data = data;
+	size_t i = 0;
+	while (i < SERVICE_LISTENERS && s->on_state[i].on_state)
+		i++;
+	assert(i < SERVICE_LISTENERS);
+	s->on_state[i] = (struct state_listener){on_state, data};
+}
+
+void service_on_ended(struct service *s, void (*on_ended)(void *data, struct worker *, struct request *), void *data)
+{
+	s->on_ended = on_ended;
+	s->ended_data = data;
 }
 
 void service_on_note(struct service *s, void (*on_note)(void *data, struct worker *, const char *json, size_t len), void *data)
@@ -90,7 +100,7 @@ static void set_flying(struct worker *w, struct request *r, bool flying)
 
 static bool has_room(const struct worker *w)
 {
-	return w->linked && !w->clogged && w->flying_count < w->service->config->flight_max;
+	return w->linked && !w->clogged && w->flying_count < (w->flight_max ? w->flight_max : w->service->config->flight_max);
 }
 
 void service_send(struct worker *w, struct request *r)
@@ -133,6 +143,8 @@ static void land(struct worker *w, struct request *r, bool good)
 	set_flying(w, r, false);
 	if (w->pool)
 		pool_ended(w, r, good);
+	if (w->service->on_ended)
+		w->service->on_ended(w->service->ended_data, w, r);
 }
 
 /* It is judged as a whole before anything of it goes on. */
@@ -422,8 +434,8 @@ void service_set_state(struct worker *w, enum worker_state state, const char *wh
 	}
 	if (changed && w->pool)
 		pool_room(w);
-	if (changed && w->service->on_state)
-		w->service->on_state(w->service->state_data, w);
+	for (size_t i = 0; changed && i < SERVICE_LISTENERS && w->service->on_state[i].on_state; i++)
+		w->service->on_state[i].on_state(w->service->on_state[i].data, w);
 }
 
 void service_set_places(struct service *s, const char *places, const char *trouble)

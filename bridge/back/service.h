@@ -20,8 +20,12 @@ void service_on_hash(struct service *, void (*on_hash)(void *data, struct worker
 /* Called with whatever a worker says to everybody: one JSON object. */
 void service_on_note(struct service *, void (*on_note)(void *data, struct worker *, const char *json, size_t len), void *data);
 
-/* Called whenever a worker's state is another one. */
+/* Called whenever a worker's state is another one; up to four may want to know. */
 void service_on_state(struct service *, void (*on_state)(void *data, struct worker *), void *data);
+
+/* Called when a request flies no more: it was answered, refused, or lost with its worker.
+ * Nothing may be submitted or removed from inside. */
+void service_on_ended(struct service *, void (*on_ended)(void *data, struct worker *, struct request *), void *data);
 
 void service_add(struct service *, struct worker *); /* takes it over; its ops->destroy ends it */
 void service_remove(struct worker *);                /* destroys it; it must have no calls */

@@ -6,6 +6,8 @@
 #include "back/pool.h"
 #include "back/service.h"
 
+enum { SERVICE_LISTENERS = 4 };
+
 TAILQ_HEAD(worker_list, worker);
 TAILQ_HEAD(pool_list, pool);
 
@@ -16,8 +18,12 @@ struct service {
 	struct pool_list pools;         /* pool::of_service; owned */
 	void (*on_hash)(void *data, struct worker *);
 	void *data;
-	void (*on_state)(void *data, struct worker *);
-	void *state_data;
+	struct state_listener {
+		void (*on_state)(void *data, struct worker *);
+		void *data;
+	} on_state[SERVICE_LISTENERS];
+	void (*on_ended)(void *data, struct worker *, struct request *);
+	void *ended_data;
 	void (*on_note)(void *data, struct worker *, const char *json, size_t len);
 	void *note_data;
 	char *places, *trouble; /* owned */

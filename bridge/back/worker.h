@@ -16,7 +16,7 @@ enum worker_state {
 	WORKER_GONE,
 };
 
-enum { WORKER_NAME_MAX = 48, WORKER_WHY_MAX = 512, WORKER_HASH_MAX = 128 };
+enum { WORKER_NAME_MAX = 48, WORKER_WHY_MAX = 512, WORKER_HASH_MAX = 128, WORKER_FOLDER_MAX = 1024 };
 
 enum ask_kind { ASK_STATUS, ASK_INTERRUPT, ASK_CATALOGUE };
 
@@ -52,17 +52,20 @@ struct worker {
 	struct service *service; /* borrowed */
 	char name[WORKER_NAME_MAX + 1];
 	pid_t pid;               /* 0 when unknown */
+	char folder[WORKER_FOLDER_MAX]; /* it works in; empty when unknown */
 	enum worker_state state; /* written by service_set_state alone */
 	char why[WORKER_WHY_MAX];
 	char hash[WORKER_HASH_MAX + 1]; /* of its catalogue; kept while it is gone */
 	bool listed;  /* it exists, be it gone for a moment */
 	bool linked;  /* calls can be sent */
+	bool pooled;  /* a pool is what it is for, also while it is in none: it comes or goes */
 	bool clogged; /* it reads too slowly to be sent more */
 
 	/* the service's */
 	struct line line; /* of what was given to this one and no other */
 	struct request_list flying;
 	long flying_count;
+	long flight_max;  /* requests that may fly; 0: as the configuration says */
 
 	/* the pool's */
 	struct pool *pool; /* borrowed, or NULL; written by pool_join and pool_leave alone */

@@ -264,29 +264,52 @@ static bool too_long(struct request *r)
 	return true;
 }
 
-enum verdict calls_submit(struct request *r, struct worker *w)
+/* Whose turn it is in a line: a session's; over HTTP, where each request of 2026-07-28 stands
+ * alone, that of who it is and calls itself. */
+uint64_t calls_client_key(const struct request *r)
+{
+	uint64_t key = 14695981039346656037u; /* FNV-1a */
+	if (!*r->principal || r->era == ERA_LEGACY)
+		return (uint64_t)(uintptr_t)r->session;
+	for (const char *c = r->principal; *c; c++)
+		key = (key ^ (unsigned char)*c) * 1099511628211u;
+	key *= 1099511628211u;
+	for (const char *c = r->client; *c; c++)
+		key = (key ^ (unsigned char)*c) * 1099511628211u;
+	return key;
+}
+
+static bool give(struct request *r, struct worker *w, struct pool *p)
+{
+	if (!r->client_key)
+		r->client_key = calls_client_key(r);
+	return w ? service_submit(w, r) : pool_submit(p, r);
+}
+
+enum verdict calls_submit(struct request *r, const struct place *at)
 {
 	if (!prepare(r))
 		return DONE;
 	request_forget_message(r);
 	if (too_long(r))
 		return DONE;
-	snprintf(r->instance, sizeof r->instance, "%s", w->name);
+	snprintf(r->instance, sizeof r->instance, "%s", registry_name(at));
 	r->resume = calls_answered;
-	return service_submit(w, r) ? WAIT : DONE;
+	return give(r, at->worker, at->pool) ? WAIT : DONE;
 }
 
 bool calls_again(struct request *r, const json_t *responses, const json_t *state)
 {
 	struct worker *w = service_find(r->pipeline->service, r->instance);
+	struct pool *p = w ? NULL : pool_find(r->pipeline->service, r->instance);
 	r->received = r->consumed = r->allowed = 0;
 	r->ended = r->failed = r->faulted = r->asks = r->streaming = false;
 	buf_eat(&r->reply, buf_len(&r->reply));
 	write_context(r, responses, state);
 	if (too_long(r))
 		return false;
-	if (w)
-		return service_submit(w, r);
+	if (w || p)
+		return give(r, w, p);
 	result_error(r, "emacs_gone", json_pack("{s:s,s:b}", "instance_id", r->instance, "may_have_run", 1),
 		     "the Emacs \"%s\" went away while the client was asked", r->instance);
 	return false;

@@ -2,14 +2,16 @@
 #ifndef CALLS_H
 #define CALLS_H
 
+#include "core/registry.h"
 #include "core/stage.h"
 
-/* Gives r, whose tool and arguments are set and whose message is still there, to W. */
-enum verdict calls_submit(struct request *r, struct worker *w);
+/* Gives r, whose tool and arguments are set and whose message is still there, to that place. */
+enum verdict calls_submit(struct request *r, const struct place *);
 
 /* Once more, with what the client has answered; both may be NULL.  False: the reply says why not. */
 bool calls_again(struct request *r, const json_t *responses, const json_t *state);
 
+uint64_t calls_client_key(const struct request *); /* who takes turns with whom in a line */
 void calls_answered(struct request *r); /* what request::resume is for such a request */
 void calls_bind(struct request *r);     /* while its message is there: to what a requestState belongs */
 bool calls_open_state(struct request *r, json_t **state); /* what came with it; may be NULL; false: r is refused */

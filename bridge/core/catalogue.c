@@ -62,6 +62,8 @@ static void add_tool(struct catalogue *c, const json_t *definition, bool builtin
 	t->task_later = json_is_true(json_object_get(t->definition, "taskLater"));
 	t->must_task = task && strcmp(task, "required") == 0;
 	t->name = json_string_value(json_object_get(t->definition, "name"));
+	json_t *hints = json_object_get(definition, "annotations");
+	t->idempotent = json_is_true(json_object_get(hints, "idempotentHint")) || json_is_true(json_object_get(hints, "readOnlyHint"));
 	t->takes_timeout = takes(t, "timeout");
 	t->takes_priority = takes(t, "priority");
 	t->takes_instance = takes(t, "instance_id");

@@ -16,6 +16,7 @@ struct tool {
 	bool builtin;          /* every instance has it */
 	bool may_task, must_task; /* where tasks are known, a call of it is one; nowhere else can it be called */
 	bool task_later;       /* but not before it says so itself */
+	bool idempotent;       /* it says that it may be called twice */
 	bool takes_timeout, takes_priority, takes_instance; /* its schema names these */
 };
 

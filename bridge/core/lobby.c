@@ -79,23 +79,29 @@ static void destroy(struct task *task)
 	free(g);
 }
 
-static void send_on(struct guest *g)
+void lobby_send_in(struct request *r, json_t *message, json_t *params, struct http_said *http)
 {
-	struct request *r = g->request;
-	leave(g);
 	request_forget_message(r);
-	r->message = json_incref(g->message);
-	r->params = g->params;
-	struct http_said *http = g->http;
-	g->http = NULL;
-	self_destroy(r->task);
-	r->task = NULL;
+	r->message = message;
+	r->params = params;
 	progress_stop(r);
 	r->stage--;
 	r->http = http;
 	pipeline_run(r);
 	r->http = NULL; /* it is freed at the end of the turn at the earliest */
 	headers_forget(http);
+}
+
+static void send_on(struct guest *g)
+{
+	struct request *r = g->request;
+	json_t *message = json_incref(g->message), *params = g->params;
+	struct http_said *http = g->http;
+	leave(g);
+	g->http = NULL;
+	self_destroy(r->task);
+	r->task = NULL;
+	lobby_send_in(r, message, params, http);
 }
 
 /* Only those who are here now: what they do may bring others. */

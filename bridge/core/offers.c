@@ -107,7 +107,7 @@ static struct entry *gather(const struct pipeline *p, enum offer kind, size_t *c
 	size_t n = 0, room = 0, i;
 	json_t *definition;
 	for (struct worker *w = service_first(p->service); w; w = service_next(w)) {
-		if (!w->listed)
+		if (!w->listed || w->pool) /* any worker of a pool is as good as another: they offer tools */
 			continue;
 		json_array_foreach(catalogue_offers(p->catalogue, w, kinds[kind].list), i, definition) {
 			const char *key = json_string_value(json_object_get(definition, kinds[kind].key));
@@ -241,7 +241,7 @@ static struct worker *chosen(struct candidates *c)
 static struct worker *find_uri(struct request *r, const char *uri, const char *instance, enum offer kind, struct candidates *c)
 {
 	for (struct worker *w = service_first(r->pipeline->service); w; w = service_next(w)) {
-		if (!w->listed || (instance && strcmp(w->name, instance) != 0))
+		if (!w->listed || (instance ? strcmp(w->name, instance) != 0 : w->pool != NULL))
 			continue;
 		if (offers_it(r->pipeline, w, kind, uri, false)
 		    || (kind == OFFER_RESOURCES && offers_it(r->pipeline, w, OFFER_TEMPLATES, uri, true)))
@@ -291,7 +291,7 @@ struct worker *offers_prompt(struct request *r, const char *name, const char *in
 {
 	struct candidates c = {0};
 	for (struct worker *w = service_first(r->pipeline->service); w; w = service_next(w))
-		if (w->listed && (!instance || strcmp(w->name, instance) == 0) && offers_it(r->pipeline, w, OFFER_PROMPTS, name, false))
+		if (w->listed && (instance ? strcmp(w->name, instance) == 0 : !w->pool) && offers_it(r->pipeline, w, OFFER_PROMPTS, name, false))
 			consider(&c, r, w);
 	struct worker *w = chosen(&c);
 	if (!w && c.count)

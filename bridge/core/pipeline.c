@@ -440,6 +440,14 @@ void pipeline_identify(struct session *s, const char *principal)
 	snprintf(s->principal, sizeof s->principal, "%s", principal);
 }
 
+void pipeline_place(struct session *s, const char *folder)
+{
+	free(s->folder);
+	s->folder = folder ? strdup(folder) : NULL;
+	if (folder && !s->folder)
+		log_no_memory();
+}
+
 void pipeline_close(struct session *s)
 {
 	struct request *r;

@@ -19,6 +19,7 @@ void pipeline_destroy(struct pipeline *); /* after its sessions and the service 
 
 struct session *pipeline_open(struct pipeline *, struct outlet *); /* outlet: borrowed, outlives it */
 void pipeline_identify(struct session *, const char *principal); /* who it is, once that was proved; "local" before */
+void pipeline_place(struct session *, const char *folder); /* where the client works, as far as that is known; NULL is fine */
 void pipeline_close(struct session *); /* cancels what is unanswered; nothing more is delivered */
 
 void pipeline_take(struct session *, const char *text, size_t len);            /* one message */

@@ -1,9 +1,11 @@
 /* registry.c - see registry.h */
 #include "core/registry.h"
-#include "core/stage.h"
+#include "core/session.h"
 #include "mcp/result.h"
 #include "mcp/text.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool registry_empty(const struct service *s)
@@ -38,6 +40,10 @@ static json_t *known(const struct request *r, const struct tool *tool, struct bu
 			continue;
 		text_format(words, "%s%s", buf_len(words) ? ", " : "", w->name);
 		json_array_append_new(ids, json_string(w->name));
+	}
+	for (struct pool *p = pool_first(r->pipeline->service); p; p = pool_next(p)) {
+		text_format(words, "%s%s (a pool)", buf_len(words) ? ", " : "", pool_name(p));
+		json_array_append_new(ids, json_string(pool_name(p)));
 	}
 	if (!buf_len(words))
 		text_put(words, "none");
@@ -83,13 +89,86 @@ static struct worker *by_name(struct request *r, const char *asked, const struct
 	return NULL;
 }
 
+/* --- where the client works --- */
+
+/* Bytes of FOLDER when PATH is it or is below it; 0: it is not. */
+static size_t covers(const char *folder, const char *path)
+{
+	size_t len = strlen(folder);
+	return len > 1 && strncmp(folder, path, len) == 0 && (path[len] == 0 || path[len] == '/') ? len : 0;
+}
+
+static const char *client_folder(const struct request *r)
+{
+	const char *said = json_string_value(json_object_get(json_object_get(r->params, "_meta"), "efrit-mcp/folder"));
+	return said && *said == '/' ? said : r->session->folder;
+}
+
+/* The one whose folder is nearest above the client's.  NULL: there is none, or there are two.
+ * That an Emacs was started in the home folder says nothing. */
+static struct worker *by_folder(const struct request *r, const struct tool *tool)
+{
+	struct worker *first = service_first(r->pipeline->service), *nearest = NULL;
+	const char *path = first && service_next(first) ? client_folder(r) : NULL, *home = path ? getenv("HOME") : NULL;
+	size_t best = 0;
+	for (struct worker *w = path ? first : NULL; w; w = service_next(w)) {
+		size_t len = covers(w->folder, path);
+		if (!len || w->pool || w->pooled || w->state == WORKER_GONE || !fits(r, w, tool) || (home && strcmp(w->folder, home) == 0))
+			continue;
+		nearest = len > best ? w : len == best ? NULL : nearest;
+		best = len > best ? len : best;
+	}
+	return nearest;
+}
+
+/* What a session that has named one and the same all the time means when it names none. */
+static struct worker *by_session(const struct request *r, const struct tool *tool)
+{
+	const struct session *s = r->session;
+	struct worker *w = *s->instance && !s->instances ? service_find(r->pipeline->service, s->instance) : NULL;
+	return w && w->state != WORKER_GONE && fits(r, w, tool) ? w : NULL;
+}
+
+static void remember(struct session *s, const char *name)
+{
+	if (*s->instance && strcmp(s->instance, name) != 0)
+		s->instances = true;
+	snprintf(s->instance, sizeof s->instance, "%s", name);
+}
+
+/* --- the pool --- */
+
+/* Those that are there have it; what every Emacs has, those that come will have too. */
+static bool pool_fits(const struct request *r, const struct pool *p, const struct tool *tool)
+{
+	bool any = false;
+	for (struct worker *w = service_first(r->pipeline->service); w; w = service_next(w)) {
+		if (w->pool != p || !w->listed)
+			continue;
+		any = true;
+		if (tool && !tool->builtin && !catalogue_has(r->pipeline->catalogue, w, tool))
+			return false;
+	}
+	return any || !tool || tool->builtin;
+}
+
+static struct pool *by_pool(const struct request *r, const struct tool *tool)
+{
+	const struct service *s = r->pipeline->service;
+	const char *name = r->pipeline->config->pool;
+	struct pool *p = pool_find(s, *name ? name : "default");
+	if (!p && !*name && pool_first(s) && !pool_next(pool_first(s)))
+		p = pool_first(s);
+	return p && pool_fits(r, p, tool) ? p : NULL;
+}
+
 /* The only one, or the one called "default"; one that is merely listed as gone counts last. */
 static struct worker *by_itself(const struct request *r, const struct tool *tool, long *count)
 {
 	struct worker *only = NULL, *standard = NULL, *gone = NULL;
 	*count = 0;
 	for (struct worker *w = service_first(r->pipeline->service); w; w = service_next(w)) {
-		if (!fits(r, w, tool))
+		if (w->pool || w->pooled || !fits(r, w, tool))
 			continue;
 		if (w->state == WORKER_GONE) {
 			gone = w;
@@ -103,19 +182,11 @@ static struct worker *by_itself(const struct request *r, const struct tool *tool
 	return *count == 0 ? gone : *count == 1 ? only : standard;
 }
 
-struct worker *registry_choose(struct request *r, const char *asked, const struct tool *tool)
+static struct worker *nowhere(struct request *r, long count)
 {
 	const struct service *s = r->pipeline->service;
-	long count;
-	if (!asked && *r->pipeline->config->instance)
-		asked = r->pipeline->config->instance;
-	if (asked)
-		return by_name(r, asked, tool);
-	struct worker *w = by_itself(r, tool, &count);
-	if (w)
-		return w;
 	if (count)
-		return refuse(r, "ambiguous_instance", NULL, tool, "several Emacs instances run; pass instance_id, one of these");
+		return refuse(r, "ambiguous_instance", NULL, NULL, "several Emacs instances run; pass instance_id, one of these");
 	if (!registry_empty(s))
 		return refuse(r, "unknown_tool", NULL, NULL, "no Emacs that runs now has this tool; these run");
 	struct buf sentence = {0};
@@ -123,4 +194,68 @@ struct worker *registry_choose(struct request *r, const char *asked, const struc
 	result_error(r, "no_instance", json_pack("{s:[],s:b}", "instances", "may_have_run", 0), "%s", text_string(&sentence));
 	buf_finish(&sentence);
 	return NULL;
+}
+
+/* Nobody was named.  *count: of those between which it could not be decided. */
+static struct worker *unnamed(struct request *r, const struct tool *tool, long *count)
+{
+	struct worker *w = by_folder(r, tool);
+	if (!w)
+		w = by_session(r, tool);
+	*count = 0;
+	return w ? w : by_itself(r, tool, count);
+}
+
+static const char *named(const struct request *r, const char *asked)
+{
+	return asked ? asked : *r->pipeline->config->instance ? r->pipeline->config->instance : NULL;
+}
+
+struct worker *registry_choose(struct request *r, const char *asked, const struct tool *tool)
+{
+	long count;
+	if ((asked = named(r, asked))) {
+		if (!service_find(r->pipeline->service, asked) && pool_find(r->pipeline->service, asked))
+			return refuse(r, "is_a_pool", asked, tool, "that is a pool; name one Emacs");
+		return by_name(r, asked, tool);
+	}
+	struct worker *w = unnamed(r, tool, &count);
+	return w ? w : nowhere(r, count);
+}
+
+bool registry_place(struct request *r, const char *asked, const struct tool *tool, struct place *at)
+{
+	long count;
+	struct pool *p = NULL;
+	*at = (struct place){0};
+	if ((asked = named(r, asked))) {
+		if (!service_find(r->pipeline->service, asked))
+			p = pool_find(r->pipeline->service, asked);
+		if (p && !pool_fits(r, p, tool)) {
+			refuse(r, "unknown_tool", asked, tool, "the Emacs instances of that pool do not have this tool; these have");
+			return false;
+		}
+		if (!p && !(at->worker = by_name(r, asked, tool)))
+			return false;
+		at->pool = p;
+		remember(r->session, asked);
+		return true;
+	}
+	p = by_pool(r, tool);
+	if (r->priority == PRIORITY_BATCH && p) { /* who is at the keyboard is left alone */
+		at->pool = p;
+		return true;
+	}
+	at->worker = unnamed(r, tool, &count);
+	if (at->worker && at->worker->state == WORKER_GONE && p) /* it is known, but somebody else is there */
+		at->worker = NULL;
+	if (at->worker)
+		return true;
+	at->pool = p;
+	return p || nowhere(r, count);
+}
+
+const char *registry_name(const struct place *at)
+{
+	return at->pool ? pool_name(at->pool) : at->worker->name;
 }

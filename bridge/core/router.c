@@ -2,9 +2,11 @@
  * with which arguments, on which Emacs. */
 #include "core/lobby.h"
 #include "core/calls.h"
+#include "core/fleet.h"
 #include "core/self.h"
 #include "core/session.h"
 #include "core/tasks.h"
+#include "core/visit.h"
 #include "mcp/era.h"
 #include "mcp/headers.h"
 #include "mcp/result.h"
@@ -63,7 +65,7 @@ static enum verdict submit_method(struct request *r, struct worker *w, json_t *a
 	r->exact = true;
 	text_json(&r->arguments, arguments);
 	json_decref(arguments);
-	return calls_submit(r, w);
+	return calls_submit(r, &(struct place){.worker = w});
 }
 
 static const char *text_in(struct request *r, const json_t *object, const char *key, const char *where)
@@ -235,15 +237,23 @@ static enum verdict find_tool(struct request *r, struct tool **tool)
 
 static enum verdict submit(struct request *r, const struct tool *tool, const json_t *arguments, const char *instance)
 {
-	struct worker *w = registry_choose(r, instance, tool);
-	if (!w)
+	struct fleet *fleet = r->pipeline->fleet;
+	struct keeper *k = fleet_keeper(fleet, instance ? instance : r->pipeline->config->instance);
+	struct place at;
+	if (k && visit_keeps(r, k))
+		return WAIT;
+	if (!registry_place(r, instance, tool, &at))
 		return DONE;
+	long timeout = tool->takes_timeout && !json_object_get(arguments, "timeout") ? fleet_timeout(fleet, &at) : 0;
+	if (timeout)
+		r->timeout_ms = (uint32_t)timeout * 1000;
 	text_json(&r->arguments, arguments);
+	r->idempotent = tool->idempotent || json_is_true(json_object_get(json_object_get(r->params, "_meta"), "efrit-mcp/idempotent"));
 	if (tasks_wanted(r, tool)) {
 		r->may_become_task = tool->task_later;
-		return tasks_submit(r, w);
+		return tasks_submit(r, &at);
 	}
-	return r->fault || r->ended ? DONE : calls_submit(r, w);
+	return r->fault || r->ended ? DONE : calls_submit(r, &at);
 }
 
 static enum verdict call_tool(struct request *r)
@@ -263,7 +273,7 @@ static enum verdict call_tool(struct request *r)
 	json_t *arguments = given ? json_incref(given) : json_object();
 	if (!read_arguments(r, tool, arguments, &instance))
 		verdict = DONE;
-	else if (!self_call(r, tool, arguments, instance, &verdict))
+	else if (!self_call(r, tool, arguments, instance = fleet_serves(r->pipeline->fleet, instance), &verdict))
 		verdict = submit(r, tool, arguments, instance);
 	json_decref(arguments);
 	if (verdict == WAIT)

@@ -1,5 +1,6 @@
 /* self.c - see self.h */
 #include "core/self.h"
+#include "core/fleet.h"
 #include "log.h"
 #include "mcp/result.h"
 #include "mcp/text.h"
@@ -142,16 +143,22 @@ static void finish_list(struct questions *t)
 {
 	struct buf text = {0}, absence = {0};
 	const struct service *s = t->request->pipeline->service;
+	const struct fleet *fleet = t->request->pipeline->fleet;
 	text_put(&text, "{\"instances\":[");
 	for (size_t i = 0; i < t->count; i++) {
 		struct item *item = &t->items[i];
 		if (i)
 			text_put(&text, ",");
 		text_format(&text, "{\"id\":\"%s\",", item->name);
-		text_add(&text, buf_data(&item->answer) + 1, buf_len(&item->answer) - 1);
+		text_add(&text, buf_data(&item->answer) + 1, buf_len(&item->answer) - 2);
+		const struct keeper *k = fleet_keeper_of(fleet, service_find(s, item->name));
+		if (k)
+			fleet_tell(k, &text);
+		text_put(&text, "}");
 	}
+	size_t absent = fleet_absent(fleet, &text, t->count > 0);
 	text_put(&text, "]");
-	if (!t->count) {
+	if (!t->count && !absent) {
 		registry_absence(s, &absence);
 		text_put(&text, ",\"why\":");
 		text_quote(&text, text_string(&absence));

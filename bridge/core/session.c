@@ -30,6 +30,7 @@ void session_destroy(struct session *s)
 {
 	TAILQ_REMOVE(&s->pipeline->sessions, s, of_pipeline);
 	json_decref(s->capabilities);
+	free(s->folder);
 	json_decref(s->subscribed);
 	free(s);
 }

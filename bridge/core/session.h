@@ -22,6 +22,9 @@ struct session {
 	json_t *subscribed;   /* owned; URIs as the keys of an object, or NULL */
 	int log_level;        /* of a legacy session; what is below it is not told */
 	bool log_set;         /* the client chose it */
+	char *folder;         /* owned; where the client works, or NULL */
+	char instance[REQUEST_INSTANCE_MAX + 1]; /* the one its calls have named; empty: none yet */
+	bool instances;       /* they have named several */
 	uint64_t knows[REQUEST_LISTS]; /* hashes of the lists it was given, or told to be others; 0: never */
 	TAILQ_HEAD(, question) questions; /* core/asking.c: what it was asked and has not answered */
 };

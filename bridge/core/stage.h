@@ -7,6 +7,7 @@
 #include "request.h"
 
 struct catalogue;
+struct fleet;
 struct lobby;
 struct handles;
 struct guard;
@@ -21,6 +22,7 @@ struct pipeline {
 	struct catalogue *catalogue;  /* owned */
 	struct starter *starter;      /* owned */
 	struct lobby *lobby;          /* owned */
+	struct fleet *fleet;          /* borrowed; NULL: nothing is declared, or this is no gateway */
 	struct guard *guard;          /* owned */
 	struct session_list sessions; /* session::of_pipeline; owned */
 	struct request_list dead;     /* request::of_session; freed when nobody is in a callback */

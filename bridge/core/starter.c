@@ -1,8 +1,10 @@
 /* starter.c - efrit_start_instance: an Emacs in the background that is nobody's child for
  * long.  One start for each name at a time, whoever asks, also across bridges: the log
  * file is locked meanwhile.  It is done when the socket of that name has handshaken. */
+#include "core/fleet.h"
 #include "core/launch.h"
 #include "core/self.h"
+#include "core/visit.h"
 #include "log.h"
 #include "mcp/result.h"
 #include "mcp/text.h"
@@ -339,6 +341,10 @@ enum verdict starter_start(struct request *r, const json_t *arguments, const cha
 	(void)instance;
 	if (!name || !service_name_valid(name))
 		return refuse(r, "invalid_arguments", name ? name : "", "name must be 1 to 48 of A-Z a-z 0-9 . _ - and not begin with a dot");
+	struct keeper *keeper = fleet_keeper(r->pipeline->fleet, name);
+	if (keeper && ((workspace && *workspace) || init))
+		return refuse(r, "invalid_arguments", name, "this Emacs is declared in the configuration, workspace and init too: leave them out");
+	name = fleet_serves(r->pipeline->fleet, name);
 	if (workspace && !*workspace)
 		workspace = NULL;
 	if (!usable_folder(workspace))
@@ -348,6 +354,8 @@ enum verdict starter_start(struct request *r, const json_t *arguments, const cha
 		snprintf(why, sizeof why, "an Emacs \"%s\" runs already (process %ld); use it, or choose another name", name, (long)w->pid);
 		return refuse(r, "name_in_use", name, why);
 	}
+	if (keeper) /* it is declared how it is started */
+		return visit_start(r, keeper);
 	TAILQ_FOREACH(s, &r->pipeline->starter->starts, link)
 		if (!s->served && !TAILQ_EMPTY(&s->waiters) && strcmp(s->name, name) == 0) {
 			wait_for(s, r);

@@ -1,6 +1,8 @@
 /* stopper.c - efrit_stop_instance: asks an Emacs to end, then tells it by a signal, and
  * with force kills it.  One that no bridge started is left alone unless forced; so is one
  * with unsaved files. */
+#include "core/fleet.h"
+#include "core/keeper.h"
 #include "core/lobby.h"
 #include "core/pipeline.h"
 #include "core/self.h"
@@ -58,6 +60,9 @@ static void finish(struct stop *s, const char *code, const char *why)
 	static const char *const words[] = {[ASKED] = "asked", [TOLD] = "terminated", [KILLED] = "killed"};
 	struct request *r = s->request;
 	struct buf text = {0};
+	struct keeper *k = fleet_keeper(r->pipeline->fleet, s->name);
+	if (k && code)
+		keeper_parted(k, why);
 	if (code)
 		result_error(r, code, json_pack("{s:s,s:i}", "instance_id", s->name, "pid", (int)s->pid), "%s", why);
 	else {
@@ -239,7 +244,8 @@ enum verdict stopper_stop(struct request *r, const json_t *arguments, const char
 		return WAIT;
 	if (w->pid <= 0)
 		return refuse(r, w, "not_stopped", "does not answer, and this system does not tell which process it is: end it yourself");
-	if (!force && !started_here(w))
+	struct keeper *k = fleet_keeper_of(r->pipeline->fleet, w);
+	if (!force && !(k && k->process && k->state != KEEPER_FOREIGN) && !started_here(w))
 		return refuse(r, w, "not_started_here",
 			      "was not started by efrit_start_instance: it may be a person's.  Pass force true to end it all the same");
 	struct stop *s = calloc(1, sizeof *s);
@@ -256,6 +262,8 @@ enum verdict stopper_stop(struct request *r, const json_t *arguments, const char
 		s->request = NULL;
 		return refuse(r, w, errno == ESRCH ? "emacs_gone" : "not_stopped", strerror(errno));
 	}
+	if (k)
+		keeper_leaves(k);
 	ask(s, w);
 	return WAIT;
 }

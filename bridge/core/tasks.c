@@ -272,7 +272,7 @@ static void on_noted(struct request *call, const char *json, size_t len)
 }
 
 /* Our own request, in the place of R. */
-static struct request *make_call(struct tasks *all, struct request *r, struct worker *w, bool later)
+static struct request *make_call(struct tasks *all, struct request *r, const struct place *at, bool later)
 {
 	struct request *call = pipeline_new(all->session);
 	call->method = r->method;
@@ -292,7 +292,9 @@ static struct request *make_call(struct tasks *all, struct request *r, struct wo
 	r->arguments = (struct buf){0};
 	memcpy(call->tool, r->tool, sizeof call->tool);
 	memcpy(call->client, r->client, sizeof call->client);
-	snprintf(call->instance, sizeof call->instance, "%s", w->name);
+	snprintf(call->instance, sizeof call->instance, "%s", registry_name(at));
+	call->client_key = calls_client_key(r);
+	call->idempotent = r->idempotent;
 	if (!call->token)
 		log_no_memory();
 	return call;
@@ -372,7 +374,7 @@ static void announce(struct tasks *all, struct task_record *t)
 	keep(all, t, on_kept, a);
 }
 
-enum verdict tasks_submit(struct request *r, struct worker *w)
+enum verdict tasks_submit(struct request *r, const struct place *at)
 {
 	struct tasks *all = tasks_of(r);
 	struct task_creation *c = calloc(1, sizeof *c);
@@ -388,7 +390,7 @@ enum verdict tasks_submit(struct request *r, struct worker *w)
 		return DONE;
 	}
 	struct task_record *t = task_record_create(r->session->principal, r->pipeline->config);
-	t->call = make_call(all, r, w, later);
+	t->call = make_call(all, r, at, later);
 	t->call->owner = t;
 	t->state = state;
 	t->answers = json_is_object(json_object_get(r->params, "inputResponses"))

@@ -3,7 +3,7 @@
 #ifndef TASKS_H
 #define TASKS_H
 
-#include "core/catalogue.h"
+#include "core/registry.h"
 #include "core/stage.h"
 
 struct store;
@@ -12,7 +12,7 @@ void tasks_destroy(struct tasks *); /* NULL is fine; stops what runs */
 
 /* The call of TOOL is to be a task.  False with r refused: it can be called as a task only. */
 bool tasks_wanted(struct request *r, const struct tool *tool);
-enum verdict tasks_submit(struct request *r, struct worker *w); /* as calls_submit */
+enum verdict tasks_submit(struct request *r, const struct place *); /* as calls_submit */
 enum verdict tasks_enter(struct request *r);                    /* tasks/get, update, cancel */
 
 /* The filter taskIds of subscriptions/listen.  False: r is refused. */

@@ -3,10 +3,13 @@
 #include "front/http_impl.h"
 #include "front/lines.h"
 #include "log.h"
+#include "os.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+enum { FOLDER_MAX = 1024 };
 
 struct lines_client {
 	LIST_ENTRY(lines_client) of_http;
@@ -59,7 +62,10 @@ void lines_take(void *data, int fd)
 	ev_timer_init(&c->gone, on_gone, 0., 0.);
 	c->gone.data = c;
 	LIST_INSERT_HEAD(&h->lines, c, of_http);
+	char folder[FOLDER_MAX];
 	c->lines = lines_create(h->loop, h->config, h->pipeline, fd, fd, on_end, c);
+	if (os_peer_folder(fd, folder, sizeof folder))
+		lines_place(c->lines, folder);
 }
 
 void lines_drain_all(struct http *h)

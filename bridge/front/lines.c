@@ -348,6 +348,11 @@ struct lines *lines_create(struct ev_loop *loop, const struct config *config, st
 	return s;
 }
 
+void lines_place(struct lines *s, const char *folder)
+{
+	pipeline_place(s->session, folder);
+}
+
 void lines_stop(struct lines *s)
 {
 	if (s->over)

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PIECE = 64 * 1024 };
 
@@ -107,6 +108,9 @@ struct oneshot *oneshot_create(struct ev_loop *loop, const struct config *config
 	o->outlet = (struct outlet){on_deliver, on_more, on_notify, NULL};
 	o->message = compose(tool, arguments);
 	o->session = pipeline_open(pipeline, &o->outlet);
+	char *folder = getcwd(NULL, 0);
+	pipeline_place(o->session, folder);
+	free(folder);
 	send(o);
 	return o;
 }

@@ -48,6 +48,9 @@ struct stdio *stdio_create(struct ev_loop *loop, const struct config *config, st
 		return NULL;
 	}
 	s->lines = lines_create(loop, config, pipeline, STDIN_FILENO, s->out_fd, on_end, s);
+	char *folder = getcwd(NULL, 0); /* agents start us in the folder they work in */
+	lines_place(s->lines, folder);
+	free(folder);
 	return s;
 }
 

@@ -56,7 +56,7 @@ def config_reload():
 class Screen:
     """A command on a terminal of its own, whose output is kept."""
 
-    def __init__(self, g, *arguments, rows=24, columns=100):
+    def __init__(self, g, *arguments, rows=24, columns=120):
         self.master, self.slave = pty.openpty()
         self.size(rows, columns)
         self.before = termios.tcgetattr(self.slave)
@@ -135,7 +135,7 @@ def top():
             busy.start()
             try:
                 s.shows(r"; [1-9][0-9]*\.[0-9] calls/s")
-                s.shows(r"^main .* [1-9][0-9]*\.[0-9] +[0-9.]+  ")
+                s.shows(r"^main .* [1-9][0-9]*\.[0-9] +[0-9.]+ ")
             finally:
                 over.set()
                 busy.join()

@@ -119,7 +119,7 @@ static void refusals(void **state)
 	bad("{\"instances\":{\"x\":{\"mode\":\"deamon\"}}}", 1, "one of: daemon batch");
 	bad("{\"instances\":{\"x\":{\"mode\":\"daemon batch\"}}}", 1, "one of: daemon batch");
 	bad("{\"instances\":{\"x\":{\"init\":7}}}", 1, "must be a string");
-	bad("{\"instances\":{\"x\":{\"init\":\"a\\u0000b\"}}}", 1, "u0000");
+	bad("{\"instances\":{\"x\":{\"init\":\"a\\u0000b\"}}}", 1, "NUL");
 	bad("{\"instances\":{\"x\":{\"mode\":\"batch\",\n\"init\":\"default\"}}}", 2, "mode batch");
 	bad("{\"instances\":{\"x\":{\n\"workspace\":\"here\"}}}", 2, "absolute");
 	bad("{\"instances\":{\"x\":{\"daemon\":\"a/b\"}}}", 1, "instances.x.daemon");
