@@ -1,4 +1,5 @@
 /* openapi.c - see openapi.h */
+#include "back/pool.h"
 #include "core/openapi.h"
 #include "log.h"
 #include "mcp/text.h"
@@ -70,6 +71,15 @@ void openapi_write(const struct catalogue *c, struct buf *out)
 	json_decref(all);
 }
 
+static void write_pool(const struct pool *p, struct buf *out)
+{
+	struct pool_load l;
+	pool_load(p, &l);
+	text_format(out, "{\"name\":\"%s\",\"workers\":%ld,\"idle\":%ld,\"running\":%ld,\"waiting\":{\"interactive\":%ld,\"normal\":%ld,"
+		    "\"batch\":%ld},\"oldest_ms\":%.0f}", pool_name(p), l.workers, l.idle, l.flying, l.waiting[PRIORITY_INTERACTIVE],
+		    l.waiting[PRIORITY_NORMAL], l.waiting[PRIORITY_BATCH], l.oldest * 1000);
+}
+
 void openapi_services(const struct service *s, struct buf *out)
 {
 	long workers = 0, ready = 0, waiting = 0, flying = 0;
@@ -82,5 +92,11 @@ void openapi_services(const struct service *s, struct buf *out)
 	text_format(out, "{\"services\":[{\"name\":\"efrit\",\"kind\":\"emacs\",\"workers\":%ld,\"ready\":%ld,\"waiting\":%ld,"
 		    "\"flying\":%ld,\"places\":", workers, ready, waiting, flying);
 	text_quote(out, service_places(s));
-	text_put(out, "}]}");
+	text_put(out, "}],\"pools\":[");
+	for (struct pool *p = pool_first(s); p; p = pool_next(p)) {
+		write_pool(p, out);
+		if (pool_next(p))
+			text_put(out, ",");
+	}
+	text_put(out, "]}");
 }

@@ -184,9 +184,7 @@ static bool is_open_door(const char *path)
 static void answer_health(struct exchange *e, const char *path)
 {
 	struct http *h = e->http;
-	struct buf services = {0};
-	char text[2048];
-	int n;
+	struct buf services = {0}, text = {0};
 	if (path_is(path, "/livez")) {
 		http_answer(e, 200, "text/plain", "ok\n", 3, "");
 		return;
@@ -197,11 +195,13 @@ static void answer_health(struct exchange *e, const char *path)
 	}
 	pipeline_services(h->pipeline, &services);
 	bool none = memmem(buf_data(&services), buf_len(&services), "\"ready\":0,", 10) != NULL;
-	n = snprintf(text, sizeof text, "{\"status\":\"%s\",\"version\":\"" EFRIT_MCP_VERSION "\",\"connections\":%ld,\"sessions\":%ld,"
+	if (!buf_printf(&text, "{\"status\":\"%s\",\"version\":\"" EFRIT_MCP_VERSION "\",\"connections\":%ld,\"sessions\":%ld,"
 		     "\"requests\":%ld,\"streams\":%ld,%.*s", h->draining ? "ending" : none ? "degraded" : "healthy", conns_count(h->conns),
-		     h->legacies, h->exchanges - 1, h->streams, (int)buf_len(&services) - 1, buf_data(&services) + 1);
+		     h->legacies, h->exchanges - 1, h->streams, (int)buf_len(&services) - 1, buf_data(&services) + 1))
+		log_no_memory();
 	buf_finish(&services);
-	http_answer(e, 200, "application/json", text, (size_t)n, "");
+	http_answer(e, 200, "application/json", buf_data(&text), buf_len(&text), "");
+	buf_finish(&text);
 }
 
 static void preflight(struct exchange *e)

@@ -171,6 +171,22 @@ def top():
         check(r.returncode == 3 and "no Emacs" in r.stdout, r)
 
 
+@case(emacs=True)
+def top_of_pools():
+    with Gateway(config={"pools": {"work": {"min": 1, "max": 1}}}) as g, Screen(g, "top") as s:
+        s.shows(r"^POOL +WORKERS +IDLE +RUNNING +i/n/b +OLDEST\nwork +1 +1 +0 +0/0/0 ")
+        over = [threading.Thread(target=g.call, args=("efrit_execute", {"content": "(sleep-for 2)", "instance_id": "work", "priority": "batch"}))
+                for _ in range(3)]
+        for t in over:
+            t.start()
+        s.shows(r"^work +1 +0 +1 +0/0/2 +[0-9.]+ s$")
+        for t in over:
+            t.join()
+        s.shows(r"^work +1 +1 +0 +0/0/0 ")
+        s.type("q")
+        check(s.ended() == 0)
+
+
 # --- migrate ---
 
 PLACES = ("requests", "processing", "responses", "archive")
