@@ -2,6 +2,7 @@
  * file and line, and what it overruled. */
 #include "config_line.h"
 #include "config_trail.h"
+#include "fleet_config.h"
 #include "log.h"
 #include "main_house.h"
 
@@ -175,21 +176,80 @@ static json_t *follow(json_t *object, const char *name, const char **keys, size_
 	return NULL;
 }
 
+/* Of "instances.NAME.FIELD" the row of FIELD; false: there is none such.  *field is borrowed of NAME. */
+static bool field_of(const struct findings *f, const char *name, struct fleet_row *row, const char **field, bool *declared)
+{
+	const char *first = strchr(name, '.'), *last = strrchr(name, '.');
+	bool pool = strncmp(name, "pools.", 6) == 0;
+	*declared = false;
+	if (!first || first == last || (!pool && strncmp(name, "instances.", 10) != 0))
+		return false;
+	char *whose = strndup(first + 1, (size_t)(last - first - 1));
+	const struct fleet_spec *spec = whose ? fleet_config_find(f->config.fleet, whose) : NULL;
+	free(whose);
+	*field = last + 1;
+	*declared = spec && spec->pool == pool;
+	for (size_t i = 0; *declared && fleet_config_row(i, row); i++)
+		if (strcmp(row->name, *field) == 0 && (pool ? row->pool : row->instance))
+			return true;
+	return false;
+}
+
+static void complain_of_field(const char *name, const char *field)
+{
+	const char *names[64];
+	struct fleet_row row;
+	size_t n = 0;
+	for (size_t i = 0; fleet_config_row(i, &row) && n < sizeof names / sizeof names[0]; i++)
+		if (*name == 'p' ? row.pool : row.instance)
+			names[n++] = row.name;
+	const char *near = config_nearest(field, names, n);
+	fprintf(stderr, "efrit-bridge: %s is no field%s%s%s\n", field, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+static void say_section(const struct findings *f, const char *name, const struct fleet_row *row, json_t *value, const char **keys, size_t depth,
+			bool json)
+{
+	const char *unit = row && *row->unit ? row->unit : "";
+	char *where = NULL, *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	int line = depth ? config_line(f->text, keys, depth) : 0;
+	if (depth)
+		config_complain(&where, "%s, line %d", f->path, line);
+	else
+		config_complain(&where, "the default");
+	if (json)
+		print_json(json_pack("{s:s,s:O,s:s,s:s,s:s*,s:s*}", "name", name, "value", value, "from", depth ? "file" : "default", "where", where,
+				     "unit", row ? unit : NULL, "doc", row ? row->doc : NULL));
+	else {
+		printf("%s is %s%s%s\n", name, text ? text : "?", *unit ? " " : "", unit);
+		if (row)
+			printf("  %s\n", row->doc);
+		printf("  from       %s\n", where);
+		if (row && depth)
+			printf("  not        %s, the default\n", row->fallback);
+	}
+	free(text);
+	free(where);
+}
+
 static int explain_section(const struct findings *f, const char *name, bool json)
 {
-	const char *keys[DEPTH + 1];
+	const char *keys[DEPTH + 1], *field;
+	struct fleet_row row;
+	bool declared, known = field_of(f, name, &row, &field, &declared);
 	size_t depth = 0;
-	json_t *value = follow(f->file, name, keys, &depth);
+	json_t *value = json_incref(follow(f->file, name, keys, &depth));
+	if (!value && known) {
+		value = json_loads(row.fallback, JSON_DECODE_ANY, NULL);
+		depth = 0;
+	} else if (!value && declared) {
+		complain_of_field(name, field);
+		return EXIT_FAILED;
+	}
 	if (!value)
 		return EXIT_USAGE;
-	int line = config_line(f->text, keys, depth);
-	if (json) {
-		print_json(json_pack("{s:s,s:O,s:s,s:s,s:i}", "name", name, "value", value, "from", "file", "file", f->path, "line", line));
-		return EXIT_GOOD;
-	}
-	char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
-	printf("%s is %s\n  from       %s, line %d\n", name, text ? text : "?", f->path, line);
-	free(text);
+	say_section(f, name, known ? &row : NULL, value, keys, depth, json);
+	json_decref(value);
 	return EXIT_GOOD;
 }
 
@@ -226,8 +286,9 @@ static int explain(const struct findings *f, const char *name, bool json)
 {
 	struct config_row row;
 	if (!row_of(name, &row)) {
-		if (explain_section(f, name, json) == EXIT_GOOD)
-			return EXIT_GOOD;
+		int status = explain_section(f, name, json);
+		if (status != EXIT_USAGE)
+			return status == EXIT_GOOD ? EXIT_GOOD : EXIT_USAGE;
 		char *error = NULL;
 		struct config scratch;
 		config_init(&scratch);

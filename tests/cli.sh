@@ -44,7 +44,7 @@ is() { # PYTHON EXPRESSION of j, the output as JSON
 # --- what it is asked wrongly ---
 run 0 --version; says '^efrit-bridge [0-9.]+$'
 run 0 --help
-for word in call status instances doctor setup claude-code 'Exit status' start_timeout "$tmp/config/efrit-mcp/config.json"; do says "$word"; done
+for word in call status instances doctor top migrate config setup claude-code 'Exit status' start_timeout "$tmp/config/efrit-mcp/config.json"; do says "$word"; done
 run 2 stat; complains 'did you mean status'
 run 2 call; complains 'call TOOL'
 run 2 call a b c
@@ -126,6 +126,32 @@ echo '[]' >"$config"
 run 2 status; complains 'must be an object'
 rm "$config"
 run 2 --config "$tmp/none.json" status; complains 'none.json cannot be read'
+
+# --- where a setting comes from ---
+run 2 config; run 2 config explain; run 2 config show queue_max; run 2 config sho; run 2 config reload extra
+run 0 config show; says 'queue_max +1000 +the default'; says 'folders .*EFRIT_MCP_FOLDERS'
+run 0 config explain queue_max; says '^queue_max is 1000 calls'; says 'from +the default'; says "no file +$config"
+printf '{\n  "log_level": "info",\n\n  "queue_max": 10,\n  "instances": {"a.b": {"timeout": 7,\n    "environment": {"X": "y"}}},\n  "pools": {"p": {}}\n}\n' >"$config"
+run 0 config explain queue_max; says "is 10 calls.*from +$config, line 4.*not +1000, the default"
+EFRIT_MCP_QUEUE_MAX=11 run 0 config explain queue_max; says "is 11 .*from +the environment, EFRIT_MCP_QUEUE_MAX.*not +10, $config, line 4.*not +1000"
+EFRIT_MCP_QUEUE_MAX=11 run 0 -s queue_max=12 config explain queue_max --json
+is '[(s["from"], s["value"]) for s in j["steps"]] == [("flag", 12), ("environment", 11), ("file", 10), ("default", 1000)]'
+run 0 config show --json
+is 'j["queue_max"]["value"] == 10 and j["queue_max"]["where"].endswith("line 4") and j["log_level"]["from"] == "file" and j["stall"]["from"] == "default"'
+is 'j["instances.a.b.timeout"]["value"] == 7 and j["instances.a.b.environment.X"]["where"].endswith("line 6")'
+run 0 config explain instances.a.b.timeout; says "is 7 s.*from +$config, line 5.*not +0, the default"
+run 0 config explain instances.a.b.environment.X; says "\"y\".*line 6"
+run 0 config explain instances.a.b.mode; says '"daemon".*from +the default'
+run 0 config explain pools.p.max --json; is 'j["from"] == "default" and j["value"] == 2 and j["unit"] == "workers"'
+run 0 config explain instances; says 'a\.b.*line 5'
+run 2 config explain instances.a.b.timout; complains 'did you mean timeout'
+run 2 config explain instances.nobody.timeout; complains 'no setting'
+run 2 config explain queu_max; complains 'did you mean queue_max'
+run 0 --listen 127.0.0.1:1 config explain listen; says 'the command line, --listen'
+printf '{\n"queue_max": 0}' >"$config"
+run 2 config show; complains 'line 2: queue_max is 0'
+run 2 config reload; complains 'line 2: queue_max is 0'
+rm "$config"
 
 # --- what agents need ---
 cd "$tmp/project" || exit 1
