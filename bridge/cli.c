@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum key { KEY_CONFIG = 256, KEY_JSON, KEY_START, KEY_APPLY, KEY_LISTEN, KEY_AUTH, KEY_DAEMON, KEY_ONCE, KEY_MAN };
+enum key { KEY_CONFIG = 256, KEY_JSON, KEY_START, KEY_APPLY, KEY_LISTEN, KEY_AUTH, KEY_DAEMON, KEY_ONCE, KEY_MIX, KEY_DURATION, KEY_RATE, KEY_ARRIVALS, KEY_MAN };
 
 const struct cli_row cli_commands[COMMANDS] = {
 #define COMMAND(id, name, arguments, fewest, most, doc) {name, arguments, doc, 0},
@@ -21,6 +21,13 @@ const struct cli_row cli_exits[] = {
 #include "commands.def"
 };
 const size_t cli_exits_count = sizeof cli_exits / sizeof cli_exits[0];
+
+const struct cli_row cli_kinds[] = {
+#define KIND(name, tool, arguments, doc) {name, "", doc, 0},
+#include "load.def"
+#undef KIND
+};
+const size_t cli_kinds_count = sizeof cli_kinds / sizeof cli_kinds[0];
 
 static const struct { int fewest, most; } counts[COMMANDS] = {
 #define COMMAND(id, name, arguments, fewest, most, doc) {fewest, most},
@@ -42,6 +49,10 @@ const struct argp_option cli_options[] = {
 	{"listen", KEY_LISTEN, "ADDR:PORT", 0, "With serve: take HTTP there; the same as --set listen=", 0},
 	{"auth", KEY_AUTH, "none", 0, "With serve: ask for no token, on loopback only; the same as --set auth=", 0},
 	{"daemon", KEY_DAEMON, NULL, 0, "With serve: in the background, once it is ready", 0},
+	{"mix", KEY_MIX, "KIND:SHARE,...", 0, "With load-test: what is sent, in which shares; the kinds are below", 0},
+	{"duration", KEY_DURATION, "SECONDS", 0, "With load-test: for how long requests are begun, 3600 at most", 0},
+	{"rate", KEY_RATE, "NUMBER", 0, "With load-test: requests a second, of all connections together, answered or not", 0},
+	{"arrivals", KEY_ARRIVALS, "closed|even|random", 0, "With load-test: closed: each connection sends its next request when the last is answered; even, random: they come at --rate", 0},
 	{"man", KEY_MAN, NULL, OPTION_HIDDEN, "Print the manual page", 0},
 	{0},
 };
@@ -106,6 +117,8 @@ static void check(struct argp_state *state, const struct arguments *a)
 	if (a->cli->json && (c == COMMAND_SERVE || c == COMMAND_SETUP || c == COMMAND_GATEWAY || c == COMMAND_STOP || c == COMMAND_TOKEN
 			     || c == COMMAND_MIGRATE))
 		argp_error(state, "--json goes with call, status, instances, doctor, top, config and load-test");
+	if ((a->cli->load.mix || a->cli->load.duration || a->cli->load.rate || a->cli->load.arrivals) && c != COMMAND_LOAD_TEST)
+		argp_error(state, "--mix, --duration, --rate and --arrivals go with load-test");
 	if (a->cli->once && c != COMMAND_TOP)
 		argp_error(state, "--once goes with top");
 	if (a->cli->daemon && c != COMMAND_GATEWAY)
@@ -136,6 +149,18 @@ static error_t on_option(int key, char *value, struct argp_state *state)
 		return 0;
 	case KEY_START:
 		a->cli->start = true;
+		return 0;
+	case KEY_MIX:
+		a->cli->load.mix = value;
+		return 0;
+	case KEY_DURATION:
+		a->cli->load.duration = value;
+		return 0;
+	case KEY_RATE:
+		a->cli->load.rate = value;
+		return 0;
+	case KEY_ARRIVALS:
+		a->cli->load.arrivals = value;
 		return 0;
 	case KEY_ONCE:
 		a->cli->once = true;
@@ -175,7 +200,10 @@ static char *on_help(int key, const char *text, void *input)
 	fputs("HOST is one of", out);
 	for (size_t i = 0; i < setup_hosts_count; i++)
 		fprintf(out, "%s %s", i ? "," : "", setup_hosts[i].name);
-	fputs(".\n\nExit status:\n", out);
+	fputs(".\nKIND is one of:\n", out);
+	for (size_t i = 0; i < cli_kinds_count; i++)
+		fprintf(out, "  %-12s %s\n", cli_kinds[i].name, cli_kinds[i].doc);
+	fputs("\nExit status:\n", out);
 	for (size_t i = 0; i < cli_exits_count; i++)
 		fprintf(out, "  %3d  %s\n", cli_exits[i].status, cli_exits[i].doc);
 	settings = config_describe();

@@ -26,6 +26,9 @@ struct cli {
 	const char *words[CLI_WORDS]; /* borrowed from argv; NULL beyond the last */
 	bool json, start, apply, daemon, once;
 	const char *file;             /* borrowed; of --config, or NULL */
+	struct {
+		const char *mix, *duration, *rate, *arrivals; /* borrowed; of load-test, or NULL */
+	} load;
 	struct cli_set {
 		const char *name, *value; /* borrowed; without name: NAME=VALUE */
 	} *sets;                      /* owned */
@@ -49,8 +52,8 @@ struct cli_row {
 	const char *name, *arguments, *doc; /* an exit status has no name */
 	int status;
 };
-extern const struct cli_row cli_commands[COMMANDS], cli_exits[];
-extern const size_t cli_exits_count;
+extern const struct cli_row cli_commands[COMMANDS], cli_exits[], cli_kinds[]; /* kinds: what load-test sends */
+extern const size_t cli_exits_count, cli_kinds_count;
 extern const struct argp_option cli_options[];
 
 #endif

@@ -1,6 +1,8 @@
-/* main_load.c - load-test: many connections of this machine ask the gateway at once for what
- * it answers by itself; the report says how many were answered, and how fast.  Bounded. */
+/* main_load.c - load-test: many connections of this machine send the gateway a mix of requests,
+ * each its next one when the last is answered, or all together so many a second; the report says
+ * what came back, how fast, and how that is distributed.  Bounded. */
 #include "core/guard.h"
+#include "load_report.h"
 #include "log.h"
 #include "main_gateway.h"
 #include "main_state.h"
@@ -11,27 +13,30 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
-#include <jansson.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 10000, REQUESTS_MAX = 1000000, PIECE = 65536 };
-static const double most_seconds = 120;
+enum { CONNECTIONS_MAX = 10000, REQUESTS_MAX = 1000000, SECONDS_MAX = 3600, RATE_MAX = 100000, PIECE = 65536 };
+static const double most_seconds = 120, last_answers = 30, tick = 0.001;
 
 struct load;
 
 struct user {
+	LIST_ENTRY(user) of_load; /* load::idle */
 	struct load *load; /* borrowed */
 	int fd;            /* owned; -1: closed */
 	ev_io readable, writable;
 	bool asked;        /* its request is not answered */
-	double since;
+	size_t kind;
+	double since;      /* when it was due, so that waiting for a connection counts */
 	size_t sent;       /* bytes of the request */
 	struct buf in;     /* owned */
 };
@@ -39,13 +44,33 @@ struct user {
 struct load {
 	struct ev_loop *loop;
 	struct sockaddr_in to;
-	char *request;            /* owned */
-	size_t request_len;
+	struct load_mix mix;
+	struct load_report report;
 	struct user *users;       /* owned */
-	long users_count, open;
-	long wanted, begun, answered, failed, refused; /* requests; refused: connections */
-	double *times;            /* owned; seconds of each answered request */
+	LIST_HEAD(, user) idle;
+	long users_count, open, flying;
+	long wanted, begun, refused; /* requests; refused: connections */
+	double begun_at, until;   /* no request is begun after it */
+	double rate;              /* a second; 0: whoever has an answer asks again */
+	bool random;              /* arrivals are exponential, not even */
+	double next_due;
+	double *due;              /* owned; requests that wait for a connection: when they were due */
+	long due_first, due_count;
+	ev_timer limit, arrivals;
 };
+
+static bool may_begin(const struct load *l)
+{
+	return l->begun < l->wanted && os_now() < l->until;
+}
+
+/* Nothing flies, and nothing will. */
+static void check_end(struct load *l)
+{
+	bool more = l->rate > 0 ? l->due_count > 0 || may_begin(l) : false;
+	if (!l->open || (!l->flying && !more))
+		ev_break(l->loop, EVBREAK_ALL);
+}
 
 static void done_with(struct user *u)
 {
@@ -56,41 +81,81 @@ static void done_with(struct user *u)
 	ev_io_stop(l->loop, &u->writable);
 	close(u->fd);
 	u->fd = -1;
-	if (u->asked)
-		l->failed++;
+	if (u->asked) {
+		load_report_add(&l->report, u->kind, LOAD_LOST, 0);
+		l->flying--;
+	} else
+		LIST_REMOVE(u, of_load);
 	u->asked = false;
 	buf_finish(&u->in);
-	if (--l->open == 0)
-		ev_break(l->loop, EVBREAK_ALL);
+	l->open--;
+	check_end(l);
 }
 
 static void send_rest(struct user *u)
 {
 	struct load *l = u->load;
-	ssize_t n = send(u->fd, l->request + u->sent, l->request_len - u->sent, MSG_NOSIGNAL);
+	const struct load_kind *k = &l->mix.kinds[u->kind];
+	ssize_t n = send(u->fd, k->request + u->sent, k->len - u->sent, MSG_NOSIGNAL);
 	if (n < 0 && errno != EAGAIN) {
 		done_with(u);
 		return;
 	}
 	u->sent += n > 0 ? (size_t)n : 0;
-	if (u->sent < l->request_len)
+	if (u->sent < k->len)
 		ev_io_start(l->loop, &u->writable);
 	else
 		ev_io_stop(l->loop, &u->writable);
 }
 
-static void ask(struct user *u)
+static void ask(struct user *u, double due)
 {
 	struct load *l = u->load;
-	if (l->begun >= l->wanted) {
-		done_with(u);
-		return;
-	}
-	l->begun++;
+	LIST_REMOVE(u, of_load);
+	l->flying++;
+	u->kind = load_mix_next(&l->mix);
 	u->asked = true;
-	u->since = os_now();
+	u->since = due;
 	u->sent = 0;
 	send_rest(u);
+}
+
+/* What is due and has a connection is sent. */
+static void dispatch(struct load *l)
+{
+	struct user *u;
+	if (l->rate > 0)
+		while (l->due_count && (u = LIST_FIRST(&l->idle))) {
+			l->due_count--;
+			ask(u, l->due[l->due_first++]);
+		}
+	else
+		while (may_begin(l) && (u = LIST_FIRST(&l->idle))) {
+			l->begun++;
+			ask(u, os_now());
+		}
+	check_end(l);
+}
+
+static void on_arrivals(EV_P_ ev_timer *timer, int revents)
+{
+	struct load *l = timer->data;
+	double now = os_now();
+	(void)revents;
+	while (l->begun < l->wanted && l->next_due <= now && l->next_due < l->until) {
+		l->due[l->due_first + l->due_count++] = l->next_due;
+		l->begun++;
+		l->next_due += l->random ? -log(1 - load_mix_chance(&l->mix)) / l->rate : 1 / l->rate;
+	}
+	if (l->begun >= l->wanted || l->next_due >= l->until) {
+		l->until = l->until < now ? l->until : now;
+		ev_timer_stop(EV_A_ timer);
+	} else {
+		double wait = l->next_due - now;
+		timer->repeat = wait > tick ? wait : tick;
+		ev_timer_again(EV_A_ timer);
+	}
+	dispatch(l);
 }
 
 static void on_writable(EV_P_ ev_io *io, int revents)
@@ -98,6 +163,15 @@ static void on_writable(EV_P_ ev_io *io, int revents)
 	(void)loop;
 	(void)revents;
 	send_rest(io->data);
+}
+
+static enum load_outcome judge(const char *head, const char *body, size_t len)
+{
+	bool good = strncmp(head, "HTTP/1.1 200 ", 13) == 0 && memmem(body, len, "\"result\":", 9);
+	if (good && !memmem(body, len, "\"isError\":true", 14))
+		return LOAD_GOOD;
+	return strncmp(head, "HTTP/1.1 429 ", 13) == 0 || strncmp(head, "HTTP/1.1 503 ", 13) == 0 || memmem(body, len, "queue_full", 10) ? LOAD_REFUSED
+																	 : LOAD_ERROR;
 }
 
 /* True: an answer was whole, and is taken out. */
@@ -111,12 +185,10 @@ static bool take_answer(struct user *u)
 	size_t head = (size_t)(end - text) + 4, body = strtoul(length + 16, NULL, 10);
 	if (len < head + body)
 		return false;
-	bool good = strncmp(text, "HTTP/1.1 200 ", 13) == 0 && memmem(text + head, body, "\"result\":", 9);
-	if (good)
-		u->load->times[u->load->answered++] = os_now() - u->since;
-	else
-		u->load->failed++;
+	load_report_add(&u->load->report, u->kind, judge(text, text + head, body), os_now() - u->since);
 	u->asked = false;
+	u->load->flying--;
+	LIST_INSERT_HEAD(&u->load->idle, u, of_load);
 	buf_eat(&u->in, head + body);
 	return true;
 }
@@ -137,7 +209,7 @@ static void on_readable(EV_P_ ev_io *io, int revents)
 	}
 	buf_filled(&u->in, (size_t)n);
 	if (u->asked && take_answer(u))
-		ask(u);
+		dispatch(u->load);
 }
 
 static bool open_user(struct load *l, struct user *u)
@@ -157,6 +229,7 @@ static bool open_user(struct load *l, struct user *u)
 	ev_io_init(&u->writable, on_writable, u->fd, EV_WRITE);
 	u->readable.data = u->writable.data = u;
 	ev_io_start(l->loop, &u->readable);
+	LIST_INSERT_HEAD(&l->idle, u, of_load);
 	l->open++;
 	return true;
 }
@@ -168,61 +241,52 @@ static void on_time(EV_P_ ev_timer *timer, int revents)
 	ev_break(loop, EVBREAK_ALL);
 }
 
-static int by_size(const void *a, const void *b)
+static int report(struct load *l, const char *arrivals, double seconds)
 {
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
+	json_t *said = json_pack("{s:I,s:I,s:s,s:f,s:f}", "connections", (json_int_t)(l->users_count - l->refused), "refused", (json_int_t)l->refused,
+				 "arrivals", arrivals, "rate", l->rate, "seconds", round(seconds * 1000) / 1000);
+	json_t *what = load_report_write(&l->report, &l->mix, seconds);
+	json_int_t answered = load_report_count(&l->report, LOAD_GOOD);
+	json_object_set_new(said, "requests", json_integer(l->begun));
+	json_object_set_new(said, "failed", json_integer(l->begun - answered));
+	json_object_update(said, what);
+	json_dumpf(said, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
+	putchar('\n');
+	json_decref(what);
+	json_decref(said);
+	return fflush(stdout) == 0 && answered == l->begun && l->begun && !l->refused ? EXIT_GOOD : EXIT_FAILED;
 }
 
-static double share(const struct load *l, double part)
+static int run(struct load *l, const char *arrivals, double duration)
 {
-	return l->answered ? l->times[(long)((double)(l->answered - 1) * part)] * 1000 : 0;
-}
-
-static int report(struct load *l, double seconds)
-{
-	qsort(l->times, (size_t)l->answered, sizeof *l->times, by_size);
-	printf("{\"connections\": %ld, \"refused\": %ld, \"requests\": %ld, \"answered\": %ld, \"failed\": %ld, \"seconds\": %.3f, "
-	       "\"per_second\": %.0f, \"p50_ms\": %.3f, \"p95_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f}\n",
-	       l->users_count - l->refused, l->refused, l->wanted, l->answered, l->wanted - l->answered, seconds,
-	       seconds > 0 ? (double)l->answered / seconds : 0, share(l, 0.5), share(l, 0.95), share(l, 0.99), share(l, 1));
-	return fflush(stdout) == 0 && l->answered == l->wanted && !l->refused ? EXIT_GOOD : EXIT_FAILED;
-}
-
-static int run(struct load *l)
-{
-	ev_timer limit;
 	for (long i = 0; i < l->users_count; i++)
 		l->refused += !open_user(l, &l->users[i]);
 	if (!l->open) {
 		fprintf(stderr, "efrit-bridge: nobody answers there; efrit-bridge serve starts the gateway\n");
 		return EXIT_FAILED;
 	}
-	double begun = os_now();
-	for (long i = 0; i < l->users_count; i++)
-		if (l->users[i].fd >= 0)
-			ask(&l->users[i]);
-	ev_timer_init(&limit, on_time, most_seconds, 0.);
-	ev_timer_start(l->loop, &limit);
-	if (l->open)
+	l->begun_at = l->next_due = os_now();
+	l->until = l->begun_at + duration;
+	ev_timer_init(&l->limit, on_time, duration + last_answers, 0.);
+	ev_timer_init(&l->arrivals, on_arrivals, 0., tick);
+	l->arrivals.data = l;
+	ev_timer_start(l->loop, &l->limit);
+	if (l->rate > 0)
+		ev_timer_start(l->loop, &l->arrivals);
+	else
+		dispatch(l);
+	if (l->open && (l->flying || l->rate > 0))
 		ev_run(l->loop, 0);
-	double seconds = os_now() - begun;
-	ev_timer_stop(l->loop, &limit);
+	double seconds = os_now() - l->begun_at;
+	ev_timer_stop(l->loop, &l->limit);
+	ev_timer_stop(l->loop, &l->arrivals);
+	while (l->due_count) { /* they never had a connection */
+		l->due_count--;
+		load_report_add(&l->report, load_mix_next(&l->mix), LOAD_LOST, 0);
+	}
 	for (long i = 0; i < l->users_count; i++)
 		done_with(&l->users[i]);
-	return report(l, seconds);
-}
-
-static void compose(struct load *l, const char *token)
-{
-	static const char body[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"efrit_list_instances\",\"arguments\":{},"
-				   "\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\"io.modelcontextprotocol/clientCapabilities\":{}}}}";
-	int n = asprintf(&l->request, "POST /mcp HTTP/1.1\r\nHost: localhost\r\n%s%s%sContent-Type: application/json\r\nAccept: application/json\r\n"
-			 "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: efrit_list_instances\r\nContent-Length: %zu\r\n\r\n%s",
-			 *token ? "Authorization: Bearer " : "", token, *token ? "\r\n" : "", sizeof body - 1, body);
-	if (n < 0)
-		log_no_memory();
-	l->request_len = (size_t)n;
+	return report(l, arrivals, seconds);
 }
 
 /* The first address of the setting listen, if it is one of this machine. */
@@ -256,35 +320,65 @@ static void raise_limit(void)
 	}
 }
 
+static int usage(const char *why)
+{
+	fprintf(stderr, "efrit-bridge: %s\n", why);
+	return EXIT_USAGE;
+}
+
+/* What the command line asks for.  A status. */
+static int understand(struct load *l, const struct cli *cli, const char **arrivals, double *duration)
+{
+	long seconds, rate;
+	if (!number(cli->words[0], 64, CONNECTIONS_MAX, &l->users_count)
+	    || !number(cli->words[1], cli->load.duration ? REQUESTS_MAX : 10000, REQUESTS_MAX, &l->wanted))
+		return usage("up to 10000 connections and 1000000 requests");
+	if (!number(cli->load.duration, (long)most_seconds, SECONDS_MAX, &seconds))
+		return usage("--duration is a number of seconds, from 1 to 3600");
+	if (!number(cli->load.rate, 1, RATE_MAX, &rate))
+		return usage("--rate is a number of requests a second, from 1 to 100000");
+	*arrivals = cli->load.arrivals ? cli->load.arrivals : cli->load.rate ? "even" : "closed";
+	if (strcmp(*arrivals, "closed") != 0 && strcmp(*arrivals, "even") != 0 && strcmp(*arrivals, "random") != 0)
+		return usage("--arrivals is closed (each connection sends its next request when the last is answered), even or random (--rate a second)");
+	if ((strcmp(*arrivals, "closed") == 0) == (cli->load.rate != NULL))
+		return usage("--rate goes with --arrivals even and random, and they with it");
+	l->rate = cli->load.rate ? (double)rate : 0;
+	l->random = strcmp(*arrivals, "random") == 0;
+	*duration = (double)seconds;
+	return EXIT_GOOD;
+}
+
 int gateway_load_test(const struct config *config, const struct cli *cli)
 {
 	struct load l = {0};
 	char token[GUARD_TOKEN_MAX] = "", *error = NULL;
-	if (!number(cli->words[0], 64, CONNECTIONS_MAX, &l.users_count) || !number(cli->words[1], 10000, REQUESTS_MAX, &l.wanted)) {
-		fprintf(stderr, "efrit-bridge: up to %d connections and %d requests\n", CONNECTIONS_MAX, REQUESTS_MAX);
-		return EXIT_USAGE;
-	}
-	if (!find(config, &l.to) || *config->tls_cert) {
-		fprintf(stderr, "efrit-bridge: it is for plain HTTP on this machine: give --listen 127.0.0.1:PORT, the address that serve has told\n");
-		return EXIT_USAGE;
-	}
-	if (strcmp(config->auth, "none") != 0 && !state_token(config, token, &error)) {
+	const char *arrivals;
+	double duration;
+	int status = understand(&l, cli, &arrivals, &duration);
+	if (status != EXIT_GOOD)
+		return status;
+	if (!find(config, &l.to) || *config->tls_cert)
+		return usage("it is for plain HTTP on this machine: give --listen 127.0.0.1:PORT, the address that serve has told");
+	if ((strcmp(config->auth, "none") != 0 && !state_token(config, token, &error))
+	    || !load_mix_init(&l.mix, cli->load.mix, *config->instance ? config->instance : NULL, token, &error)) {
+		status = *token || strcmp(config->auth, "none") == 0 ? EXIT_USAGE : EXIT_FAILED;
 		fprintf(stderr, "efrit-bridge: %s\n", error);
 		free(error);
-		return EXIT_FAILED;
+		load_mix_finish(&l.mix);
+		return status;
 	}
-	raise_limit();
-	compose(&l, token);
 	explicit_bzero(token, sizeof token);
+	raise_limit();
 	l.loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
 	l.users = calloc((size_t)l.users_count, sizeof *l.users);
-	l.times = calloc((size_t)l.wanted, sizeof *l.times);
-	if (!l.loop || !l.users || !l.times)
+	l.due = calloc(l.rate > 0 ? (size_t)l.wanted : 1, sizeof *l.due);
+	if (!l.loop || !l.users || !l.due)
 		log_no_memory();
-	int status = run(&l);
+	status = run(&l, arrivals, duration);
 	ev_loop_destroy(l.loop);
+	load_report_finish(&l.report);
+	load_mix_finish(&l.mix);
 	free(l.users);
-	free(l.times);
-	free(l.request);
+	free(l.due);
 	return status;
 }

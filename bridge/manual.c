@@ -55,6 +55,17 @@ static void put_hosts(FILE *out)
 	}
 }
 
+static void put_kinds(FILE *out)
+{
+	fputs(".SH LOAD TEST\nWhat\n.B \\-\\-mix\ncan name, with shares, as in \\fBeval:8,list:2\\fR:\n", out);
+	for (size_t i = 0; i < cli_kinds_count; i++) {
+		fprintf(out, ".TP\n.B %s\n", cli_kinds[i].name);
+		put(out, cli_kinds[i].doc);
+	}
+	fputs(".PP\nThe calls go to the Emacs or the pool that the setting\n.B instance\nnames, if it names one.  With\n.B \\-\\-rate\n"
+	      "a time counts from when the request was due, so that waiting for a free connection is in it.\n", out);
+}
+
 static void put_settings(FILE *out)
 {
 	struct config_row row;
@@ -89,6 +100,7 @@ void manual_print(FILE *out)
 		put(out, cli_exits[i].doc);
 	}
 	put_hosts(out);
+	put_kinds(out);
 	put_settings(out);
 	fputs(".SH FILES\n.TP\n.I $XDG_CONFIG_HOME/efrit\\-mcp/config.json\n(else \\fI~/.config/efrit\\-mcp/config.json\\fR) an object "
 	      "of JSON with settings by name:\n.nf\n{\"log_level\": \"info\", \"start_timeout\": 60}\n.fi\n"
