@@ -1,12 +1,14 @@
 /* main_listen.c - see main_listen.h */
 #include "main_listen.h"
 #include "log.h"
+#include "os.h"
 #include "wire/runtime.h"
 #include "wire/socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -28,12 +30,15 @@ struct listener {
 	char url[NAME + 16];
 	int fd;
 	bool local, wanted, given;
+	bool own;              /* the gateway's Unix socket: never shared */
 };
 
 struct listeners {
 	struct ev_loop *loop; /* borrowed */
 	struct http *http;    /* borrowed */
 	bool started, tls;
+	bool shared;          /* members of group may use the sockets of the setting listen */
+	gid_t group;
 	size_t count;
 	struct listener list[MOST];
 };
@@ -50,12 +55,17 @@ struct listeners *listeners_create(struct ev_loop *loop, struct http *http)
 
 /* --- connections --- */
 
+static bool may_use(const struct listener *l, int fd, uid_t uid)
+{
+	return uid == geteuid() || uid == 0 || (l->all->shared && !l->own && os_peer_in_group(fd, l->all->group));
+}
+
 static void take(struct listener *l, int fd)
 {
 	uid_t uid = (uid_t)-1;
 	pid_t pid;
 	int one = 1;
-	if (l->local && (!socket_peer(fd, &uid, &pid) || (uid != geteuid() && uid != 0))) {
+	if (l->local && (!socket_peer(fd, &uid, &pid) || !may_use(l, fd, uid))) {
 		log_warning("user %ld may not use %s", (long)uid, l->name);
 		close(fd);
 		return;
@@ -301,9 +311,46 @@ static bool want_all(struct listeners *all, const struct config *config, const c
 	return want(all, config, name, error);
 }
 
+static bool is_member(gid_t group)
+{
+	gid_t groups[1024];
+	int n = getgroups(sizeof groups / sizeof *groups, groups);
+	while (n-- > 0)
+		if (groups[n] == group)
+			return true;
+	return getegid() == group || geteuid() == 0;
+}
+
+static bool find_group(const char *name, gid_t *group, char **error)
+{
+	char *end;
+	unsigned long number = strtoul(name, &end, 10);
+	const struct group *entry = *name ? getgrnam(name) : NULL;
+	if (!*name)
+		return true;
+	if (!entry && (*end || end == name))
+		return config_complain(error, "group is \"%s\"; there is no such group", name);
+	*group = entry ? entry->gr_gid : (gid_t)number;
+	return is_member(*group) || config_complain(error, "group is \"%s\"; who runs the gateway must be a member of it", name);
+}
+
+/* Who may connect is said by the mode, and looked at again when somebody has. */
+static void share(const struct listener *l)
+{
+	const char *path = l->name + 5;
+	bool shared = l->all->shared && !l->own;
+	if (!l->local || l->given)
+		return;
+	if ((shared && chown(path, (uid_t)-1, l->all->group) != 0) || chmod(path, shared ? 0660 : 0600) != 0)
+		log_warning("%s cannot be %s: %s", path, shared ? "given to the group" : "closed to others", strerror(errno));
+}
+
 bool listeners_open(struct listeners *all, const struct config *config, const char *socket, char **error)
 {
 	size_t before = all->count, kept = 0;
+	gid_t group = all->group;
+	if (!find_group(config->group, &group, error))
+		return false;
 	for (size_t i = 0; i < before; i++)
 		all->list[i].wanted = false;
 	if (!want_all(all, config, socket, error)) {
@@ -311,6 +358,8 @@ bool listeners_open(struct listeners *all, const struct config *config, const ch
 			drop(all, &all->list[--all->count]);
 		return false;
 	}
+	all->group = group;
+	all->shared = *config->group != 0;
 	for (size_t i = 0; i < all->count; i++) {
 		struct listener *l = &all->list[i];
 		bool active = ev_is_active(&l->readable);
@@ -327,6 +376,8 @@ bool listeners_open(struct listeners *all, const struct config *config, const ch
 			all->list[kept] = *l;
 		l = &all->list[kept++];
 		l->readable.data = l->pause.data = l;
+		l->own = l->local && strcmp(l->name + 5, socket) == 0;
+		share(l);
 		describe(l, *config->tls_cert);
 		if (active || all->started)
 			ev_io_start(all->loop, &l->readable);

@@ -478,3 +478,19 @@ void os_kill_family(pid_t pid, bool alive, const char *mark)
 		;
 	kill(-pid, SIGKILL);
 }
+
+bool os_peer_in_group(int fd, gid_t group)
+{
+	struct ucred cred;
+	gid_t groups[1024]; /* more than the kernel's own tools show */
+	socklen_t len = sizeof cred;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.gid == group)
+		return true;
+	len = sizeof groups;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) != 0)
+		return false;
+	for (size_t i = 0; i < len / sizeof *groups; i++)
+		if (groups[i] == group)
+			return true;
+	return false;
+}

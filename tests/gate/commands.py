@@ -454,3 +454,37 @@ def migrate_full_disk():
         check(r.returncode == 0 and q.answer("a")["status"] == "error", r)
 
 
+
+
+# --- load-test ---
+
+@case(emacs=True)
+def load_test():
+    with Gateway() as g:
+        g.start_emacs()
+        where = ("--listen", f"127.0.0.1:{g.port}")
+
+        def test(*arguments, status=0):
+            r = g.run("load-test", *arguments, *where)
+            check(r.returncode == status, arguments, r)
+            return json.loads(r.stdout) if status < 2 else r.stderr
+        said = test("8", "400", "--mix", "eval:3,list:4,large:1")
+        check(said["requests"] == said["answered"] == 400 and said["failed"] == 0 and said["arrivals"] == "closed", said)
+        kinds = said["kinds"]
+        check(set(kinds) == {"eval", "list", "large"} and sum(k["answered"] for k in kinds.values()) == 400, kinds)
+        check(kinds["list"]["answered"] > kinds["large"]["answered"] and kinds["eval"]["share"] == 3, kinds)
+        for one in (said, *kinds.values()):
+            check(sum(d["count"] for d in one["distribution"]) == one["answered"], one)
+            check(one["p50_ms"] <= one["p95_ms"] <= one["p99_ms"] <= one["max_ms"] <= one["distribution"][-1]["up_to_ms"], one)
+        for arrivals in ("even", "random"):
+            said = test("4", "--mix", "eval,interactive,batch", "--rate", "50", "--arrivals", arrivals, "--duration", "2")
+            check(20 < said["requests"] <= 200 and said["failed"] == 0 and said["rate"] == 50, said)
+        said = test("1", "50", "--mix", "work", "--rate", "1000") # it cannot be so fast: the waiting is counted
+        check(said["answered"] == 50 and said["p95_ms"] > said["p50_ms"] > 5, said)
+        said = test("2", "10", "--mix", "eval", "--set=instance=nobody", status=1)
+        check(said["errors"] == said["failed"] == 10 and said["answered"] == 0, said)
+        for bad, why in ((("--mix", "evl"), "did you mean eval"), (("--mix", "eval:0"), "share of eval"), (("--mix", "eval,eval"), "twice"),
+                         (("--arrivals", "even"), "goes with"), (("--arrivals", "odd"), "is closed"), (("--rate", "x"), "--rate is"),
+                         (("--duration", "0"), "--duration is"), (("99999",), "up to")):
+            check(why in test(*bad, status=2), bad)
+        g.alive()

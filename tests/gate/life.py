@@ -232,16 +232,21 @@ def supervised():
 def units():
     if not shutil.which("systemd-analyze"):
         raise Skip("no systemd-analyze")
+    folder = os.path.join(ROOT, "bridge/deploy")
     with tempfile.TemporaryDirectory() as base:
-        for name in ("efrit-gateway.service", "efrit-gateway.socket"):
-            with open(os.path.join(ROOT, "bridge/deploy", name), encoding="utf-8") as f:
+        names = sorted(n for n in os.listdir(folder) if n.endswith((".service", ".socket")))
+        check(len(names) == 4, names)
+        for name in names:
+            with open(os.path.join(folder, name), encoding="utf-8") as f:
                 text = f.read()
             with open(os.path.join(base, name), "w", encoding="utf-8") as f:
                 f.write(text.replace("/usr/local/bin/efrit-bridge", BRIDGE.replace(" ", "\\x20")))
-        r = subprocess.run(["systemd-analyze", "verify", "--user", "--man=no", os.path.join(base, "efrit-gateway.service")],
-                           capture_output=True, text=True, env=dict(os.environ, SYSTEMD_LOG_LEVEL="warning", XDG_RUNTIME_DIR=base))
-        ours = [l for l in (r.stdout + r.stderr).splitlines() if "efrit" in l]
-        check(not ours and (r.returncode == 0 or "bus" in r.stderr), r)
+        for name in names:
+            name = name.replace("@", "@work")
+            r = subprocess.run(["systemd-analyze", "verify", "--user", "--man=no", os.path.join(base, name)],
+                               capture_output=True, text=True, env=dict(os.environ, SYSTEMD_LOG_LEVEL="warning", XDG_RUNTIME_DIR=base))
+            ours = [l for l in (r.stdout + r.stderr).splitlines() if "efrit" in l]
+            check(not ours and (r.returncode == 0 or "bus" in r.stderr), name, r)
 
 
 @case()
