@@ -84,7 +84,8 @@ static void note_end(struct keeper *k)
 	if (k->ends_count == KEEPER_ENDS)
 		memmove(k->ends, k->ends + 1, (size_t)--k->ends_count * sizeof k->ends[0]);
 	k->ends[k->ends_count++] = os_now();
-	k->misses = k->ready > 0 && os_now() - k->ready > (double)k->host->config->crash_window ? 1 : k->misses + 1;
+	bool was_well = k->ready > 0 && (k->good || os_now() - k->ready > (double)k->host->config->crash_window);
+	k->misses = was_well ? 1 : k->misses + 1;
 }
 
 static bool too_often(const struct keeper *k)
@@ -325,7 +326,7 @@ static void begin(struct keeper *k)
 	k->begun = os_now();
 	k->ready = 0;
 	k->pid = 0;
-	k->calls = 0;
+	k->calls = k->good = 0;
 	k->starts++;
 	k->stale = false;
 	if (service_home(home, why)) {

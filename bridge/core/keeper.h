@@ -65,7 +65,7 @@ struct keeper {
 	double looked;                  /* at its memory */
 	double ends[KEEPER_ENDS];       /* the last unexpected ones, the newest at ends_count - 1 */
 	long ends_count, misses;        /* misses: failures since it last served for a while */
-	long starts, calls;             /* calls: of this life */
+	long starts, calls, good;       /* calls of this life; those that did not fail */
 	TAILQ_HEAD(, keeper_wait) waits;
 };
 
@@ -85,7 +85,7 @@ void keeper_parted(struct keeper *, const char *refusal); /* what became of host
 
 /* What the service tells. */
 void keeper_on_worker(struct keeper *, struct worker *);
-void keeper_on_ended(struct keeper *, struct worker *);
+void keeper_on_ended(struct keeper *, struct worker *, const struct request *);
 void keeper_on_failed(struct keeper *, struct worker *, const struct request *); /* a call came back failed: did it stop? */
 
 struct worker *keeper_worker(const struct keeper *); /* borrowed; NULL: none is known */

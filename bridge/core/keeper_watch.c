@@ -114,11 +114,12 @@ static bool is_used_up(struct keeper *k, char *why, size_t room)
 	return memory >= k->spec->recycle_memory;
 }
 
-void keeper_on_ended(struct keeper *k, struct worker *w)
+void keeper_on_ended(struct keeper *k, struct worker *w, const struct request *r)
 {
 	char why[100];
 	k->used = os_now();
 	k->calls++;
+	k->good += r->received && !r->failed;
 	if (k->state == KEEPER_UP && (k->stale || is_used_up(k, why, sizeof why)))
 		keeper_stop(k, true, k->stale ? "it is declared otherwise now" : why);
 	else if (k->state == KEEPER_DRAINING && !w->flying_count && !w->line.count)
