@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 # Room by room what it may include besides itself.  "core/pipeline.h" is that one header.
 arrows='
 front   core/pipeline.h core/guard.h
-core    mcp/ back/worker.h back/service.h back/pool.h store/store.h store/spool.h watch/watch.h
+core    mcp/ back/worker.h back/service.h back/pool.h back/process.h store/store.h store/spool.h watch/watch.h
 back    wire/ mcp/
 watch   store/store.h
 mcp

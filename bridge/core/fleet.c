@@ -390,8 +390,8 @@ static void on_ended(void *data, struct worker *w, struct request *r)
 	if (!k)
 		return;
 	if (r->failed || r->settled)
-		keeper_on_failed(k, w);
-	keeper_on_ended(k, w);
+		keeper_on_failed(k, w, r);
+	keeper_on_ended(k, w, r);
 }
 
 /* --- what others ask --- */

@@ -1,5 +1,5 @@
 /* keeper.c - see keeper.h */
-#include "core/keeper.h"
+#include "core/keeper_impl.h"
 #include "back/pool.h"
 #include "core/self.h"
 #include "log.h"
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum { MIB = 1024 * 1024 };
-static const double pause_first = 0.1, look_every = 1; /* seconds */
+static const double pause_first = 0.1, pool_grace = 1; /* seconds; a worker has nothing to save */
 
 struct worker *keeper_worker(const struct keeper *k)
 {
@@ -35,30 +35,25 @@ const char *keeper_word(const struct keeper *k)
 	return words[k->state];
 }
 
-static void stop_timer(struct keeper *k, ev_timer *timer)
+void keeper_stop_timer(struct keeper *k, ev_timer *timer)
 {
 	ev_timer_stop(k->host->loop, timer);
 }
 
-static void after(struct keeper *k, ev_timer *timer, double seconds)
+void keeper_after(struct keeper *k, ev_timer *timer, double seconds)
 {
-	stop_timer(k, timer);
+	keeper_stop_timer(k, timer);
 	ev_now_update(k->host->loop);
 	ev_timer_set(timer, seconds, 0.);
 	ev_timer_start(k->host->loop, timer);
 }
 
 /* The one writer of the state. */
-static void set_state(struct keeper *k, enum keeper_state state, const char *why)
+void keeper_set_state(struct keeper *k, enum keeper_state state, const char *why)
 {
-	stop_timer(k, &k->timer);
-	if (state != KEEPER_UP) {
-		stop_timer(k, &k->stuck);
-		stop_timer(k, &k->idle);
-		if (k->ask.worker)
-			k->ask.worker->ops->drop(k->ask.worker, &k->ask);
-		k->stuck_request = 0;
-	}
+	keeper_stop_timer(k, &k->timer);
+	if (state != KEEPER_UP)
+		keeper_watch_stop(k);
 	if (why != k->why)
 		snprintf(k->why, sizeof k->why, "%s", why);
 	k->state = state;
@@ -89,7 +84,8 @@ static void note_end(struct keeper *k)
 	if (k->ends_count == KEEPER_ENDS)
 		memmove(k->ends, k->ends + 1, (size_t)--k->ends_count * sizeof k->ends[0]);
 	k->ends[k->ends_count++] = os_now();
-	k->misses = k->ready > 0 && os_now() - k->ready > (double)k->host->config->crash_window ? 1 : k->misses + 1;
+	bool was_well = k->ready > 0 && (k->good || os_now() - k->ready > (double)k->host->config->crash_window);
+	k->misses = was_well ? 1 : k->misses + 1;
 }
 
 static bool too_often(const struct keeper *k)
@@ -123,16 +119,16 @@ static void failed(struct keeper *k, const char *code, const char *why)
 	if (too_often(k)) {
 		snprintf(k->why, sizeof k->why, "it ended %ld times within %ld s and is not started again for %ld s; the last time: %.1000s",
 			 k->host->config->crash_max, k->host->config->crash_window, k->host->config->crash_pause, reason);
-		set_state(k, KEEPER_CRASH_LOOP, k->why);
-		after(k, &k->timer, (double)k->host->config->crash_pause);
+		keeper_set_state(k, KEEPER_CRASH_LOOP, k->why);
+		keeper_after(k, &k->timer, (double)k->host->config->crash_pause);
 		answer_waits(k, "crash_loop");
 		return;
 	}
 	bool wanted = k->host->wanted(k->host->data, k);
-	set_state(k, wanted ? KEEPER_PAUSING : KEEPER_OFF, reason);
+	keeper_set_state(k, wanted ? KEEPER_PAUSING : KEEPER_OFF, reason);
 	answer_waits(k, code);
 	if (k->state == KEEPER_PAUSING)
-		after(k, &k->timer, pause_of(k));
+		keeper_after(k, &k->timer, pause_of(k));
 }
 
 static void describe_end(const struct keeper *k, int status, char *why, size_t room)
@@ -165,7 +161,7 @@ static void on_end(void *data, int status)
 	}
 	bool again = k->again;
 	k->again = false;
-	set_state(k, KEEPER_OFF, why);
+	keeper_set_state(k, KEEPER_OFF, why);
 	if (again || !TAILQ_EMPTY(&k->waits))
 		keeper_start(k);
 }
@@ -173,12 +169,13 @@ static void on_end(void *data, int status)
 /* It will not be used any more, and has its time to end. */
 static void tell_to_end(struct keeper *k, const char *why)
 {
-	set_state(k, KEEPER_ENDING, why);
+	keeper_set_state(k, KEEPER_ENDING, why);
 	if (!k->process)
 		return;
 	process_tell(k->process, SIGTERM);
 	process_tell(k->process, SIGCONT); /* it may be stopped */
-	after(k, &k->timer, (double)k->host->config->stop_timeout / 1000);
+	double most = (double)k->host->config->stop_timeout / 1000; /* a signal at a bad moment stops Emacs in its own clean-up */
+	keeper_after(k, &k->timer, k->spec->pool && most > pool_grace ? pool_grace : most);
 }
 
 static void drained(struct keeper *k)
@@ -187,7 +184,7 @@ static void drained(struct keeper *k)
 		tell_to_end(k, k->why);
 		return;
 	}
-	set_state(k, KEEPER_ENDING, k->why);
+	keeper_set_state(k, KEEPER_ENDING, k->why);
 	k->host->part(k->host->data, k);
 }
 
@@ -199,10 +196,10 @@ void keeper_parted(struct keeper *k, const char *refusal)
 	snprintf(why, sizeof why, "it goes on: %.400s", refusal);
 	log_warning("%s: %s", k->name, why);
 	k->again = false;
-	set_state(k, KEEPER_UP, why);
+	keeper_set_state(k, KEEPER_UP, why);
 	k->used = os_now();
 	if (k->spec->idle_stop)
-		after(k, &k->idle, (double)k->spec->idle_stop);
+		keeper_after(k, &k->idle, (double)k->spec->idle_stop);
 }
 
 void keeper_stop(struct keeper *k, bool again, const char *why)
@@ -216,16 +213,16 @@ void keeper_stop(struct keeper *k, bool again, const char *why)
 		return;
 	case KEEPER_PAUSING:
 	case KEEPER_CRASH_LOOP:
-		set_state(k, KEEPER_OFF, why);
+		keeper_set_state(k, KEEPER_OFF, why);
 		answer_waits(k, "start_failed");
 		return;
 	case KEEPER_STARTING:
 		k->again = again;
-		set_state(k, KEEPER_ENDING, why);
+		keeper_set_state(k, KEEPER_ENDING, why);
 		if (k->process)
 			process_kill(k->process);
 		else
-			set_state(k, KEEPER_OFF, why);
+			keeper_set_state(k, KEEPER_OFF, why);
 		answer_waits(k, "start_failed");
 		return;
 	case KEEPER_UP:
@@ -235,9 +232,9 @@ void keeper_stop(struct keeper *k, bool again, const char *why)
 			return;
 		if (w)
 			pool_leave(w);
-		set_state(k, KEEPER_DRAINING, why);
+		keeper_set_state(k, KEEPER_DRAINING, why);
 		if (keeper_busy(k))
-			after(k, &k->timer, (double)k->host->config->drain_timeout / 1000);
+			keeper_after(k, &k->timer, (double)k->host->config->drain_timeout / 1000);
 		else
 			drained(k);
 	}
@@ -252,14 +249,14 @@ void keeper_replace(struct keeper *k, const char *why)
 	if (w)
 		pool_leave(w);
 	k->again = k->state == KEEPER_UP;
-	set_state(k, KEEPER_ENDING, why);
+	keeper_set_state(k, KEEPER_ENDING, why);
 	process_kill(k->process);
 }
 
 void keeper_leaves(struct keeper *k)
 {
 	if (k->state == KEEPER_UP && k->process)
-		set_state(k, KEEPER_ENDING, "somebody ends it");
+		keeper_set_state(k, KEEPER_ENDING, "somebody ends it");
 }
 
 /* --- its beginning --- */
@@ -329,7 +326,7 @@ static void begin(struct keeper *k)
 	k->begun = os_now();
 	k->ready = 0;
 	k->pid = 0;
-	k->calls = 0;
+	k->calls = k->good = 0;
 	k->starts++;
 	k->stale = false;
 	if (service_home(home, why)) {
@@ -350,14 +347,15 @@ static void begin(struct keeper *k)
 		return;
 	}
 	k->pid = k->process ? process_pid(k->process) : 0;
-	set_state(k, KEEPER_STARTING, k->process ? "" : "another bridge starts it");
-	after(k, &k->timer, (double)k->host->config->start_timeout);
+	keeper_set_state(k, KEEPER_STARTING, k->process ? "" : "another bridge starts it");
+	keeper_after(k, &k->timer, (double)k->host->config->start_timeout);
 }
 
 /* Who serves under that name already was not started by us in this life. */
 static bool adopt(struct keeper *k, struct worker *w)
 {
-	if (!w || !w->listed || w->state == WORKER_GONE)
+	enum os_process now = w && w->listed && w->state != WORKER_GONE ? os_process_state(w->pid) : OS_PROCESS_GONE;
+	if (now == OS_PROCESS_GONE || now == OS_PROCESS_ZOMBIE || w->pid == k->pid) /* who dies may still be connected to for a moment */
 		return false;
 	bool ours = os_process_mark(w->pid, STARTED_MARK) == OS_MARK_YES;
 	k->process = process_watch(k->host->loop, w->pid, on_end, k);
@@ -366,7 +364,7 @@ static bool adopt(struct keeper *k, struct worker *w)
 	k->pid = w->pid;
 	k->calls = 0;
 	k->begun = k->ready = k->used = os_now();
-	set_state(k, ours ? KEEPER_UP : KEEPER_FOREIGN, ours ? "it ran already, started by a bridge" : "it ran already: it may be a person's, and is not ended");
+	keeper_set_state(k, ours ? KEEPER_UP : KEEPER_FOREIGN, ours ? "it ran already, started by a bridge" : "it ran already: it may be a person's, and is not ended");
 	answer_waits(k, NULL);
 	return true;
 }
@@ -395,7 +393,7 @@ void keeper_unwait(struct keeper_wait *w)
 	w->keeper = NULL;
 }
 
-static void serves(struct keeper *k, struct worker *w)
+void keeper_serves(struct keeper *k, struct worker *w)
 {
 	unlock(k);
 	k->ready = k->used = os_now();
@@ -405,117 +403,10 @@ static void serves(struct keeper *k, struct worker *w)
 	}
 	w->flight_max = k->spec->concurrency;
 	log_info("%s: serves after %.0f ms", k->name, (k->ready - k->begun) * 1000);
-	set_state(k, KEEPER_UP, "");
+	keeper_set_state(k, KEEPER_UP, "");
 	if (k->spec->idle_stop)
-		after(k, &k->idle, (double)k->spec->idle_stop);
+		keeper_after(k, &k->idle, (double)k->spec->idle_stop);
 	answer_waits(k, NULL);
-}
-
-/* --- while it serves --- */
-
-void keeper_on_worker(struct keeper *k, struct worker *w)
-{
-	if (k->state == KEEPER_STARTING && w->state == WORKER_READY
-	    && (!k->process || w->pid == process_pid(k->process) || os_process_mark(w->pid, STARTED_MARK) == OS_MARK_YES))
-		serves(k, w);
-	if (k->state != KEEPER_UP || !k->spec->replace_stuck)
-		return;
-	if (w->state == WORKER_BLOCKED && !ev_is_active(&k->stuck))
-		after(k, &k->stuck, (double)k->host->config->stuck_timeout / 1000);
-	else if (w->state == WORKER_READY && !k->stuck_request)
-		stop_timer(k, &k->stuck);
-}
-
-static void ask_whether_stuck(struct keeper *k)
-{
-	struct worker *w = keeper_worker(k);
-	if (!w || !w->linked || k->ask.worker)
-		return;
-	buf_finish(&k->ask.question);
-	buf_finish(&k->ask.answer);
-	k->ask.kind = ASK_STATUS;
-	w->ops->ask(w, &k->ask, NULL, (double)k->host->config->status_timeout / 1000);
-}
-
-/* A form that was asked to stop has stuck_grace once more; then its Emacs goes. */
-static void on_told(struct ask *ask, const char *json, size_t len)
-{
-	struct keeper *k = ask->owner;
-	json_t *state = json ? json_loadb(json, len, 0, NULL) : NULL, *running = json_object_get(state, "running");
-	json_int_t number = json_object_get(running, "stopping") ? json_integer_value(json_object_get(running, "request")) : 0;
-	json_decref(state);
-	if (k->state != KEEPER_UP)
-		return;
-	if (number && number == k->stuck_request) {
-		keeper_replace(k, "a form could not be stopped");
-		return;
-	}
-	k->stuck_request = number;
-	if (number)
-		after(k, &k->stuck, (double)k->host->config->stuck_grace / 1000);
-}
-
-void keeper_on_failed(struct keeper *k, struct worker *w)
-{
-	(void)w;
-	if (k->state == KEEPER_UP && k->spec->replace_stuck && k->process && !k->stuck_request)
-		ask_whether_stuck(k);
-}
-
-static void on_stuck(EV_P_ ev_timer *timer, int revents)
-{
-	struct keeper *k = timer->data;
-	const struct worker *w = keeper_worker(k);
-	(void)loop;
-	(void)revents;
-	if (w && w->state == WORKER_BLOCKED) {
-		char why[WORKER_WHY_MAX];
-		snprintf(why, sizeof why, "it was silent for too long: %.400s", w->why);
-		keeper_replace(k, why);
-	} else if (k->stuck_request) {
-		ask_whether_stuck(k);
-	}
-}
-
-static bool is_used_up(struct keeper *k, char *why, size_t room)
-{
-	double now = os_now();
-	if (!k->spec->pool)
-		return false;
-	snprintf(why, room, "it has answered %ld calls (recycle_calls)", k->calls);
-	if (k->spec->recycle_calls && k->calls >= k->spec->recycle_calls)
-		return true;
-	if (!k->spec->recycle_memory || now - k->looked < look_every)
-		return false;
-	k->looked = now;
-	long memory = os_process_memory(k->pid) / MIB;
-	snprintf(why, room, "it takes %ld MiB (recycle_memory)", memory);
-	return memory >= k->spec->recycle_memory;
-}
-
-void keeper_on_ended(struct keeper *k, struct worker *w)
-{
-	char why[100];
-	k->used = os_now();
-	k->calls++;
-	if (k->state == KEEPER_UP && (k->stale || is_used_up(k, why, sizeof why)))
-		keeper_stop(k, true, k->stale ? "it is declared otherwise now" : why);
-	else if (k->state == KEEPER_DRAINING && !w->flying_count && !w->line.count)
-		after(k, &k->timer, 0.); /* the answer goes out first */
-}
-
-static void on_idle(EV_P_ ev_timer *timer, int revents)
-{
-	struct keeper *k = timer->data;
-	double left = k->used + (double)k->spec->idle_stop - os_now();
-	(void)loop;
-	(void)revents;
-	if (keeper_busy(k))
-		left = (double)k->spec->idle_stop;
-	if (left > 0)
-		after(k, &k->idle, left);
-	else
-		keeper_stop(k, false, "it was not used for idle_stop");
 }
 
 static void on_timer(EV_P_ ev_timer *timer, int revents)
@@ -565,11 +456,8 @@ struct keeper *keeper_create(const struct keeper_host *host, const struct fleet_
 	snprintf(k->name, sizeof k->name, "%s", name);
 	TAILQ_INIT(&k->waits);
 	ev_timer_init(&k->timer, on_timer, 0., 0.);
-	ev_timer_init(&k->stuck, on_stuck, 0., 0.);
-	ev_timer_init(&k->idle, on_idle, 0., 0.);
-	k->timer.data = k->stuck.data = k->idle.data = k;
-	k->ask.on_answer = on_told;
-	k->ask.owner = k;
+	k->timer.data = k;
+	keeper_watch_init(k);
 	return k;
 }
 
@@ -586,13 +474,8 @@ void keeper_destroy(struct keeper *k)
 		return;
 	while ((w = TAILQ_FIRST(&k->waits)))
 		keeper_unwait(w);
-	stop_timer(k, &k->timer);
-	stop_timer(k, &k->stuck);
-	stop_timer(k, &k->idle);
-	if (k->ask.worker)
-		k->ask.worker->ops->drop(k->ask.worker, &k->ask);
-	buf_finish(&k->ask.question);
-	buf_finish(&k->ask.answer);
+	keeper_stop_timer(k, &k->timer);
+	keeper_watch_finish(k);
 	if (k->process && (k->spec->pool || k->state == KEEPER_STARTING))
 		process_kill(k->process);
 	process_destroy(k->process);

@@ -60,11 +60,12 @@ struct keeper {
 	ev_timer stuck, idle;
 	struct ask ask;                 /* whether a form that did not stop runs still */
 	json_int_t stuck_request;       /* that one; 0: none */
+	struct pool *held_from;         /* borrowed; it gets no calls until that is known; NULL */
 	double begun, ready, used;      /* os_now of the start, of its readiness, of its last call */
 	double looked;                  /* at its memory */
 	double ends[KEEPER_ENDS];       /* the last unexpected ones, the newest at ends_count - 1 */
 	long ends_count, misses;        /* misses: failures since it last served for a while */
-	long starts, calls;             /* calls: of this life */
+	long starts, calls, good;       /* calls of this life; those that did not fail */
 	TAILQ_HEAD(, keeper_wait) waits;
 };
 
@@ -84,8 +85,8 @@ void keeper_parted(struct keeper *, const char *refusal); /* what became of host
 
 /* What the service tells. */
 void keeper_on_worker(struct keeper *, struct worker *);
-void keeper_on_ended(struct keeper *, struct worker *);
-void keeper_on_failed(struct keeper *, struct worker *); /* a call came back failed: did it stop? */
+void keeper_on_ended(struct keeper *, struct worker *, const struct request *);
+void keeper_on_failed(struct keeper *, struct worker *, const struct request *); /* a call came back failed: did it stop? */
 
 struct worker *keeper_worker(const struct keeper *); /* borrowed; NULL: none is known */
 bool keeper_busy(const struct keeper *);  /* it has calls */
