@@ -72,7 +72,7 @@ static void put_settings(FILE *out)
 	fputs(".SH SETTINGS\nA default gives way to the configuration file, that to the environment\n"
 	      "(\\fBEFRIT_MCP_\\fINAME\\fR, in capitals), that to\n.BR \\-\\-set .\n"
 	      "A name that is no setting is refused in the file and by\n.BR \\-\\-set ,\nand told in the log when it is in the "
-	      "environment.\n", out);
+	      "environment.\n.B config explain\nsays where one was found.\n", out);
 	for (size_t i = 0; config_row(i, &row); i++) {
 		fprintf(out, ".TP\n.B %s\n", row.name);
 		put(out, row.doc);
@@ -106,5 +106,7 @@ void manual_print(FILE *out)
 	      "of JSON with settings by name:\n.nf\n{\"log_level\": \"info\", \"start_timeout\": 60}\n.fi\n"
 	      ".TP\n.I $XDG_RUNTIME_DIR/efrit/ID.sock\n(else \\fI/tmp/efrit\\-UID\\fR) the socket of the Emacs ID; "
 	      "\\fIID.log\\fR is the output of one that a bridge started\n"
+	      ".TP\n.I ~/.emacs.d/.efrit/queues\nthe file queues of Efrit that\n.B migrate\nlooks for when nothing is named, and\n"
+	      ".B EFRIT_MCP_CONFIG\nits file of instances\n"
 	      ".SH SEE ALSO\n.BR emacs (1)\n", out);
 }
