@@ -1,6 +1,7 @@
 /* main_serve.c - the gateway while it runs: opens, says that it is ready, reloads on SIGHUP,
  * hands over on SIGUSR2, drains and ends on SIGTERM. */
 #include "core/fleet.h"
+#include "fleet_config.h"
 #include "front/tls.h"
 #include "log.h"
 #include "main_gateway.h"
@@ -71,6 +72,17 @@ static void apply(struct gateway *g, struct tls **tls, char token[GUARD_TOKEN_MA
 	http_set_tls(g->http, tls);
 }
 
+/* An instance may have a runtime folder of its own. */
+static void look_in_all(struct gateway *g)
+{
+	char folder[RUNTIME_PATH_MAX * 4];
+	for (size_t i = 0; i < g->config->fleet->count; i++)
+		if (*g->config->fleet->specs[i]->runtime) {
+			snprintf(folder, sizeof folder, "%.400s/efrit", g->config->fleet->specs[i]->runtime);
+			finder_look_in(g->house.finder, folder);
+		}
+}
+
 static void reload(struct gateway *g)
 {
 	struct config fresh;
@@ -92,6 +104,7 @@ static void reload(struct gateway *g)
 		*g->config = fresh;
 		config_finish(&old);
 		apply(g, &tls, token);
+		look_in_all(g);
 		fleet_reload(g->fleet);
 		log_info("the settings are read again");
 	}
@@ -343,6 +356,7 @@ static int run(struct config *config, const struct cli *cli, char **argv, int da
 	watch_signals(&g);
 	bool good = remember(&g, &error) && keep_results(&g, &error) && open_all(&g, &error);
 	if (good) {
+		look_in_all(&g);
 		g.fleet = fleet_create(g.house.pipeline);
 		if (daemon >= 0) {
 			dup2(STDOUT_FILENO, STDERR_FILENO); /* the log, from now on */
