@@ -11,6 +11,7 @@
  * A stage answers early by DONE.  No stage calls another. */
 #include "core/pipeline.h"
 #include "back/service.h"
+#include "core/bulk.h"
 #include "core/catalogue.h"
 #include "core/guard.h"
 #include "core/handles.h"
@@ -401,12 +402,24 @@ struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *conf
 	p->starter = starter_create(p);
 	p->lobby = lobby_create(p);
 	p->guard = guard_create(config);
+	p->bulks = bulks_create(p);
 	return p;
 }
 
 void pipeline_use_store(struct pipeline *p, struct store *store)
 {
 	p->tasks = tasks_create(p, store);
+	bulks_use_store(p->bulks, store);
+}
+
+void pipeline_resume_batches(struct pipeline *p)
+{
+	bulks_resume(p->bulks);
+}
+
+void pipeline_rest(struct pipeline *p)
+{
+	bulks_rest(p->bulks);
 }
 
 void pipeline_use_spool(struct pipeline *p, struct spool *spool)
@@ -418,6 +431,7 @@ void pipeline_destroy(struct pipeline *p)
 {
 	if (!p)
 		return;
+	bulks_destroy(p->bulks);
 	tasks_destroy(p->tasks);
 	handles_destroy(p->handles);
 	reap(p);

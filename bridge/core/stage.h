@@ -6,6 +6,7 @@
 #include "config.h"
 #include "request.h"
 
+struct bulks;
 struct catalogue;
 struct lobby;
 struct handles;
@@ -27,6 +28,7 @@ struct pipeline {
 	ev_prepare reaper;            /* active while dead holds something */
 	uint64_t numbers;
 	struct seal *seal;            /* owned */
+	struct bulks *bulks;          /* owned */
 	struct tasks *tasks;          /* owned; NULL: no store was given */
 	struct handles *handles;      /* owned; NULL: no spool was given */
 };
