@@ -27,6 +27,7 @@ struct pipeline {
 	struct request_list dead;     /* request::of_session; freed when nobody is in a callback */
 	ev_prepare reaper;            /* active while dead holds something */
 	uint64_t numbers;
+	uint32_t birth;               /* by chance: tells numbers of this process from those of others */
 	struct seal *seal;            /* owned */
 	struct bulks *bulks;          /* owned */
 	struct tasks *tasks;          /* owned; NULL: no store was given */
