@@ -38,7 +38,7 @@ class World:
 
     def start(self, name):
         """An Emacs that serves as NAME; does not wait for it."""
-        setup = f'(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil efrit-mcp-instance "{name}")'
+        setup = f'(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil create-lockfiles nil efrit-mcp-instance "{name}")'
         self.emacsen[name] = subprocess.Popen(
             [os.environ.get("EMACS", "emacs"), "-Q", "--batch", "--eval", setup, "-L", os.path.join(ROOT, "lisp"), "-l",
              "efrit-mcp", "-f", "efrit-mcp-serve"], env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
