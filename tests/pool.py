@@ -14,6 +14,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -65,21 +66,20 @@ class World:
         shutil.rmtree(self.folder)
 
 
-class Bridge:
-    """A bridge with the pool called work, and the answers by their ids."""
+class Client:
+    """One conversation of MCP in lines, and the answers by their ids."""
 
-    def __init__(self, world, *options):
-        self.process = subprocess.Popen([os.path.join(B, "tests/stored-bridge"), os.path.join(world.folder, "store.db"), "--pool", "work", *options],
-                                        env=world.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, out, into, name="pool"):
+        self.out, self.into = out, into
         self.answers, self.times = {}, {}
         self.more = threading.Condition()
         self.numbers = 0
         threading.Thread(target=self.read, daemon=True).start()
-        self.ask("init", "initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "pool", "version": "1"}})
+        self.ask("init", "initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": name, "version": "1"}})
         self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
     def read(self):
-        for line in self.process.stdout:
+        for line in self.into:
             message = json.loads(line)
             with self.more:
                 if "id" in message:
@@ -90,8 +90,8 @@ class Bridge:
                 self.more.notify_all()
 
     def send(self, message):
-        self.process.stdin.write((json.dumps(message) + "\n").encode())
-        self.process.stdin.flush()
+        self.out.write((json.dumps(message) + "\n").encode())
+        self.out.flush()
 
     def ask(self, number, method, params):
         self.send({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
@@ -115,16 +115,44 @@ class Bridge:
         self.begin(number, tool, arguments)
         return told(self.wait(number))
 
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait(30)
-
     def await_workers(self, count):
         until = time.monotonic() + PATIENCE
         while self.call("efrit_get_queue_stats", {"instance_id": "work"}).get("idle", 0) < count:
             if time.monotonic() > until:
                 raise AssertionError(f"{count} workers were not there in {PATIENCE} s")
             time.sleep(0.05)
+
+
+class Bridge(Client):
+    """A bridge with the pool called work."""
+
+    def __init__(self, world):
+        self.process = subprocess.Popen([os.path.join(B, "tests/stored-bridge"), os.path.join(world.folder, "store.db"), "--pool", "work"], env=world.env,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        super().__init__(self.process.stdin, self.process.stdout)
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(30)
+
+
+class Gateway:
+    """A gateway, and its clients on its Unix socket."""
+
+    def __init__(self, world):
+        self.path = os.path.join(world.folder, "x", "efrit-gateway.sock")
+        self.process = subprocess.Popen([os.path.join(B, "efrit-bridge"), "serve", "--set", "listen=unix:" + os.path.join(world.folder, "http.sock")],
+                                        env=world.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self.process.stdout.readline()  # it says when it is ready
+
+    def client(self, name):
+        peer = socket.socket(socket.AF_UNIX)
+        peer.connect(self.path)
+        return Client(peer.makefile("wb"), peer.makefile("rb"), name)
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(30)
 
 
 def told(message):
@@ -225,11 +253,6 @@ def p95(values):
     return statistics.quantiles(values, n=100, method="inclusive")[94] * 1000
 
 
-def spin(ms):
-    """A form that takes so much processor time."""
-    return f"(let ((end (+ (float-time (get-internal-run-time)) {ms / 1000}))) (while (< (float-time (get-internal-run-time)) end)) nil)"
-
-
 def one_by_one(bridge, prefix, count, arguments, pause):
     waits = []
     for i in range(count):
@@ -279,16 +302,25 @@ def measure(world, rounds, rng):
     flood = Flood(bridge, "b", 60, dict(form, priority="batch"))
     beside = one_by_one(bridge, "c", 20 * rounds, urgent, 0.01)
     flood.end()
-    # The four workers are one client's; another one comes, who is as urgent as the first.
-    normal_alone = one_by_one(bridge, "d", 20 * rounds, form, 0.01)
     single = dict(form, instance_id="work-1")
     single_alone = one_by_one(bridge, "e", 20 * rounds, dict(single, priority="interactive"), 0.01)
     flood = Flood(bridge, "f", 60, dict(single, priority="batch"))
     single_beside = one_by_one(bridge, "g", 20 * rounds, dict(single, priority="interactive"), 0.01)
     flood.end()
-    result = {"interactive_p95_ms": p95(alone), "beside_batch_p95_ms": p95(beside), "ratio": p95(beside) / p95(alone), "normal_p95_ms": p95(normal_alone),
+    result = {"interactive_p95_ms": p95(alone), "beside_batch_p95_ms": p95(beside), "ratio": p95(beside) / p95(alone), 
               "single_p95_ms": p95(single_alone), "single_beside_batch_p95_ms": p95(single_beside)}
     bridge.end()
+    gateway = Gateway(world)
+    modest, greedy = gateway.client("modest"), gateway.client("greedy")
+    seen = time.monotonic() + PATIENCE
+    while "work-1" not in json.dumps(modest.call("efrit_list_instances", {})) and time.monotonic() < seen:
+        time.sleep(0.05)
+    alone = one_by_one(modest, "h", 20 * rounds, single, 0.01)
+    flood = Flood(greedy, "i", 200, single)
+    beside = one_by_one(modest, "j", 20 * rounds, single, 0.01)
+    flood.end()
+    gateway.end()
+    result.update({"modest_p95_ms": p95(alone), "beside_flood_p95_ms": p95(beside), "flood_ratio": p95(beside) / p95(alone)})
     return {key: round(value, 2) for key, value in result.items()}
 
 
