@@ -45,6 +45,8 @@ struct gateway {
 	ev_timer deadline;
 	ev_io successor;
 	pid_t successor_pid;
+	pid_t before;                /* the gateway whose place we take; 0: none */
+	struct os_exit *before_gone; /* owned */
 };
 
 /* --- settings --- */
@@ -148,6 +150,7 @@ static void drain(struct gateway *g, bool handed_over)
 		return;
 	}
 	g->draining = true;
+	pipeline_rest(g->house.pipeline);
 	g->handed_over = handed_over;
 	log_info("ending: no connection is taken any more");
 	if (!handed_over)
@@ -285,6 +288,7 @@ static void finish(struct gateway *g)
 	for (int i = 0; i < SIGNALS; i++)
 		ev_signal_stop(g->house.loop, &g->signals[i]);
 	ev_timer_stop(g->house.loop, &g->deadline);
+	os_exit_destroy(g->before_gone);
 	listeners_destroy(g->listeners);
 	http_destroy(g->http);
 	fleet_destroy(g->fleet);
@@ -300,6 +304,23 @@ static void finish(struct gateway *g)
 	else if (g->lock >= 0)
 		state_unlock(g->socket, g->lock);
 	free(g->program);
+}
+
+static void on_before_gone(void *data, int status)
+{
+	struct gateway *g = data;
+	(void)status;
+	os_exit_destroy(g->before_gone);
+	g->before_gone = NULL;
+	pipeline_resume_batches(g->house.pipeline);
+}
+
+/* Batches that are kept have one master at a time. */
+static void resume_batches(struct gateway *g)
+{
+	g->before_gone = g->before ? os_exit_create(g->house.loop, g->before, on_before_gone, g) : NULL;
+	if (!g->before_gone)
+		pipeline_resume_batches(g->house.pipeline);
 }
 
 /* What of a client's work outlives this process. */
@@ -341,7 +362,8 @@ static bool keep_key(struct config *config, char **error)
 
 static int run(struct config *config, const struct cli *cli, char **argv, int daemon)
 {
-	struct gateway g = {.config = config, .cli = cli, .argv = argv, .lock = -1, .daemon = daemon, .program = os_self()};
+	struct gateway g = {.config = config, .cli = cli, .argv = argv, .lock = -1, .daemon = daemon, .program = os_self(),
+			    .before = getenv("EFRIT_GATEWAY_HANDOVER") ? getppid() : 0};
 	char *error = NULL;
 	raise_limit(config);
 	if (!g.program || !keep_key(config, &error) || !house_init(&g.house, config)) {
@@ -362,6 +384,7 @@ static int run(struct config *config, const struct cli *cli, char **argv, int da
 			dup2(STDOUT_FILENO, STDERR_FILENO); /* the log, from now on */
 			close(daemon);
 		}
+		resume_batches(&g);
 		ev_run(g.house.loop, 0);
 	} else {
 		log_error("%s", error);
