@@ -1,6 +1,7 @@
 /* main_serve.c - the gateway while it runs: opens, says that it is ready, reloads on SIGHUP,
  * hands over on SIGUSR2, drains and ends on SIGTERM. */
 #include "core/fleet.h"
+#include "fleet_config.h"
 #include "front/tls.h"
 #include "log.h"
 #include "main_gateway.h"
@@ -44,6 +45,8 @@ struct gateway {
 	ev_timer deadline;
 	ev_io successor;
 	pid_t successor_pid;
+	pid_t before;                /* the gateway whose place we take; 0: none */
+	struct os_exit *before_gone; /* owned */
 };
 
 /* --- settings --- */
@@ -71,6 +74,17 @@ static void apply(struct gateway *g, struct tls **tls, char token[GUARD_TOKEN_MA
 	http_set_tls(g->http, tls);
 }
 
+/* An instance may have a runtime folder of its own. */
+static void look_in_all(struct gateway *g)
+{
+	char folder[RUNTIME_PATH_MAX * 4];
+	for (size_t i = 0; i < g->config->fleet->count; i++)
+		if (*g->config->fleet->specs[i]->runtime) {
+			snprintf(folder, sizeof folder, "%.400s/efrit", g->config->fleet->specs[i]->runtime);
+			finder_look_in(g->house.finder, folder);
+		}
+}
+
 static void reload(struct gateway *g)
 {
 	struct config fresh;
@@ -93,6 +107,7 @@ static void reload(struct gateway *g)
 		*g->config = fresh;
 		config_finish(&old);
 		apply(g, &tls, token);
+		look_in_all(g);
 		fleet_reload(g->fleet);
 		log_info("the settings are read again");
 		state_tell(g->socket, true, "");
@@ -137,6 +152,7 @@ static void drain(struct gateway *g, bool handed_over)
 		return;
 	}
 	g->draining = true;
+	pipeline_rest(g->house.pipeline);
 	g->handed_over = handed_over;
 	log_info("ending: no connection is taken any more");
 	if (!handed_over)
@@ -274,6 +290,7 @@ static void finish(struct gateway *g)
 	for (int i = 0; i < SIGNALS; i++)
 		ev_signal_stop(g->house.loop, &g->signals[i]);
 	ev_timer_stop(g->house.loop, &g->deadline);
+	os_exit_destroy(g->before_gone);
 	listeners_destroy(g->listeners);
 	http_destroy(g->http);
 	fleet_destroy(g->fleet);
@@ -289,6 +306,23 @@ static void finish(struct gateway *g)
 	else if (g->lock >= 0)
 		state_unlock(g->socket, g->lock);
 	free(g->program);
+}
+
+static void on_before_gone(void *data, int status)
+{
+	struct gateway *g = data;
+	(void)status;
+	os_exit_destroy(g->before_gone);
+	g->before_gone = NULL;
+	pipeline_resume_batches(g->house.pipeline);
+}
+
+/* Batches that are kept have one master at a time. */
+static void resume_batches(struct gateway *g)
+{
+	g->before_gone = g->before ? os_exit_create(g->house.loop, g->before, on_before_gone, g) : NULL;
+	if (!g->before_gone)
+		pipeline_resume_batches(g->house.pipeline);
 }
 
 /* What of a client's work outlives this process. */
@@ -330,7 +364,8 @@ static bool keep_key(struct config *config, char **error)
 
 static int run(struct config *config, const struct cli *cli, char **argv, int daemon)
 {
-	struct gateway g = {.config = config, .cli = cli, .argv = argv, .lock = -1, .daemon = daemon, .program = os_self()};
+	struct gateway g = {.config = config, .cli = cli, .argv = argv, .lock = -1, .daemon = daemon, .program = os_self(),
+			    .before = getenv("EFRIT_GATEWAY_HANDOVER") ? getppid() : 0};
 	char *error = NULL;
 	raise_limit(config);
 	if (!g.program || !keep_key(config, &error) || !house_init(&g.house, config)) {
@@ -345,11 +380,13 @@ static int run(struct config *config, const struct cli *cli, char **argv, int da
 	watch_signals(&g);
 	bool good = remember(&g, &error) && keep_results(&g, &error) && open_all(&g, &error);
 	if (good) {
+		look_in_all(&g);
 		g.fleet = fleet_create(g.house.pipeline);
 		if (daemon >= 0) {
 			dup2(STDOUT_FILENO, STDERR_FILENO); /* the log, from now on */
 			close(daemon);
 		}
+		resume_batches(&g);
 		ev_run(g.house.loop, 0);
 	} else {
 		log_error("%s", error);

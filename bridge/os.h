@@ -58,6 +58,8 @@ long os_process_memory(pid_t pid); /* bytes of it that are in memory; 0: unknown
 bool os_process_folder(pid_t pid, char *folder, size_t room); /* it works in; false: unknown */
 bool os_peer_folder(int fd, char *folder, size_t room); /* the same of who is at the other end of a Unix socket */
 bool os_peer_in_group(int fd, gid_t group); /* is who is there a member?  Where the system cannot tell, its check of the socket's mode counts */
+const char *os_network_kind(long type); /* of a file system, as statfs has it: its name if others can write to it; else NULL */
+const char *os_network_folder(int fd);  /* the same of where that file is */
 void os_widen_pipe(int fd); /* lets a pipe hold more before its writer has to wait; nothing where that cannot be */
 void os_close_from(int fd); /* closes FD and all after it; between fork and exec */
 char *os_self(void); /* absolute file name of this program; the caller frees; NULL: unknown */

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -172,6 +173,27 @@ bool os_peer_folder(int fd, char *folder, size_t room)
 	socklen_t len = sizeof peer;
 	*folder = 0;
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && os_process_folder(peer.pid, folder, room);
+}
+
+const char *os_network_kind(long type)
+{
+	static const struct {
+		unsigned long type;
+		const char *name;
+	} kinds[] = {
+		{0x6969, "NFS"}, {0x517B, "SMB"}, {0xFF534D42, "CIFS"}, {0xFE534D42, "SMB2"}, {0x01021997, "9P"}, {0x5346414F, "AFS"},
+		{0x6B414653, "AFS"}, {0x00C36400, "Ceph"}, {0x0BD00BD0, "Lustre"}, {0x47504653, "GPFS"}, {0x7461636F, "OCFS2"}, {0x01161970, "GFS2"},
+	};
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		if (kinds[i].type == ((unsigned long)type & 0xFFFFFFFF))
+			return kinds[i].name;
+	return NULL;
+}
+
+const char *os_network_folder(int fd)
+{
+	struct statfs s;
+	return fstatfs(fd, &s) == 0 ? os_network_kind((long)s.f_type) : NULL;
 }
 
 /* /proc/PID/stat: its state's letter, and its parent.  1: read, 0: there is no such process, -1: unknown. */

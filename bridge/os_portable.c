@@ -84,6 +84,18 @@ bool os_peer_folder(int fd, char *folder, size_t room)
 	return false;
 }
 
+const char *os_network_kind(long type)
+{
+	(void)type;
+	return NULL;
+}
+
+const char *os_network_folder(int fd)
+{
+	(void)fd;
+	return NULL;
+}
+
 enum os_process os_process_state(pid_t pid)
 {
 	if (pid <= 0)

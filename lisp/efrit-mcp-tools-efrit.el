@@ -156,6 +156,23 @@ At most MAX characters of each."
     (:title "Figures of the queue" :read-only t :bridge t)
   nil)
 
+(efrit-mcp-define-tool efrit-execute-batch
+    "Evaluate many forms of Emacs Lisp, one answer: how each went, where it ran, how long it waited and ran. Without instance_id they go to the pool of Emacs workers, if there is one. With keep the answer is a job at once: it goes on without you and survives a restart of the gateway; ask for it with job."
+    ((forms (list-of string) "Each like CONTENT of efrit_execute.")
+     (instance-id string "Which Emacs or pool.")
+     (order (one-of "parallel" "sequential") "sequential: each begins when the one before has ended." :default "parallel")
+     (on-failure (one-of "continue" "stop") "stop: what was not begun is skipped." :default "continue")
+     (idempotent boolean "A form lost with its Emacs may run again." :default nil)
+     (timeout seconds "For each form." :default 30)
+     (max-chars integer "Characters of each value and output." :default 4000 :minimum 1 :maximum 16000000)
+     (priority (one-of "interactive" "normal" "batch") "Who goes first in the queue." :default "batch")
+     (keep boolean "Keep it as a job." :default nil)
+     (job string "Id of a job: how it stands.")
+     (wait number "With job: seconds to wait for its end." :default 0 :minimum 0 :maximum 3600)
+     (cancel boolean "With job: end it." :default nil))
+    (:title "Run a batch in Emacs" :destructive t :open-world t :bridge t)
+  nil)
+
 (efrit-mcp-define-tool efrit-start-instance
     "Start an Emacs of your own in the background, without a window, and wait until it can be used. It goes on when you leave; end it with efrit_stop_instance. A name in use is refused."
     ((name string "Its id: 1 to 48 of A-Z a-z 0-9 . _ -" :required t)

@@ -51,6 +51,7 @@
 (declare-function efrit-mcp--mod-pause "efrit-mcp-module")
 
 (autoload 'efrit-mcp-doctor "efrit-mcp-doctor" "Test the whole path, and say how to mend what fails." t)
+(autoload 'efrit-mcp-list-instances "efrit-mcp-instances" "List the Emacsen that the gateway knows: their state, and how it keeps them." t)
 (autoload 'efrit-mcp-http-start "efrit-mcp-http" "Start the gateway, so that agents reach your Emacsen over HTTP." t)
 (autoload 'efrit-mcp-http-stop "efrit-mcp-http" "End the gateway, whoever started it." t)
 (autoload 'efrit-mcp-http-copy-token "efrit-mcp-http" "Copy the token that HTTP requests need; it is shown nowhere." t)

@@ -54,6 +54,7 @@ struct job {
 	struct reply *reply;          /* owned; made with the job, so that an answer needs no memory */
 	double queued_at, started_at; /* seconds, monotonic */
 	enum job_state state;
+	unsigned char turn; /* clients of one peer go in turn by it */
 	bool nests; /* its tool may run inside another job */
 	bool noted; /* it has spoken: its answer keeps to the same line */
 	bool late;  /* it has waited longer than it may run: the loop's timer has forgotten it */

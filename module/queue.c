@@ -121,6 +121,15 @@ static bool may_nest(const struct queue *q, const struct job *job)
 	return false;
 }
 
+/* Two clients may share a turn, which does no harm. */
+static unsigned char turn_of(const char *client)
+{
+	unsigned hash = 2166136261u; /* FNV-1a */
+	for (; *client; client++)
+		hash = (hash ^ (unsigned char)*client) * 16777619u;
+	return (unsigned char)((hash >> 16 ^ hash) % QUEUE_TURNS);
+}
+
 static enum queue_refusal admit(struct queue *q, struct job *job)
 {
 	struct job *other;
@@ -142,6 +151,9 @@ static enum queue_refusal admit(struct queue *q, struct job *job)
 		return QUEUE_NO_MEMORY;
 	if (pq->waiting + own >= q->limits.per_peer)
 		return QUEUE_CLIENT_FULL;
+	job->turn = turn_of(job->client);
+	pq->mixed = pq->waiting && (pq->mixed || job->turn != pq->only);
+	pq->only = job->turn;
 	job->number = ++q->last_number;
 	TAILQ_INSERT_TAIL(&pq->lanes[job->priority], job, lane);
 	TAILQ_INSERT_TAIL(&q->jobs, job, all);
@@ -341,14 +353,18 @@ bool queue_name_nesting(struct queue *q, char **names, size_t n)
 	return true;
 }
 
-/* First of the lane, or the first of it that may nest. */
+/* First of the lane, or the first of it that may nest: of the client whose turn was longest ago. */
 static struct job *pick(const struct peer_queue *pq, int lane, bool nested)
 {
-	struct job *job;
-	TAILQ_FOREACH(job, &pq->lanes[lane], lane)
-		if (!nested || job->nests)
-			return job;
-	return NULL;
+	struct job *job, *best = NULL;
+	TAILQ_FOREACH(job, &pq->lanes[lane], lane) {
+		if ((nested && !job->nests) || (best && pq->served[job->turn] >= pq->served[best->turn]))
+			continue;
+		best = job;
+		if (!pq->mixed)
+			break;
+	}
+	return best;
 }
 
 const struct job *queue_take(struct queue *q, bool nested)
@@ -361,6 +377,7 @@ const struct job *queue_take(struct queue *q, bool nested)
 			if (pq->held || !(job = pick(pq, lane, nested)))
 				continue;
 			queue_leave_lane(q, pq, job);
+			pq->served[job->turn] = ++q->takes;
 			job->state = JOB_TAKEN;
 			TAILQ_REMOVE(&q->peers, pq, link); /* the others come first next time */
 			TAILQ_INSERT_TAIL(&q->peers, pq, link);

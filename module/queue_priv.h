@@ -10,13 +10,19 @@
 
 TAILQ_HEAD(job_list, job);
 
-/* One peer's waiting jobs.  The round robin walks these. */
+enum { QUEUE_TURNS = 64 };
+
+/* One peer's waiting jobs.  The round robin walks these.  A peer may carry calls of many
+ * clients (a gateway does): these go in turn too. */
 struct peer_queue {
 	TAILQ_ENTRY(peer_queue) link; /* queue::peers; the one served goes to the end */
 	uint64_t peer;
 	struct job_list lanes[WIRE_PRIORITIES];
 	unsigned waiting;
 	bool held;
+	bool mixed;                   /* they are of several clients */
+	unsigned char only;           /* else job::turn of all of them */
+	uint64_t served[QUEUE_TURNS]; /* by job::turn: when one was taken last */
 };
 
 struct queue {
@@ -30,7 +36,7 @@ struct queue {
 	bool watched; /* the loop looks for replies by itself, soon */
 	unsigned notes; /* among the replies */
 	struct job *running; /* borrowed from jobs */
-	uint64_t last_number;
+	uint64_t last_number, takes;
 	unsigned waiting, lanes[WIRE_PRIORITIES];
 	unsigned nesting_waiting; /* of those, jobs that may run inside another */
 	struct queue_counts counts;

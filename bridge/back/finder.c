@@ -148,6 +148,21 @@ struct finder *finder_create(struct ev_loop *loop, const struct config *config, 
 	return f;
 }
 
+void finder_look_in(struct finder *f, const char *folder)
+{
+	for (int i = 0; i < f->count; i++)
+		if (strcmp(f->folders[i], folder) == 0)
+			return;
+	if (f->count == RUNTIME_FOLDERS || strlen(folder) >= RUNTIME_PATH_MAX) {
+		log_warning("%s is not looked in for Emacs instances: %s", folder, f->count == RUNTIME_FOLDERS ? "too many folders" : "its name is too long");
+		return;
+	}
+	snprintf(f->folders[f->count], RUNTIME_PATH_MAX, "%s", folder);
+	f->watches[f->count] = os_watch_create(f->loop, f->folders[f->count], look, f);
+	f->count++;
+	look(f);
+}
+
 void finder_destroy(struct finder *f)
 {
 	if (!f)

@@ -8,6 +8,7 @@
 struct finder;
 
 struct finder *finder_create(struct ev_loop *, const struct config *, struct service *); /* looks at once */
+void finder_look_in(struct finder *, const char *folder); /* too; what is full or too long is said in the log */
 void finder_destroy(struct finder *); /* the workers stay with the service */
 
 #endif

@@ -130,14 +130,25 @@ static int choose(struct line *l, int least, double now)
 	return urgent;
 }
 
-struct request *line_next(struct line *l, enum priority least, double now)
+static struct lane_turn *turn_in(struct line *l, int p, bool (*may)(const void *, uint64_t), const void *data)
+{
+	struct lane_turn *turn;
+	TAILQ_FOREACH(turn, &l->ranks[p].turns, link)
+		if (!may || may(data, turn->lane->key))
+			return turn;
+	return NULL;
+}
+
+struct request *line_next(struct line *l, enum priority least, double now, bool (*may)(const void *data, uint64_t client), const void *data)
 {
 	if (!l->count)
 		return NULL;
 	int p = choose(l, (int)least, now);
-	if (p > (int)least)
+	struct lane_turn *turn = p <= (int)least ? turn_in(l, p, may, data) : NULL;
+	for (p = turn ? p : 0; !turn && p <= (int)least; p += !turn)
+		turn = turn_in(l, p, may, data);
+	if (!turn)
 		return NULL;
-	struct lane_turn *turn = TAILQ_FIRST(&l->ranks[p].turns);
 	struct request *r = TAILQ_FIRST(&turn->waiting);
 	TAILQ_REMOVE(&l->ranks[p].turns, turn, link); /* the others come first next time */
 	TAILQ_INSERT_TAIL(&l->ranks[p].turns, turn, link);

@@ -45,8 +45,9 @@ void line_add(struct line *, struct request *, double now);
 void line_return(struct line *, struct request *); /* to the front: it had its turn already */
 void line_remove(struct line *, struct request *); /* it waits no more */
 
-/* Takes the next one out, no less urgent than LEAST.  NULL: there is none. */
-struct request *line_next(struct line *, enum priority least, double now);
+/* Takes the next one out, no less urgent than LEAST, of a client that may go now (MAY NULL:
+ * all may).  NULL: there is none. */
+struct request *line_next(struct line *, enum priority least, double now, bool (*may)(const void *data, uint64_t client), const void *data);
 struct request *line_oldest(const struct line *);  /* that has waited longest; NULL: nobody waits */
 
 #endif

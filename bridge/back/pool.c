@@ -241,7 +241,7 @@ static void pump(struct pool *p)
 			return;
 		struct worker *for_batch = p->batch_workers < batch_most(p) ? w : choose(p, true);
 		now = now > 0 ? now : os_now();
-		struct request *r = line_next(&p->line, for_batch ? PRIORITY_BATCH : PRIORITY_NORMAL, now);
+		struct request *r = line_next(&p->line, for_batch ? PRIORITY_BATCH : PRIORITY_NORMAL, now, NULL, NULL);
 		if (!r)
 			return;
 		r->waited += now - r->queued;

@@ -103,6 +103,20 @@ static bool has_room(const struct worker *w)
 	return w->linked && !w->clogged && w->flying_count < (w->flight_max ? w->flight_max : w->service->config->flight_max);
 }
 
+/* One client leaves room for others, who then need not wait for its calls to end: Emacs takes
+ * its calls and theirs in turn. */
+static bool may_fly(const void *worker, uint64_t client)
+{
+	const struct worker *w = worker;
+	const struct request *r;
+	long most = (w->service->config->flight_max * 3 + 3) / 4, own = 0;
+	if (w->flying_count < most)
+		return true;
+	TAILQ_FOREACH(r, &w->flying, of_worker)
+		own += r->client_key == client;
+	return own < most;
+}
+
 void service_send(struct worker *w, struct request *r)
 {
 	set_flying(w, r, true);
@@ -124,7 +138,9 @@ static void pump(struct worker *w)
 {
 	while (w->line.count && has_room(w)) {
 		double now = os_now();
-		struct request *r = line_next(&w->line, PRIORITY_BATCH, now);
+		struct request *r = line_next(&w->line, PRIORITY_BATCH, now, may_fly, w);
+		if (!r)
+			return;
 		r->waited += now - r->queued;
 		service_send(w, r);
 	}
@@ -352,7 +368,7 @@ bool service_submit(struct worker *w, struct request *r)
 		return false;
 	r->pool = NULL; /* this one it must be, though a pool had it before */
 	service_begin(r);
-	if (!w->line.count && has_room(w)) {
+	if (!w->line.count && has_room(w) && may_fly(w, r->client_key)) {
 		service_send(w, r);
 		return true;
 	}

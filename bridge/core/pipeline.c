@@ -11,6 +11,7 @@
  * A stage answers early by DONE.  No stage calls another. */
 #include "core/pipeline.h"
 #include "back/service.h"
+#include "core/bulk.h"
 #include "core/catalogue.h"
 #include "core/guard.h"
 #include "core/handles.h"
@@ -31,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 struct stage {
 	const char *name;
@@ -47,7 +49,7 @@ static const struct stage road[] = {
 	{"guard", guard_enter, guard_leave},
 	{"route", router_enter, NULL},
 };
-enum { STAGES = sizeof road / sizeof road[0] };
+enum { STAGES = sizeof road / sizeof road[0], TRACK = 256 };
 
 static enum verdict parse_enter(struct request *r)
 {
@@ -71,8 +73,23 @@ static enum verdict parse_enter(struct request *r)
 	}
 }
 
+/* Of a call that others of the kind were around: its number for logs, who ran it, how long it
+ * waited for that.  Members of _meta, each with a comma before it; empty for what went straight
+ * from a pipe to its Emacs. */
+static void track(const struct request *r, char text[TRACK])
+{
+	int n = 0;
+	text[0] = 0;
+	if (!r->method || r->method->id != METHOD_TOOLS_CALL || !(*r->principal || r->pool || r->waited > 0))
+		return;
+	n = snprintf(text, TRACK, ",\"efrit-mcp/request\":\"%08lx-%llu\"", (unsigned long)r->pipeline->birth, (unsigned long long)r->number);
+	if (r->tries)
+		snprintf(text + n, (size_t)(TRACK - n), ",\"efrit-mcp/instance\":\"%s\",\"efrit-mcp/queue_ms\":%.3f", r->instance, r->waited * 1000);
+}
+
 static void parse_leave(struct request *r)
 {
+	char tracked[TRACK];
 	struct buf members = {0};
 	if (r->silent)
 		return;
@@ -81,8 +98,10 @@ static void parse_leave(struct request *r)
 		r->tail = "]";
 		return;
 	}
-	if (!r->fault)
-		era_members(r, r->pipeline->config->list_ttl, &members);
+	if (!r->fault) {
+		track(r, tracked);
+		era_members(r, r->pipeline->config->list_ttl, tracked, &members);
+	}
 	jsonrpc_wrap(r, &members);
 	buf_finish(&members);
 }
@@ -391,6 +410,8 @@ struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *conf
 	p->loop = loop;
 	p->config = config;
 	p->service = service;
+	if (getrandom(&p->birth, sizeof p->birth, 0) != (ssize_t)sizeof p->birth)
+		log_no_memory(); /* no source of chance */
 	TAILQ_INIT(&p->sessions);
 	TAILQ_INIT(&p->dead);
 	ev_prepare_init(&p->reaper, on_reaper);
@@ -401,12 +422,24 @@ struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *conf
 	p->starter = starter_create(p);
 	p->lobby = lobby_create(p);
 	p->guard = guard_create(config);
+	p->bulks = bulks_create(p);
 	return p;
 }
 
 void pipeline_use_store(struct pipeline *p, struct store *store)
 {
 	p->tasks = tasks_create(p, store);
+	bulks_use_store(p->bulks, store);
+}
+
+void pipeline_resume_batches(struct pipeline *p)
+{
+	bulks_resume(p->bulks);
+}
+
+void pipeline_rest(struct pipeline *p)
+{
+	bulks_rest(p->bulks);
 }
 
 void pipeline_use_spool(struct pipeline *p, struct spool *spool)
@@ -418,6 +451,7 @@ void pipeline_destroy(struct pipeline *p)
 {
 	if (!p)
 		return;
+	bulks_destroy(p->bulks);
 	tasks_destroy(p->tasks);
 	handles_destroy(p->handles);
 	reap(p);

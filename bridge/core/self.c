@@ -1,5 +1,6 @@
 /* self.c - see self.h */
 #include "core/self.h"
+#include "core/bulk.h"
 #include "core/fleet.h"
 #include "log.h"
 #include "mcp/result.h"
@@ -288,10 +289,32 @@ static void finish_stats(struct questions *t)
 		no_answer(t, "its figures");
 }
 
+static enum verdict pool_stats(struct request *r, const struct pool *p)
+{
+	struct pool_load load;
+	struct buf text = {0};
+	pool_load(p, &load);
+	text_format(&text, "{\"pool\":\"%s\",\"workers\":%ld,\"idle\":%ld,\"running\":%ld,\"pending\":%ld,\"waiting\":{\"interactive\":%ld,"
+			   "\"normal\":%ld,\"batch\":%ld},\"oldest_seconds\":%.3f,\"average_seconds\":", pool_name(p), load.workers, load.idle,
+		    load.flying, load.waiting[PRIORITY_INTERACTIVE] + load.waiting[PRIORITY_NORMAL] + load.waiting[PRIORITY_BATCH],
+		    load.waiting[PRIORITY_INTERACTIVE], load.waiting[PRIORITY_NORMAL], load.waiting[PRIORITY_BATCH], load.oldest);
+	if (load.took > 0)
+		text_format(&text, "%.6f", load.took);
+	else
+		text_put(&text, "null");
+	text_put(&text, "}");
+	result_text(r, buf_data(&text), buf_len(&text), false);
+	buf_finish(&text);
+	return DONE;
+}
+
 static enum verdict queue_stats(struct request *r, const json_t *arguments, const char *instance)
 {
-	struct worker *w = registry_choose(r, instance, NULL);
+	const struct service *s = r->pipeline->service;
 	(void)arguments;
+	if (instance && !service_find(s, instance) && pool_find(s, instance))
+		return pool_stats(r, pool_find(s, instance));
+	struct worker *w = registry_choose(r, instance, NULL);
 	if (!w)
 		return DONE;
 	struct questions *t = create(r, 1, finish_stats);
@@ -325,6 +348,7 @@ bool self_call(struct request *r, const struct tool *tool, const json_t *argumen
 		{"efrit_interrupt", NULL, interrupt},
 		{"efrit_wait", "idle", wait_idle},
 		{"efrit_get_queue_stats", NULL, queue_stats},
+		{"efrit_execute_batch", NULL, bulk_call},
 		{"efrit_start_instance", NULL, starter_start},
 		{"efrit_stop_instance", NULL, stopper_stop},
 	};

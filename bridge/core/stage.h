@@ -6,6 +6,7 @@
 #include "config.h"
 #include "request.h"
 
+struct bulks;
 struct catalogue;
 struct fleet;
 struct lobby;
@@ -28,7 +29,9 @@ struct pipeline {
 	struct request_list dead;     /* request::of_session; freed when nobody is in a callback */
 	ev_prepare reaper;            /* active while dead holds something */
 	uint64_t numbers;
+	uint32_t birth;               /* by chance: tells numbers of this process from those of others */
 	struct seal *seal;            /* owned */
+	struct bulks *bulks;          /* owned */
 	struct tasks *tasks;          /* owned; NULL: no store was given */
 	struct handles *handles;      /* owned; NULL: no spool was given */
 };

@@ -84,8 +84,10 @@ bool era_enter(struct request *r)
 								   : " before protocol version 2026-07-28");
 }
 
-void era_members(const struct request *r, long list_ttl, struct buf *out)
+void era_members(const struct request *r, long list_ttl, const char *track, struct buf *out)
 {
 	if (r->era == ERA_MODERN)
-		era_modern_members(r, list_ttl, out);
+		era_modern_members(r, list_ttl, track, out);
+	else if (*track)
+		text_format(out, "\"_meta\":{%s}", track + 1);
 }

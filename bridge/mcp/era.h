@@ -25,8 +25,9 @@ bool era_is_modern(const json_t *params); /* the message itself says so */
 bool era_enter(struct request *r) __attribute__((warn_unused_result));
 const struct method *era_method(const char *name); /* NULL: unknown */
 
-/* What the era adds to r's result: JSON members without the outer commas. */
-void era_members(const struct request *r, long list_ttl, struct buf *out);
+/* What the era adds to r's result: JSON members without the outer commas; TRACK: more for
+ * _meta, a comma before each. */
+void era_members(const struct request *r, long list_ttl, const char *track, struct buf *out);
 
 int era_log_level(const json_t *word); /* of enum loudness; LOG_NOTHING: no such level */
 void era_keep_name(char to[REQUEST_CLIENT_MAX + 1], const json_t *client_info); /* cut at a character */
@@ -35,7 +36,7 @@ extern const char era_instructions[];
 /* era_modern.c */
 extern const char era_key_version[], era_key_capabilities[], era_key_client[], era_key_subscription[];
 bool era_modern_enter(struct request *r) __attribute__((warn_unused_result));
-void era_modern_members(const struct request *r, long list_ttl, struct buf *out);
+void era_modern_members(const struct request *r, long list_ttl, const char *track, struct buf *out);
 void era_modern_discover(struct buf *reply, bool tasks);
 extern const char era_key_tasks[];
 

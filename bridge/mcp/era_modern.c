@@ -47,13 +47,14 @@ bool era_modern_enter(struct request *r)
 	return true;
 }
 
-void era_modern_members(const struct request *r, long list_ttl, struct buf *out)
+void era_modern_members(const struct request *r, long list_ttl, const char *track, struct buf *out)
 {
 	text_format(out, "\"resultType\":\"%s\",", r->result_type ? r->result_type : "complete");
 	text_put(out, "\"_meta\":{\"" KEY "serverInfo\":{\"name\":\"efrit-mcp\","
 		      "\"version\":\"" EFRIT_MCP_VERSION "\"}");
 	if (r->listens)
 		text_format(out, ",\"%s\":%s", era_key_subscription, r->id);
+	text_put(out, track);
 	text_put(out, "}");
 	if (r->method->cacheable && !r->result_type)
 		text_format(out, ",\"ttlMs\":%ld,\"cacheScope\":\"private\"", list_ttl);

@@ -2,6 +2,7 @@
  * what was put within one turn is one transaction, and is told when it is on the disk.
  * The loop never waits for it but at the start and at the end. */
 #include "log.h"
+#include "os.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -240,12 +241,14 @@ static void destroy(struct store *store)
 
 /* --- the file --- */
 
-static bool make_file(const char *path)
+/* A write-ahead log needs memory that all who write share: over a network there is none. */
+static bool make_file(const char *path, const char **network)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	*network = fd >= 0 ? os_network_folder(fd) : NULL;
 	if (fd >= 0)
 		close(fd);
-	return fd >= 0;
+	return fd >= 0 && !*network;
 }
 
 static int version_of(sqlite3 *db)
@@ -299,15 +302,18 @@ struct store *store_sqlite_create(struct ev_loop *loop, const char *path, char *
 	pthread_cond_init(&s->more, NULL);
 	ev_async_init(&s->told, on_told);
 	s->told.data = s;
-	bool file = make_file(path);
+	const char *network;
+	bool file = make_file(path, &network);
 	bool open = file && sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK;
 	int version = open ? version_of(s->db) : 0;
 	if (open && version <= SCHEMA && prepare(s) && start_thread(s)) {
 		ev_async_start(loop, &s->told);
 		return &s->store;
 	}
-	const char *why = !file ? strerror(errno) : version > SCHEMA ? "a newer version of efrit-mcp wrote it" : sqlite3_errmsg(s->db);
-	if (asprintf(error, "the store %s cannot be used: %s", path, why) < 0)
+	const char *why = network ? network : !file ? strerror(errno) : version > SCHEMA ? "a newer version of efrit-mcp wrote it" : sqlite3_errmsg(s->db);
+	if (asprintf(error, network ? "the store %s cannot be used: it is on a network file system (%s), where a crash can spoil it; name a folder on a "
+				      "local disk in the setting state"
+				    : "the store %s cannot be used: %s", path, why) < 0)
 		log_no_memory();
 	finish(s);
 	return NULL;

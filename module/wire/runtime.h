@@ -11,7 +11,7 @@
 enum {
 	RUNTIME_PATH_MAX = 108, /* sizeof sockaddr_un.sun_path: 107 bytes and the end */
 	RUNTIME_NAME_MAX = 48,  /* bytes of an instance's name */
-	RUNTIME_FOLDERS = 3,    /* most folders a bridge looks in */
+	RUNTIME_FOLDERS = 16,   /* most folders a bridge looks in */
 	RUNTIME_ERROR = 512,    /* bytes a caller gives for a sentence */
 };
 

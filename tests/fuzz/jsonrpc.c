@@ -27,7 +27,7 @@ static void answer(struct request *r)
 	struct buf members = {0};
 	if (!r->fault) {
 		text_put(&r->reply, r->text_len & 1 ? "{}" : "{\"content\":[]}");
-		era_members(r, 1000, &members);
+		era_members(r, 1000, "", &members);
 	}
 	r->null_id = r->version == VERSION_2024_11_05;
 	jsonrpc_wrap(r, &members);

@@ -127,7 +127,7 @@ static json_t *members_of(struct request *r)
 {
 	struct buf out = {0};
 	assert_true(buf_add(&out, "{", 1));
-	era_members(r, 1500, &out);
+	era_members(r, 1500, "", &out);
 	assert_true(buf_add(&out, "}", 1));
 	json_t *v = json_loadb(buf_data(&out), buf_len(&out), 0, NULL);
 	assert_non_null(v);

@@ -18,7 +18,7 @@ static struct request *add(struct line *l, uint64_t client, enum priority priori
 /* The client of the next one, which is done with then; 0: there is none. */
 static uint64_t next(struct line *l, enum priority least, double now)
 {
-	struct request *r = line_next(l, least, now);
+	struct request *r = line_next(l, least, now, NULL, NULL);
 	uint64_t client = r ? r->client_key : 0;
 	if (r)
 		assert_null(r->lane);
@@ -72,12 +72,12 @@ static void test_first_come_of_one_client(void **state)
 	for (int i = 0; i < 3; i++)
 		made[i] = add(&l, 7, PRIORITY_NORMAL, i);
 	assert_ptr_equal(line_oldest(&l), made[0]);
-	r = line_next(&l, PRIORITY_BATCH, 3);
+	r = line_next(&l, PRIORITY_BATCH, 3, NULL, NULL);
 	assert_ptr_equal(r, made[0]);
 	line_return(&l, r);
 	assert_ptr_equal(line_oldest(&l), made[0]);
 	for (int i = 0; i < 3; i++) {
-		assert_ptr_equal(line_next(&l, PRIORITY_BATCH, 3), made[i]);
+		assert_ptr_equal(line_next(&l, PRIORITY_BATCH, 3, NULL, NULL), made[i]);
 		request_destroy(made[i]);
 	}
 }
@@ -132,6 +132,31 @@ static void test_bounds(void **state)
 	request_destroy(r);
 }
 
+static bool not_one(const void *data, uint64_t client)
+{
+	return client != *(const uint64_t *)data;
+}
+
+/* Who may not go now is passed over, be it more urgent, and has its turn later. */
+static void test_who_may_go(void **state)
+{
+	struct line l;
+	uint64_t one = 1;
+	(void)state;
+	line_init(&l, &policy);
+	add(&l, 1, PRIORITY_NORMAL, 0);
+	assert_null(line_next(&l, PRIORITY_BATCH, 0, not_one, &one));
+	add(&l, 2, PRIORITY_NORMAL, 0);
+	add(&l, 3, PRIORITY_BATCH, 0);
+	for (uint64_t expected = 2; expected <= 3; expected++) {
+		struct request *r = line_next(&l, PRIORITY_BATCH, 0, not_one, &one);
+		assert_int_equal(r->client_key, expected);
+		request_destroy(r);
+	}
+	assert_null(line_next(&l, PRIORITY_BATCH, 0, not_one, &one));
+	assert_int_equal(next(&l, PRIORITY_BATCH, 0), 1);
+}
+
 /* Clients whose keys fall into one place stay apart. */
 static void test_many_clients(void **state)
 {
@@ -157,6 +182,7 @@ int main(void)
 		cmocka_unit_test(test_first_come_of_one_client),
 		cmocka_unit_test(test_nobody_waits_for_ever),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_who_may_go),
 		cmocka_unit_test(test_many_clients),
 	};
 	return RUN(tests);

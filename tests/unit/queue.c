@@ -895,6 +895,32 @@ static void test_words_are_bounded(void **state)
 	assert_int_equal(taken, 0);
 }
 
+/* A gateway is one peer with many clients: one that floods does not keep the others waiting. */
+static void test_clients_of_one_peer(void **state)
+{
+	static const char clients[] = "AAAABCC";
+	char seen[sizeof clients] = "";
+	(void)state;
+	queue_open(q, &(struct queue_limits){.total = 10, .per_peer = 10});
+	for (size_t i = 0; clients[i]; i++) {
+		struct wire_call call = call_of("tool", WIRE_NORMAL, 0);
+		uint64_t number;
+		call.client = &clients[i];
+		call.client_len = 1;
+		assert_int_equal(queue_submit(q, 1, i + 1, &call, &number), QUEUE_OK);
+	}
+	for (size_t i = 0; clients[i]; i++) {
+		const struct job *job = queue_take(q, false);
+		assert_non_null(job);
+		seen[i] = *job->client;
+		assert_true(queue_begin(q, job->number, false));
+		uint64_t number = job->number;
+		queue_end(q, number);
+		reply(number, JOB_DONE);
+	}
+	assert_string_equal(seen, "ABCACAA");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -930,6 +956,7 @@ int main(void)
 		TEST(test_words_come_before_the_answer),
 		TEST(test_words_are_bounded),
 		TEST(test_two_threads),
+		TEST(test_clients_of_one_peer),
 	};
 	return RUN(tests);
 }

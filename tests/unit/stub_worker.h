@@ -66,7 +66,7 @@ static inline struct request *stub_request(uint64_t client, enum priority priori
 	r->priority = priority;
 	r->resume = stub_resume;
 	r->release = stub_release;
-	r->owner = end;
+	r->owner = end; /* may be NULL where nothing is told */
 	text_put(&r->arguments, "{}");
 	return r;
 }
