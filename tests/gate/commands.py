@@ -79,7 +79,7 @@ class Screen:
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", whole[-1]).replace("\r", "") if whole else ""
 
     def shows(self, pattern):
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + PATIENCE * 3 # an Emacs may have to start first
         while not re.search(pattern, self.page(), re.M):
             check(time.monotonic() < end and self.process.poll() is None, "not shown:", pattern, self.text[-3000:])
             self.read()
