@@ -38,6 +38,7 @@ struct gateway {
 	int lock;                    /* owned; -1: handed over, or never held */
 	int daemon;                  /* where the ready line goes; -1: stdout */
 	bool handed_over, draining, stopped;
+	bool empty, rested;          /* no client waits; nothing of kept batches runs */
 	ev_signal signals[SIGNALS];
 	ev_timer deadline;
 	ev_io successor;
@@ -99,10 +100,20 @@ static void reload(struct gateway *g)
 
 /* --- the end --- */
 
+static void on_rested(void *data)
+{
+	struct gateway *g = data;
+	g->rested = true;
+	if (g->empty)
+		ev_break(g->house.loop, EVBREAK_ALL);
+}
+
 static void on_empty(void *data)
 {
 	struct gateway *g = data;
-	ev_break(g->house.loop, EVBREAK_ALL);
+	g->empty = true;
+	if (g->rested) /* else forms of kept batches still run */
+		ev_break(g->house.loop, EVBREAK_ALL);
 }
 
 static void on_deadline(EV_P_ ev_timer *timer, int revents)
@@ -127,7 +138,7 @@ static void drain(struct gateway *g, bool handed_over)
 		return;
 	}
 	g->draining = true;
-	pipeline_rest(g->house.pipeline);
+	pipeline_rest(g->house.pipeline, on_rested, g);
 	g->handed_over = handed_over;
 	log_info("ending: no connection is taken any more");
 	if (!handed_over)

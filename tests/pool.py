@@ -6,6 +6,7 @@
               as not run has not, nothing has run twice that was not said to, nothing is left.
     full      the disk of the gateway's state is full: nothing is promised that cannot be kept,
               all else goes on, and it keeps again when there is room
+    drain     kept batches while the gateway is ended politely: what runs is waited for
     jobs      kept batches while the bridge is killed (-9): a round is one kill
     measure   what priorities and turns do to waiting times, as one line of JSON; judges nothing
 
@@ -298,6 +299,32 @@ def full(world, rounds, rng):
     return counts
 
 
+def drain(world, rounds, rng):
+    del rng
+    world.start("work-1")
+    gateway, counts = Gateway(world), collections.Counter()
+    for turn in range(rounds):
+        client = gateway.client("drain")
+        until = time.monotonic() + PATIENCE
+        while "work-1" not in json.dumps(client.call("efrit_list_instances", {})) and time.monotonic() < until:
+            time.sleep(0.05)
+        forms = [world.form(3 * turn + i, 0.5) for i in range(3)]
+        job = client.call("efrit_execute_batch", {"forms": forms, "keep": True, "order": "sequential"})
+        while not client.call("efrit_execute_batch", {"job": job["job"]})["running"]:
+            pass
+        gateway.end()
+        gateway = Gateway(world)
+        end = gateway.client("drain").call("efrit_execute_batch", {"job": job["job"], "wait": PATIENCE})
+        if end.get("status") != "success":
+            raise AssertionError(f"it was ended politely, and it says {end}")
+        counts["kept"] += 1
+    gateway.end()
+    ran = world.ran()
+    if len(ran) != 3 * rounds or set(ran.values()) != {1}:
+        raise AssertionError(f"{ran} has run")
+    return counts
+
+
 def p95(values):
     return statistics.quantiles(values, n=100, method="inclusive")[94] * 1000
 
@@ -386,7 +413,7 @@ def main():
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 30)
     world = World()
     try:
-        counts = {"calls": calls, "jobs": jobs, "full": full, "measure": measure}[what](world, rounds, random.Random(seed))
+        counts = {"calls": calls, "jobs": jobs, "full": full, "drain": drain, "measure": measure}[what](world, rounds, random.Random(seed))
     except AssertionError as wrong:
         print(f"WRONG (seed {seed}): {wrong}")
         return 1
