@@ -223,7 +223,7 @@ def fleet_crash_loop():
 @case(emacs=True)
 def fleet_killed():
     """kill -9 of a worker in the middle of calls: none is lost, none runs twice, the next is served."""
-    with Fleet(config={"pools": {"pool": {"min": 1, "max": 2}}}) as g:
+    with Fleet(settings={"crash_max": 100}, config={"pools": {"pool": {"min": 1, "max": 2}}}) as g:
         g.up()
         path = os.path.join(g.base, "ran")
         recoveries, starts, counts = [], [], {}
