@@ -38,7 +38,7 @@ struct ev_loop *house_finish(struct house *h)
 {
 	if (!h->loop)
 		return NULL;
-	pipeline_rest(h->pipeline);
+	pipeline_rest(h->pipeline, NULL, NULL);
 	finder_destroy(h->finder);
 	service_destroy(h->service);
 	pipeline_destroy(h->pipeline);

@@ -41,6 +41,7 @@ struct gateway {
 	int lock;                    /* owned; -1: handed over, or never held */
 	int daemon;                  /* where the ready line goes; -1: stdout */
 	bool handed_over, draining, stopped;
+	bool empty, rested;          /* no client waits; nothing of kept batches runs */
 	ev_signal signals[SIGNALS];
 	ev_timer deadline;
 	ev_io successor;
@@ -123,11 +124,27 @@ static void on_fleet_ended(void *data)
 	ev_break(g->house.loop, EVBREAK_ALL);
 }
 
+/* Nobody has anything to run any more: what was kept for that ends. */
+static void end_fleet(struct gateway *g)
+{
+	ev_timer_stop(g->house.loop, &g->deadline);
+	fleet_end(g->fleet, g->handed_over, on_fleet_ended, g);
+}
+
+static void on_rested(void *data)
+{
+	struct gateway *g = data;
+	g->rested = true;
+	if (g->empty)
+		end_fleet(g);
+}
+
 static void on_empty(void *data)
 {
 	struct gateway *g = data;
-	ev_timer_stop(g->house.loop, &g->deadline);
-	fleet_end(g->fleet, g->handed_over, on_fleet_ended, g);
+	g->empty = true;
+	if (g->rested) /* else forms of kept batches still run */
+		end_fleet(g);
 }
 
 static void on_deadline(EV_P_ ev_timer *timer, int revents)
@@ -135,7 +152,7 @@ static void on_deadline(EV_P_ ev_timer *timer, int revents)
 	struct gateway *g = timer->data;
 	(void)revents;
 	if (g->stopped) {
-		on_empty(g);
+		end_fleet(g);
 		return;
 	}
 	g->stopped = true;
@@ -152,7 +169,7 @@ static void drain(struct gateway *g, bool handed_over)
 		return;
 	}
 	g->draining = true;
-	pipeline_rest(g->house.pipeline);
+	pipeline_rest(g->house.pipeline, on_rested, g);
 	g->handed_over = handed_over;
 	log_info("ending: no connection is taken any more");
 	if (!handed_over)

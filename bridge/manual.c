@@ -1,5 +1,6 @@
 /* manual.c - see manual.h */
 #include "manual.h"
+#include "fleet_config.h"
 #include "cli.h"
 #include "setup.h"
 
@@ -83,6 +84,21 @@ static void put_settings(FILE *out)
 	}
 }
 
+static void put_fleet(FILE *out)
+{
+	struct fleet_row row;
+	fputs(".SH INSTANCES AND POOLS\nThe file may declare which Emacs instances and which pools of them the gateway keeps:\n.nf\n"
+	      "{\"instances\": {\"main\": {\"auto_start\": true, \"environment\": {\"LANG\": \"C.UTF\\-8\"}}},\n"
+	      " \"pools\": {\"batch\": {\"min\": 1, \"max\": 4}}}\n.fi\n"
+	      "A call names an instance or a pool by\n.BR instance_id .\nFields, all of which may be left out, besides\n.BR environment :\n", out);
+	for (size_t i = 0; fleet_config_row(i, &row); i++) {
+		fprintf(out, ".TP\n.B %s\n", row.name);
+		put(out, row.doc);
+		fprintf(out, "(%s; default: %s%s%s)\n", !row.pool ? "of an instance" : !row.instance ? "of a pool" : "of both", row.fallback,
+			*row.unit ? " " : "", row.unit);
+	}
+}
+
 void manual_print(FILE *out)
 {
 	fputs(".\\\" Made by efrit-bridge --man from the tables in bridge/*.def; `make man` writes it.\n"
@@ -102,6 +118,7 @@ void manual_print(FILE *out)
 	put_hosts(out);
 	put_kinds(out);
 	put_settings(out);
+	put_fleet(out);
 	fputs(".SH FILES\n.TP\n.I $XDG_CONFIG_HOME/efrit\\-mcp/config.json\n(else \\fI~/.config/efrit\\-mcp/config.json\\fR) an object "
 	      "of JSON with settings by name:\n.nf\n{\"log_level\": \"info\", \"start_timeout\": 60}\n.fi\n"
 	      ".TP\n.I $XDG_RUNTIME_DIR/efrit/ID.sock\n(else \\fI/tmp/efrit\\-UID\\fR) the socket of the Emacs ID; "

@@ -14,6 +14,7 @@
 (require 'efrit-mcp)
 (require 'efrit-mcp-doctor)
 (require 'efrit-mcp-http)
+(require 'efrit-mcp-instances)
 
 (defun efrit-mcp-manual--plain (text)
   "Return TEXT with what Texinfo would take for its own escaped."

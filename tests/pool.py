@@ -4,6 +4,9 @@
     calls     calls and cancels at random while workers are killed (-9) and started again;
               a round is one kill.  What was answered as done has run once, what was answered
               as not run has not, nothing has run twice that was not said to, nothing is left.
+    full      the disk of the gateway's state is full: nothing is promised that cannot be kept,
+              all else goes on, and it keeps again when there is room
+    drain     kept batches while the gateway is ended politely: what runs is waited for
     jobs      kept batches while the bridge is killed (-9): a round is one kill
     measure   what priorities and turns do to waiting times, as one line of JSON; judges nothing
 
@@ -139,9 +142,9 @@ class Bridge(Client):
 class Gateway:
     """A gateway, and its clients on its Unix socket."""
 
-    def __init__(self, world):
+    def __init__(self, world, *options):
         self.path = os.path.join(world.folder, "x", "efrit-gateway.sock")
-        self.process = subprocess.Popen([os.path.join(B, "efrit-bridge"), "serve", "--set", "listen=unix:" + os.path.join(world.folder, "http.sock")],
+        self.process = subprocess.Popen([os.path.join(B, "efrit-bridge"), "serve", "--set", "listen=unix:" + os.path.join(world.folder, "http.sock"), *options],
                                         env=world.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         self.process.stdout.readline()  # it says when it is ready
 
@@ -249,6 +252,79 @@ def jobs(world, rounds, rng):
     return counts
 
 
+def fill(path):
+    with open(path, "wb", buffering=0) as file:
+        for size in (65536, 4096, 512, 1):
+            try:
+                while file.write(b"x" * size) == size:
+                    pass
+            except OSError:
+                pass
+
+
+def full(world, rounds, rng):
+    """In a mount namespace of its own."""
+    del rng
+    state = os.path.join(world.folder, "state")
+    os.mkdir(state, 0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", state], check=True)
+    world.start("work-1")
+    gateway = Gateway(world, "--set", "state=" + state)
+    client, counts, number = gateway.client("full"), collections.Counter(), 0
+    until = time.monotonic() + PATIENCE
+    while "work-1" not in json.dumps(client.call("efrit_list_instances", {})) and time.monotonic() < until:
+        time.sleep(0.05)
+    for _ in range(rounds):
+        fill(os.path.join(state, "filler"))
+        for _ in range(3):
+            number += 1
+            told_full = client.call("efrit_execute_batch", {"forms": [world.form(number, 0)], "keep": True})
+            if told_full.get("error_code") != "not_kept":
+                raise AssertionError(f"the disk is full, and it says {told_full}")
+            counts["refused"] += 1
+        number += 1
+        if client.call("efrit_execute_batch", {"forms": [world.form(number, 0)]}).get("status") != "success":
+            raise AssertionError("what is not to be kept does not run")
+        os.unlink(os.path.join(state, "filler"))
+        number += 1
+        job = client.call("efrit_execute_batch", {"forms": [world.form(number, 0)], "keep": True})
+        end = client.call("efrit_execute_batch", {"job": job.get("job", "none"), "wait": PATIENCE})
+        if end.get("status") != "success":
+            raise AssertionError(f"there is room again, and it says {job} {end}")
+        counts["kept"] += 1
+    gateway.end()
+    if sum(world.ran().values()) != counts["kept"] * 2:
+        raise AssertionError(f"{world.ran()} has run")
+    subprocess.run(["umount", "-l", state], check=True)
+    return counts
+
+
+def drain(world, rounds, rng):
+    del rng
+    world.start("work-1")
+    gateway, counts = Gateway(world), collections.Counter()
+    for turn in range(rounds):
+        client = gateway.client("drain")
+        until = time.monotonic() + PATIENCE
+        while "work-1" not in json.dumps(client.call("efrit_list_instances", {})) and time.monotonic() < until:
+            time.sleep(0.05)
+        forms = [world.form(3 * turn + i, 0.5) for i in range(3)]
+        job = client.call("efrit_execute_batch", {"forms": forms, "keep": True, "order": "sequential"})
+        while not client.call("efrit_execute_batch", {"job": job["job"]})["running"]:
+            pass
+        gateway.end()
+        gateway = Gateway(world)
+        end = gateway.client("drain").call("efrit_execute_batch", {"job": job["job"], "wait": PATIENCE})
+        if end.get("status") != "success":
+            raise AssertionError(f"it was ended politely, and it says {end}")
+        counts["kept"] += 1
+    gateway.end()
+    ran = world.ran()
+    if len(ran) != 3 * rounds or set(ran.values()) != {1}:
+        raise AssertionError(f"{ran} has run")
+    return counts
+
+
 def p95(values):
     return statistics.quantiles(values, n=100, method="inclusive")[94] * 1000
 
@@ -326,11 +402,18 @@ def measure(world, rounds, rng):
 
 def main():
     what = sys.argv[1]
+    if what == "full" and "POOL_APART" not in os.environ:
+        apart = ["unshare", "--mount", "--propagation", "private"]
+        if os.geteuid() or subprocess.run(apart + ["true"], check=False, stderr=subprocess.DEVNULL).returncode:
+            print("SKIP no file system of its own can be made here")
+            return 77
+        os.environ["POOL_APART"] = "1"
+        os.execvp(apart[0], apart + [sys.executable] + sys.argv)
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 30)
     world = World()
     try:
-        counts = {"calls": calls, "jobs": jobs, "measure": measure}[what](world, rounds, random.Random(seed))
+        counts = {"calls": calls, "jobs": jobs, "full": full, "drain": drain, "measure": measure}[what](world, rounds, random.Random(seed))
     except AssertionError as wrong:
         print(f"WRONG (seed {seed}): {wrong}")
         return 1

@@ -290,9 +290,26 @@ void bulks_use_store(struct bulks *all, struct store *store)
 	all->store = store;
 }
 
-void bulks_rest(struct bulks *all)
+/* What is not kept belongs to a client, who is waited for anyway. */
+void bulk_look_rested(struct bulks *all)
+{
+	struct bulk *b;
+	void (*on_rested)(void *data) = all->on_rested;
+	if (!on_rested)
+		return;
+	TAILQ_FOREACH(b, &all->all, link)
+		if (b->kept && b->running)
+			return;
+	all->on_rested = NULL;
+	on_rested(all->data);
+}
+
+void bulks_rest(struct bulks *all, void (*on_rested)(void *data), void *data)
 {
 	all->resting = true;
+	all->on_rested = on_rested;
+	all->data = data;
+	bulk_look_rested(all);
 }
 
 void bulks_destroy(struct bulks *all)

@@ -11,7 +11,7 @@ struct store;
 struct bulks *bulks_create(struct pipeline *);
 void bulks_use_store(struct bulks *, struct store *); /* borrowed; without one nothing is kept */
 void bulks_resume(struct bulks *);   /* goes on with what the store has; once, when no other gateway does */
-void bulks_rest(struct bulks *);     /* begins nothing more: the program ends */
+void bulks_rest(struct bulks *, void (*on_rested)(void *data), void *data); /* begins nothing more; told once when nothing runs */
 void bulks_destroy(struct bulks *);  /* NULL is fine; stops what runs */
 
 enum verdict bulk_call(struct request *r, const json_t *arguments, const char *instance);

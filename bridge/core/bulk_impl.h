@@ -17,6 +17,8 @@ struct bulks {
 	long kept;
 	bool resumed;                /* what the store has is known */
 	bool resting;                /* nothing more is begun */
+	void (*on_rested)(void *data); /* NULL: nobody waits for what runs */
+	void *data;
 	unsigned rounds;
 	ev_timer kick, sweep;
 };
@@ -44,6 +46,7 @@ bool bulk_submit(struct form *); /* false: not now, it waits on */
 void bulk_on_deliver(struct outlet *, struct request *call);
 
 /* bulk.c */
+void bulk_look_rested(struct bulks *); /* tells who waits that nothing runs, if so */
 void bulk_finish(struct bulk *); /* all of it has an answer: tells who waits; it may be gone afterwards */
 
 /* bulk_keep.c; DONE may be NULL */

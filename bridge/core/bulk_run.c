@@ -206,8 +206,11 @@ void bulk_run(struct bulk *b)
 		else if (!bulk_submit(f))
 			break;
 	}
+	struct bulks *all = b->all;
 	if (bulk_record_ended(b))
 		bulk_finish(b);
+	if (all->resting)
+		bulk_look_rested(all);
 }
 
 /* What is told may end others, so each look begins again. */

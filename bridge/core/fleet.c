@@ -1,167 +1,10 @@
-/* fleet.c - see fleet.h */
-#include "core/fleet.h"
-#include "back/pool.h"
-#include "core/keeper.h"
+/* fleet.c - see fleet.h and fleet_impl.h */
+#include "core/fleet_impl.h"
 #include "core/pipeline.h"
-#include "core/registry.h"
-#include "core/session.h"
-#include "core/stage.h"
 #include "log.h"
-#include "mcp/text.h"
-#include "os.h"
-#include "turn.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* One instance, or one pool with its workers. */
-struct group {
-	TAILQ_ENTRY(group) link;
-	struct fleet *fleet;       /* borrowed */
-	struct fleet_spec *spec;   /* owned */
-	struct pool *pool;         /* the service's; NULL: an instance */
-	TAILQ_HEAD(, keeper) keepers; /* owned */
-	long count;
-	bool leaving;              /* not declared any more: goes when all have ended */
-	ev_timer idle;             /* of a pool: looks for workers it does not need */
-	struct outlet outlet;      /* of the wish that an instance may end */
-	struct session *session;   /* owned; of that wish; NULL: none */
-	char *refusal;             /* owned */
-	struct turn parted;
-};
-
-struct fleet {
-	struct pipeline *pipeline; /* borrowed */
-	struct keeper_host host;
-	struct os_orphans *orphans; /* owned */
-	TAILQ_HEAD(, group) groups; /* owned */
-	bool ending, handed_over;
-	struct turn turn;          /* once all that happened in a turn is over */
-	void (*on_done)(void *data);
-	void *data;
-};
-
-/* --- the pools --- */
-
-static long count_in(const struct group *g, enum keeper_state state)
-{
-	const struct keeper *k;
-	long n = 0;
-	TAILQ_FOREACH(k, &g->keepers, link)
-		n += k->state == state;
-	return n;
-}
-
-static long standing(const struct group *g)
-{
-	return count_in(g, KEEPER_UP) + count_in(g, KEEPER_STARTING) + count_in(g, KEEPER_PAUSING) + count_in(g, KEEPER_CRASH_LOOP);
-}
-
-static struct keeper *add_keeper(struct group *g, const char *name)
-{
-	struct keeper *k = keeper_create(&g->fleet->host, g->spec, name);
-	k->owner = g;
-	TAILQ_INSERT_TAIL(&g->keepers, k, link);
-	g->count++;
-	return k;
-}
-
-/* One that is off, or a new one; NULL: all are there. */
-static struct keeper *spare(struct group *g)
-{
-	char name[WORKER_NAME_MAX + 24];
-	struct keeper *k;
-	TAILQ_FOREACH(k, &g->keepers, link)
-		if (k->state == KEEPER_OFF)
-			return k;
-	if (g->count >= g->spec->max)
-		return NULL;
-	for (long i = 1;; i++) { /* not the name of somebody who runs, whoever that is */
-		snprintf(name, sizeof name, "%.44s-%ld", g->spec->name, i);
-		const struct worker *w = service_find(g->fleet->pipeline->service, name);
-		bool taken = w && w->listed && w->state != WORKER_GONE;
-		TAILQ_FOREACH(k, &g->keepers, link)
-			taken |= strcmp(k->name, name) == 0;
-		if (!taken && strlen(name) <= WORKER_NAME_MAX)
-			return add_keeper(g, name);
-	}
-}
-
-static long waiting_in(const struct group *g)
-{
-	struct pool_load load;
-	long n = 0;
-	pool_load(g->pool, &load);
-	for (int i = 0; i < PRIORITIES; i++)
-		n += load.waiting[i];
-	return n;
-}
-
-/* Those that start take what waits when they are up. */
-static bool needs_more(const struct group *g)
-{
-	long there = standing(g), coming = count_in(g, KEEPER_STARTING) + count_in(g, KEEPER_PAUSING), waiting = waiting_in(g);
-	if (g->fleet->ending || g->leaving || there >= g->spec->max)
-		return false;
-	return there < g->spec->min || (waiting && !there) || waiting >= g->spec->scale_up * (coming + 1);
-}
-
-static void scale_up(struct group *g)
-{
-	struct keeper *k;
-	while (needs_more(g) && (k = spare(g)))
-		keeper_start(k);
-}
-
-static void on_load(void *data, struct pool *pool)
-{
-	struct group *g = data;
-	(void)pool;
-	turn_want(&g->fleet->turn);
-}
-
-/* The one that was idle for longest goes first. */
-static struct keeper *most_idle(const struct group *g, double now)
-{
-	struct keeper *k, *found = NULL;
-	TAILQ_FOREACH(k, &g->keepers, link)
-		if (k->state == KEEPER_UP && !keeper_busy(k) && now - k->used >= (double)g->spec->idle_time && (!found || k->used < found->used))
-			found = k;
-	return found;
-}
-
-static void on_idle(EV_P_ ev_timer *timer, int revents)
-{
-	struct group *g = timer->data;
-	struct pool_load load;
-	struct keeper *k;
-	double now = os_now();
-	(void)revents;
-	for (;;) {
-		pool_load(g->pool, &load);
-		if (load.workers <= g->spec->min || load.idle <= g->spec->scale_down || !(k = most_idle(g, now)))
-			break;
-		keeper_stop(k, false, "the pool needs fewer workers");
-	}
-	ev_timer_stop(loop, timer);
-	double next = (double)g->spec->idle_time;
-	TAILQ_FOREACH(k, &g->keepers, link)
-		if (k->state == KEEPER_UP && k->used + (double)g->spec->idle_time - now < next && k->used + (double)g->spec->idle_time > now)
-			next = k->used + (double)g->spec->idle_time - now;
-	if (standing(g) > g->spec->min) {
-		ev_timer_set(timer, next + 0.001, 0.);
-		ev_timer_start(loop, timer);
-	}
-}
-
-static void watch_idle(struct group *g)
-{
-	if (!g->pool || ev_is_active(&g->idle) || standing(g) <= g->spec->min)
-		return;
-	ev_timer_set(&g->idle, (double)g->spec->idle_time, 0.);
-	ev_timer_start(g->fleet->pipeline->loop, &g->idle);
-}
 
 /* --- how instances part --- */
 
@@ -241,7 +84,7 @@ static void begin(struct group *g)
 {
 	struct keeper *k = TAILQ_FIRST(&g->keepers);
 	if (g->pool)
-		scale_up(g);
+		fleet_scale_up(g);
 	else if (g->spec->auto_start)
 		keeper_start(k);
 	else { /* it may run already: then its end, and who started it, are known */
@@ -261,15 +104,15 @@ static void add_group(struct fleet *f, const struct fleet_spec *spec)
 	g->spec = fleet_spec_copy(spec);
 	TAILQ_INIT(&g->keepers);
 	TAILQ_INSERT_TAIL(&f->groups, g, link);
-	ev_timer_init(&g->idle, on_idle, 0., 0.);
+	ev_timer_init(&g->idle, fleet_on_idle, 0., 0.);
 	g->idle.data = g;
 	turn_init(&g->parted, f->pipeline->loop, on_parted, g);
 	if (spec->pool) {
 		pool_policy_of(g, &policy);
 		g->pool = pool_create(f->pipeline->service, spec->name, &policy);
-		pool_on_load(g->pool, on_load, g);
+		pool_on_load(g->pool, fleet_on_load, g);
 	} else {
-		add_keeper(g, *spec->daemon ? spec->daemon : spec->name);
+		fleet_add_keeper(g, *spec->daemon ? spec->daemon : spec->name);
 	}
 	begin(g);
 }
@@ -310,7 +153,7 @@ static bool at_rest(const struct group *g)
 
 static bool all_off(const struct group *g)
 {
-	return count_in(g, KEEPER_OFF) + count_in(g, KEEPER_FOREIGN) == g->count;
+	return fleet_count(g, KEEPER_OFF) + fleet_count(g, KEEPER_FOREIGN) == g->count;
 }
 
 /* The end of a turn: pools get what they need, who has left goes. */
@@ -326,8 +169,8 @@ static void on_turn(void *data)
 			continue;
 		}
 		if (g->pool)
-			scale_up(g);
-		watch_idle(g);
+			fleet_scale_up(g);
+		fleet_watch_idle(g);
 		rest &= at_rest(g);
 	}
 	if (f->ending && rest && f->on_done) {
@@ -355,20 +198,7 @@ static bool wanted(void *data, const struct keeper *k)
 	struct group *g = k->owner;
 	if (f->ending || g->leaving)
 		return false;
-	return g->pool ? standing(g) <= g->spec->min || waiting_in(g) : g->spec->auto_start;
-}
-
-struct keeper *fleet_keeper_of(const struct fleet *f, const struct worker *w)
-{
-	struct group *g;
-	struct keeper *k;
-	if (!f || !w)
-		return NULL;
-	TAILQ_FOREACH(g, &f->groups, link)
-		TAILQ_FOREACH(k, &g->keepers, link)
-			if (strcmp(k->name, w->name) == 0)
-				return k;
-	return NULL;
+	return g->pool ? fleet_standing(g) <= g->spec->min || fleet_waiting(g) : g->spec->auto_start;
 }
 
 static void on_worker(void *data, struct worker *w)
@@ -392,88 +222,6 @@ static void on_ended(void *data, struct worker *w, struct request *r)
 	if (r->failed || r->settled)
 		keeper_on_failed(k, w, r);
 	keeper_on_ended(k, w, r);
-}
-
-/* --- what others ask --- */
-
-struct keeper *fleet_keeper(const struct fleet *f, const char *name)
-{
-	struct group *g;
-	if (!f || !name)
-		return NULL;
-	TAILQ_FOREACH(g, &f->groups, link)
-		if (!g->pool && (strcmp(g->spec->name, name) == 0 || strcmp(TAILQ_FIRST(&g->keepers)->name, name) == 0))
-			return TAILQ_FIRST(&g->keepers);
-	return NULL;
-}
-
-const char *fleet_serves(const struct fleet *f, const char *name)
-{
-	const struct keeper *k = fleet_keeper(f, name);
-	return k ? k->name : name;
-}
-
-long fleet_timeout(const struct fleet *f, const struct place *at)
-{
-	const struct group *g;
-	const struct keeper *k = fleet_keeper_of(f, at->worker);
-	if (f && at->pool)
-		TAILQ_FOREACH(g, &f->groups, link)
-			if (g->pool == at->pool)
-				return g->spec->timeout;
-	return k ? k->spec->timeout : 0;
-}
-
-long fleet_priority(const struct fleet *f, const struct worker *w)
-{
-	const struct keeper *k = fleet_keeper_of(f, w);
-	return k ? k->spec->priority : 0;
-}
-
-bool fleet_may_batch(const struct fleet *f, const struct worker *w)
-{
-	const struct keeper *k = fleet_keeper_of(f, w);
-	return k && k->state != KEEPER_FOREIGN;
-}
-
-void fleet_tell(const struct keeper *k, struct buf *out)
-{
-	text_format(out, ",\"kept\":\"%s\",\"starts\":%ld", keeper_word(k), k->starts);
-	if (k->spec->pool)
-		text_format(out, ",\"pool\":\"%s\"", k->spec->name);
-	else if (strcmp(k->spec->name, k->name) != 0)
-		text_format(out, ",\"declared\":\"%s\"", k->spec->name);
-	if (*k->why) {
-		text_put(out, ",\"kept_why\":");
-		text_quote(out, k->why);
-	}
-}
-
-size_t fleet_absent(const struct fleet *f, struct buf *out, bool comma)
-{
-	struct group *g;
-	struct keeper *k;
-	size_t count = 0;
-	if (!f)
-		return 0;
-	TAILQ_FOREACH(g, &f->groups, link)
-		TAILQ_FOREACH(k, &g->keepers, link) {
-			const struct worker *w = keeper_worker(k);
-			if ((w && w->listed) || (g->pool && k->state == KEEPER_OFF))
-				continue;
-			text_format(out, "%s{\"id\":\"%s\",\"instance\":\"%s\",\"state\":\"%s\",\"pid\":", comma || count ? "," : "", k->name, k->name,
-				    k->state == KEEPER_CRASH_LOOP || k->state == KEEPER_STARTING ? keeper_word(k) : "gone");
-			if (k->process)
-				text_format(out, "%ld", (long)process_pid(k->process));
-			else
-				text_put(out, "null");
-			text_put(out, ",\"why\":");
-			text_quote(out, *k->why ? k->why : k->state == KEEPER_OFF ? "it is declared and not started; the first call that names it starts it" : "");
-			fleet_tell(k, out);
-			text_put(out, "}");
-			count++;
-		}
-	return count;
 }
 
 /* --- the whole --- */
@@ -528,9 +276,9 @@ static void respec(struct group *g, const struct fleet_spec *spec)
 	for (k = TAILQ_FIRST(&g->keepers); k; k = next) {
 		next = TAILQ_NEXT(k, link);
 		if (k->state != KEEPER_OFF)
-			keeper_stop(k, ++many <= g->spec->max && standing(g) <= g->spec->max, "it is declared otherwise now");
+			keeper_stop(k, ++many <= g->spec->max && fleet_standing(g) <= g->spec->max, "it is declared otherwise now");
 	}
-	scale_up(g);
+	fleet_scale_up(g);
 }
 
 void fleet_reload(struct fleet *f)

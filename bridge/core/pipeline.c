@@ -437,9 +437,9 @@ void pipeline_resume_batches(struct pipeline *p)
 	bulks_resume(p->bulks);
 }
 
-void pipeline_rest(struct pipeline *p)
+void pipeline_rest(struct pipeline *p, void (*on_rested)(void *data), void *data)
 {
-	bulks_rest(p->bulks);
+	bulks_rest(p->bulks, on_rested, data);
 }
 
 void pipeline_use_spool(struct pipeline *p, struct spool *spool)

@@ -15,7 +15,9 @@ struct store;
 struct pipeline *pipeline_create(struct ev_loop *, const struct config *, struct service *); /* all borrowed */
 void pipeline_use_store(struct pipeline *, struct store *); /* borrowed, before any session: from then on there are tasks */
 void pipeline_resume_batches(struct pipeline *); /* goes on with what the store has; once, when no other process does */
-void pipeline_rest(struct pipeline *);           /* begins nothing by itself any more: the program ends */
+/* Begins nothing by itself any more: the program ends.  ON_RESTED, which may be NULL, comes
+ * once when nothing of that kind runs, maybe at once. */
+void pipeline_rest(struct pipeline *, void (*on_rested)(void *data), void *data);
 void pipeline_use_spool(struct pipeline *, struct spool *); /* borrowed, before any session: from then on long results are kept */
 void pipeline_destroy(struct pipeline *); /* after its sessions and the service */
 

@@ -223,7 +223,7 @@ def fleet_crash_loop():
 @case(emacs=True)
 def fleet_killed():
     """kill -9 of a worker in the middle of calls: none is lost, none runs twice, the next is served."""
-    with Fleet(config={"pools": {"pool": {"min": 1, "max": 2}}}) as g:
+    with Fleet(settings={"crash_max": 100}, config={"pools": {"pool": {"min": 1, "max": 2}}}) as g:
         g.up()
         path = os.path.join(g.base, "ran")
         recoveries, starts, counts = [], [], {}
@@ -392,15 +392,21 @@ def fleet_many():
             time.sleep(0.2)
         before, at = times(), time.monotonic()
         memory, descriptors = g.memory(), g.descriptors()
-        seen = set()
-        for _ in range(20):
-            seen.update(together(*[lambda: g.good("(progn (sleep-for 0.05) (emacs-pid))", "pool")] * WORKERS))
-            if len(seen) == WORKERS:
-                break
+        flag = os.path.join(g.base, "go")
+        wait = f'(progn (while (not (file-exists-p "{flag}")) (sleep-for 0.2)) (emacs-pid))'
+
+        def let_go():
+            until(lambda: sum(bool(i.get("running")) for i in g.list().values()) == WORKERS, "all work at once")
+            write(flag, "")
+        seen = set(together(let_go, *[lambda: g.good(wait, "pool", timeout=300)] * WORKERS)[1:])
         check(len(seen) == WORKERS, "only", len(seen), "of", WORKERS, "have worked")
+        idle_cpu, idle_at = times(), time.monotonic()
+        calls = [g.eval("1", "pool").get("status") for _ in range(100)]
+        check(calls == ["success"] * 100)
+        between = f"{(times() - idle_cpu) * 1000 / 100:.2f} ms of a processor and {(time.monotonic() - idle_at) * 10:.1f} ms a call, one after the other"
         after = g.memory()
         print(f"{WORKERS} workers: all have worked; the gateway takes {memory / 1e6:.1f} MB before and {after / 1e6:.1f} MB after, "
-              f"{descriptors} descriptors, {(times() - before) / (time.monotonic() - at) * 100:.1f}% of a processor")
+              f"{descriptors} descriptors, {(times() - before) / (time.monotonic() - at) * 100:.1f}% of a processor; {between}")
         check(all(alive(int(p)) for p in seen))
         g.end()
         gone(*map(int, seen))

@@ -83,7 +83,7 @@ static int serve(const struct config *config, const char *place, char **options)
 	pipeline_resume_batches(pipeline);
 	ev_run(loop, 0);
 	ev_prepare_stop(loop, &turn);
-	pipeline_rest(pipeline);
+	pipeline_rest(pipeline, NULL, NULL);
 	ev_signal_stop(loop, &term);
 	stdio_destroy(stdio);
 	finder_destroy(finder);
