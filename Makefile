@@ -48,7 +48,7 @@ ELC := $(LISP:.el=.elc)
 # V=1 shows the commands.
 say = $(if $(V),,@echo '  $(1)  $@'; )
 
-.PHONY: all module bridge gateway lisp man info deps demo check clean help
+.PHONY: all module bridge gateway lisp eln man info deps demo check clean help
 .DELETE_ON_ERROR:
 
 all: module bridge gateway lisp
@@ -93,6 +93,11 @@ $(B)/o/catalogue_text.o: $(B)/catalogue_text.c
 $(ELC) &: $(LISP)
 	$(call say,ELC)$(EMACS) -Q --batch -L lisp --eval '(setq byte-compile-error-on-warn $(if $(CI),t,nil) load-prefer-newer t)' -f batch-byte-compile $(LISP)
 
+# What Emacs does by itself, in the background, when it has loaded a file for the first
+# time; found by it where EMACSNATIVELOADPATH says build/eln.
+eln: $(ELC)
+	$(call say,ELN)$(EMACS) -Q --batch -L lisp -l tests/eln.el $(B)/eln $(LISP)
+
 # From the tables of the bridge; a test says when it was forgotten.
 man: $(B)/efrit-bridge
 	$(call say,MAN)$(B)/efrit-bridge --man > bridge/efrit-bridge.1.new && mv bridge/efrit-bridge.1.new bridge/efrit-bridge.1
@@ -125,6 +130,7 @@ clean:
 
 help:
 	@echo 'make            build the module, the bridge, the gateway and the Lisp; make module, make bridge, ... one of them'
+	@echo 'make eln        the Lisp as Emacs compiles it natively at its first use, for the measurements and some tests'
 	@echo 'make man        the manual page of the bridge, from its tables'
 	@echo 'make info       the manual for users: build/efrit-mcp.info'
 	@echo 'make deps       install what the build misses'

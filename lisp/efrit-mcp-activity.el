@@ -49,14 +49,14 @@
     (when (vectorp changed)
       (delq nil (mapcar (lambda (each) (and (listp each) (cdr-safe (assq 'buffer each)))) changed)))))
 
-(defun efrit-mcp-activity-note (number tool client arguments seconds marked)
-  "Keep what job NUMBER was: TOOL of CLIENT with ARGUMENTS, SECONDS long.
+(defun efrit-mcp-activity-note (number tool client arguments began marked)
+  "Keep what job NUMBER was: TOOL of CLIENT with ARGUMENTS, since BEGAN.
 MARKED is (STATE RESULT SEEN), as the server has it."
   (let* ((result (nth 1 marked)) (value (cdr-safe result))
          (plain (eq (car-safe (car-safe (cdr-safe value))) 'result))) ; efrit_execute's, the commonest
     (push (efrit-mcp-activity-call--make
-           number tool client arguments (- (float-time) seconds)
-           (unless (eq (car-safe result) 'deferred) seconds)
+           number tool client arguments began
+           (unless (eq (car-safe result) 'deferred) (- (float-time) began))
            (cond ((not (eq (car marked) 'ended)) "stopped")
                  ((memq (car-safe result) '(failed fault)) "failed")
                  ((eq (car-safe result) 'deferred) "going on")

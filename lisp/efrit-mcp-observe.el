@@ -25,6 +25,25 @@
 (defvar efrit-mcp-observe--level nil
   "How much the job that runs is to tell, a string; nil: it asked for no snapshot.")
 
+(defvar efrit-mcp-observe--list nil
+  "What `buffer-list' returned, until a buffer is made, killed or selected; or nil.
+It would make a list for each call.")
+
+(defun efrit-mcp-observe--stale ()
+  "The list of buffers may be another one: `buffer-list-update-hook'."
+  (setq efrit-mcp-observe--list nil))
+
+(defun efrit-mcp-observe--all ()
+  "Return all buffers, a list; one killed without hooks may still be in it."
+  (or efrit-mcp-observe--list
+      (progn (add-hook 'buffer-list-update-hook #'efrit-mcp-observe--stale)
+             (setq efrit-mcp-observe--list (buffer-list)))))
+
+(defun efrit-mcp-observe-stop ()
+  "Observe nothing any more."
+  (remove-hook 'buffer-list-update-hook #'efrit-mcp-observe--stale)
+  (efrit-mcp-observe--stale))
+
 (defvar efrit-mcp-observe--buffers (make-vector 64 nil)
   "The buffers before the job, in the order of `buffer-list'.")
 
@@ -59,13 +78,15 @@
         efrit-mcp-observe-told nil)
   (unless (equal level "none")
     (let ((messages (efrit-mcp-observe--messages-buffer)) (n 0))
-      (dolist (buffer (buffer-list))
+      (dolist (buffer (efrit-mcp-observe--all))
         (when (= n (length efrit-mcp-observe--buffers))
           (setq efrit-mcp-observe--buffers (vconcat efrit-mcp-observe--buffers (make-vector n nil))
                 efrit-mcp-observe--ticks (vconcat efrit-mcp-observe--ticks (make-vector n nil))))
-        (aset efrit-mcp-observe--buffers n buffer)
-        (aset efrit-mcp-observe--ticks n (buffer-chars-modified-tick buffer))
-        (setq n (1+ n)))
+        (if (not (buffer-live-p buffer))
+            (efrit-mcp-observe--stale)
+          (aset efrit-mcp-observe--buffers n buffer)
+          (aset efrit-mcp-observe--ticks n (buffer-chars-modified-tick buffer))
+          (setq n (1+ n))))
       (setq efrit-mcp-observe--count n
             efrit-mcp-observe--messages-tick (when messages (buffer-chars-modified-tick messages)))
       (when messages
@@ -119,10 +140,10 @@
 (defun efrit-mcp-observe--changes ()
   "Return what became of the buffers since the snapshot, an alist."
   (let ((changed nil) (n 0) (i 0) (left 0))
-    (dolist (buffer (buffer-list))
+    (dolist (buffer (efrit-mcp-observe--all))
       (let ((place (efrit-mcp-observe--place buffer i)))
         (setq i (1+ (or place i)))
-        (when place (setq left (1+ left)))
+        (when (and place (buffer-live-p buffer)) (setq left (1+ left)))
         (when (and (not (and place (eq (aref efrit-mcp-observe--ticks place)
                                        (buffer-chars-modified-tick buffer))))
                    (< n efrit-mcp-observe--buffers-max)

@@ -70,6 +70,11 @@
 (defvar efrit-mcp-server--tag nil
   "Where to throw to end the job that runs.")
 
+(defvar efrit-mcp-server--done nil
+  "Non-nil when the job that runs has been answered.
+Dynamic, and so is all that the unwinding form sees: it would be a closure
+made for each call.")
+
 (defvar efrit-mcp-server--depth 0
   "Recursion depth at which the job that runs began.")
 
@@ -85,8 +90,8 @@ It returns an alist that is added to the answer.")
 
 (defvar efrit-mcp-server-ran-function #'ignore
   "Function called after each job, outside it.
-Its arguments are number, tool, client, arguments, seconds, and
-\(STATE RESULT SEEN).")
+Its arguments are number, tool, client, arguments, the `float-time' when
+it began, and (STATE RESULT SEEN).")
 
 (defvar efrit-mcp-server-active-function #'ignore
   "Function called with the name of the client whose job ran, outside the job.")
@@ -206,7 +211,7 @@ No quit and no throw of ours leaves this function."
   "Call `efrit-mcp-server--marked' with NUMBER, TOOL, ARGUMENTS, all bound.
 What a stop changes is bound here, so that the person's settings come back by
 themselves."
-  (let ((efrit-mcp-server--tag (make-symbol "efrit-mcp-job"))
+  (let ((efrit-mcp-server--tag (list 'efrit-mcp-job)) ; like no other
         (efrit-mcp-server--depth (recursion-depth))
         (efrit-mcp-prompt--refuse t)
         (inhibit-interaction t)
@@ -285,7 +290,7 @@ One that nobody uses: without a handler in `special-event-map'."
 (defun efrit-mcp-server--run (job nested)
   "Run JOB, as `efrit-mcp--mod-take' gave it; NESTED inside another one."
   (let* ((number (pop job)) (tool (pop job)) (client (pop job)) (arguments (pop job))
-         (done nil)
+         (efrit-mcp-server--done nil)
          (efrit-mcp-tool-job number)
          (efrit-mcp-tool-client client)
          (efrit-mcp-tool-timeout (pop job))
@@ -302,15 +307,19 @@ One that nobody uses: without a handler in `special-event-map'."
                         (if nested
                             (efrit-mcp-server--nested-call number tool arguments)
                           (efrit-mcp-server--bound number tool arguments)))))
-          (funcall efrit-mcp-server-ran-function number tool client arguments (- (float-time) began) marked)
+          (funcall efrit-mcp-server-ran-function number tool client arguments began marked)
           (efrit-mcp-server--finish number marked)
           (funcall efrit-mcp-server-active-function client)
-          (setq done t))
-      (unless done ; a throw to a tag of someone else
-        (efrit-mcp--mod-end number)
-        (efrit-mcp--mod-reply number '((status . "error") (error_code . "no-catch")
-                                       (error . "The form left by a throw to a catch outside of it"))
-                              1)))))
+          (setq efrit-mcp-server--done t))
+      (efrit-mcp-server--left))))
+
+(defun efrit-mcp-server--left ()
+  "Answer the job that runs if it left by a throw to a tag of someone else."
+  (unless efrit-mcp-server--done
+    (efrit-mcp--mod-end efrit-mcp-tool-job)
+    (efrit-mcp--mod-reply efrit-mcp-tool-job '((status . "error") (error_code . "no-catch")
+                                               (error . "The form left by a throw to a catch outside of it"))
+                          1)))
 
 (defun efrit-mcp-server--nested-call (number tool arguments)
   "Run TOOL with ARGUMENTS as job NUMBER inside another job, never signalled."
@@ -397,6 +406,9 @@ Not when somebody waits in the interactive lane, nor too long."
 (defvar efrit-mcp-server--drained nil
   "Non-nil: jobs were run since the timer looked last.")
 
+(defconst efrit-mcp-server--lull 1
+  "Seconds without a job after which `gc-cons-threshold' is the person's again.")
+
 (defun efrit-mcp-server--garbage-later ()
   "Have garbage wait a little, since jobs come in."
   (setq efrit-mcp-server--drained t)
@@ -404,9 +416,6 @@ Not when somebody waits in the interactive lane, nor too long."
     (setq efrit-mcp-server--gc gc-cons-threshold
           gc-cons-threshold efrit-mcp-gc-threshold)
     (run-with-timer efrit-mcp-server--lull nil #'efrit-mcp-server--garbage-now)))
-
-(defconst efrit-mcp-server--lull 1
-  "Seconds without a job after which `gc-cons-threshold' is the person's again.")
 
 (defun efrit-mcp-server--garbage-now ()
   "If no jobs come in any more, put the person's `gc-cons-threshold' back."

@@ -257,6 +257,7 @@ nobody but you can connect.  `efrit-mcp-events' shows what they did, and
   :lighter efrit-mcp--sign
   (if (not efrit-mcp-mode)
       (progn (efrit-mcp-watch-stop)
+             (efrit-mcp-observe-stop)
              (efrit-mcp-server-stop))
     (unless efrit-mcp-server-instance
       (condition-case err

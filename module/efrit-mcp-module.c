@@ -261,6 +261,11 @@ static bool put_text(emacs_env *env, emacs_value value, struct buf *out)
 	return ok;
 }
 
+static bool put_plain(struct buf *out, const char *text)
+{
+	return buf_add(out, text, strlen(text));
+}
+
 /* VALUE, an alist in Efrit's shape, with what the server knows and what was SEEN. */
 static bool put_shaped(emacs_env *env, double took, emacs_value value, emacs_value seen, struct buf *out)
 {
@@ -268,7 +273,8 @@ static bool put_shaped(emacs_env *env, double took, emacs_value value, emacs_val
 	unsigned long long us = (unsigned long long)(took * 1e6);
 	const char *instance = server ? server_instance(server) : "";
 	return buf_add(out, "{", 1) && lisp_put_members(env, value, true, true, out, &lossy)
-	       && buf_printf(out, ",\\\"instance_id\\\":\\\"%s\\\",\\\"execution_time\\\":%llu.%06llu", instance, us / 1000000, us % 1000000)
+	       && put_plain(out, ",\\\"instance_id\\\":\\\"") && put_plain(out, instance) && put_plain(out, "\\\",\\\"execution_time\\\":")
+	       && buf_digits(out, us / 1000000, 1) && put_plain(out, ".") && buf_digits(out, us % 1000000, 6)
 	       && (!more || lisp_put_members(env, seen, true, false, out, &lossy))
 	       && (!lossy || buf_printf(out, ",\\\"lossy\\\":true")) && buf_add(out, "}", 1);
 }

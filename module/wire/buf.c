@@ -60,6 +60,16 @@ bool buf_add(struct buf *b, const void *data, size_t len)
 	return true;
 }
 
+bool buf_digits(struct buf *b, unsigned long long n, unsigned least)
+{
+	char text[20];
+	unsigned at = sizeof text;
+	do
+		text[--at] = (char)('0' + n % 10);
+	while ((n /= 10) || (at && sizeof text - at < least));
+	return buf_add(b, text + at, sizeof text - at);
+}
+
 bool buf_printf(struct buf *b, const char *format, ...)
 {
 	enum { SHORT = 64 }; /* most are */

@@ -65,6 +65,19 @@
                                  "brief" (lambda () (kill-buffer one) (kill-buffer two))))))
     (should-not (alist-get 'killed_buffers (efrit-mcp-observe-test--of "brief" #'ignore)))))
 
+(ert-deftest efrit-mcp-observe/killed-without-hooks ()
+  "A buffer that Emacs kills silently is counted, though the list of buffers is kept."
+  (let* ((quiet (get-buffer-create "observe-quiet" t))
+         (seen (efrit-mcp-observe-test--of "brief" (lambda () (kill-buffer quiet)))))
+    (should (equal 1 (alist-get 'killed_buffers seen)))
+    (should-not (assq 'killed_buffers (efrit-mcp-observe-test--of "brief" #'ignore)))))
+
+(ert-deftest efrit-mcp-observe/stop-leaves-no-hook ()
+  (efrit-mcp-observe-test--of "brief" #'ignore)
+  (should (memq #'efrit-mcp-observe--stale (default-value 'buffer-list-update-hook)))
+  (efrit-mcp-observe-stop)
+  (should-not (memq #'efrit-mcp-observe--stale (default-value 'buffer-list-update-hook))))
+
 (ert-deftest efrit-mcp-observe/more-buffers-than-ever ()
   (let ((many nil))
     (unwind-protect
