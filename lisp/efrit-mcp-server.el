@@ -122,7 +122,7 @@ LOOPED: a command loop runs inside the job."
     (catch 'efrit-mcp-server--foreign
       (mapbacktrace
        (lambda (_evald function arguments _flags)
-         (when (eq function 'efrit-mcp-server--call)
+         (when (eq function 'efrit-mcp-server--marked) ; what called that is outside of the job
            (throw 'efrit-mcp-server--foreign nil))
          (let ((what (efrit-mcp-server--foreign-frame function arguments looped)))
            (when what (throw 'efrit-mcp-server--foreign what)))))
@@ -168,7 +168,7 @@ way into it, where a quit would not come by the debugger."
 
 (defun efrit-mcp-server--call (tool arguments)
   "Call TOOL with ARGUMENTS; throws to the command loop end here.
-The frame that `efrit-mcp-server--foreign' looks for."
+What a nested command loop would take for itself ends here."
   (let* ((thrown t)
          (result (catch 'exit
                    (catch 'top-level
@@ -201,6 +201,7 @@ No quit and no throw of ours leaves this function."
                       (when (eq phase 1)
                         (setq phase 2)
                         (setq seen (funcall efrit-mcp-server-observe-function result)))
+                      (setq inhibit-quit nil) ; a quit that is pending comes here, and not outside
                       (efrit-mcp--mod-end number)
                       (setq ended t))
                   (quit (efrit-mcp--mod-stop-seen number)))))
