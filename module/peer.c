@@ -29,7 +29,7 @@ static void want(struct peer *p)
 static void end_sending(struct peer *p, struct sending *s)
 {
 	TAILQ_REMOVE(&p->sendings, s, link);
-	p->unread -= buf_len(&s->reply->text);
+	p->unread -= reply_length(s->reply);
 	reply_destroy(s->reply);
 	free(s);
 }
@@ -52,7 +52,7 @@ static struct sending *ready(struct peer *p)
 {
 	struct sending *s;
 	TAILQ_FOREACH(s, &p->sendings, link)
-		if (s->allowed || !buf_len(&s->reply->text))
+		if (s->allowed || !reply_length(s->reply))
 			return s;
 	return NULL;
 }
@@ -60,10 +60,14 @@ static struct sending *ready(struct peer *p)
 static void send_block(struct peer *p, struct sending *s)
 {
 	struct reply *r = s->reply;
-	size_t left = buf_len(&r->text);
+	size_t left = reply_length(r);
 	size_t n = left < WIRE_BLOCK ? left : WIRE_BLOCK;
 	if (n > s->allowed)
 		n = s->allowed;
+	if (r->rest && buf_len(&r->text) < n && !body_fill(r->rest, &r->text, n - buf_len(&r->text))) {
+		peer_drop(p, "no memory for an answer");
+		return;
+	}
 	uint8_t flags = (uint8_t)((n < left ? WIRE_MORE : 0) | job_wire_flag(r->outcome));
 	peer_send(p, WIRE_RESULT, flags, r->id, buf_data(&r->text), n);
 	buf_eat(&r->text, n);
@@ -132,7 +136,7 @@ void peer_send_reply(struct peer *p, struct reply **reply)
 	s->reply = *reply;
 	*reply = NULL;
 	s->allowed = WIRE_WINDOW;
-	p->unread += buf_len(&s->reply->text);
+	p->unread += reply_length(s->reply);
 	TAILQ_INSERT_TAIL(&p->sendings, s, link);
 	push_results(p);
 }

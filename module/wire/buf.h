@@ -21,6 +21,8 @@ bool buf_add(struct buf *b, const void *data, size_t len) __attribute__((warn_un
 bool buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3), warn_unused_result));
 void buf_eat(struct buf *b, size_t len); /* len <= buf_len(b); gives big memory back once empty */
 
+void buf_advise(const struct buf *b); /* its room, if it is big, is about to be filled at once */
+
 static inline size_t buf_len(const struct buf *b) { return b->tail - b->head; }
 static inline const char *buf_data(const struct buf *b) { return b->mem ? b->mem + b->head : ""; } /* borrowed until the next change */
 static inline char *buf_room(struct buf *b) { return b->mem + b->tail; }  /* after buf_reserve */
