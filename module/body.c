@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE = 16 * 1024 }; /* bytes of the source a step: what they become stays in the processor's cache */
+enum {
+	PIECE = 16 * 1024, /* bytes of the source a step: what they become stays in the processor's cache */
+	GROWTH = 6,        /* bytes that one of them may become */
+	WORTH = 64,        /* bytes that are worth a further step */
+};
 
 struct body *body_create(struct buf *source, const char *end)
 {
@@ -28,23 +32,18 @@ void body_destroy(struct body *b)
 	free(b);
 }
 
-static bool fill_some(struct body *b, struct buf *out)
+bool body_fill(struct body *b, struct buf *out, size_t most)
 {
-	size_t n = json_cut(buf_data(&b->source), buf_len(&b->source), PIECE);
-	if (!json_put_escaped(out, false, buf_data(&b->source), n, NULL))
-		return false;
-	buf_eat(&b->source, n);
-	return true;
-}
-
-bool body_fill(struct body *b, struct buf *out, size_t least)
-{
-	size_t before = buf_len(out);
-	while (b->left && buf_len(out) - before < least) {
-		size_t had = buf_len(out);
-		bool ok = buf_len(&b->source) ? fill_some(b, out) : buf_add(out, b->end, strlen(b->end));
+	size_t begin = buf_len(out), room;
+	while (b->left && (room = begin + most - buf_len(out)) > 0) {
+		size_t had = buf_len(out), piece = room / GROWTH < PIECE ? room / GROWTH : PIECE;
+		size_t n = json_cut(buf_data(&b->source), buf_len(&b->source), piece);
+		if (buf_len(&b->source) ? !n || (piece < WORTH && had > begin) : room < b->left)
+			break;
+		bool ok = n ? json_put_escaped(out, false, buf_data(&b->source), n, NULL) : buf_add(out, b->end, b->left);
 		if (!ok)
 			return false;
+		buf_eat(&b->source, n);
 		b->left -= buf_len(out) - had;
 	}
 	return true;

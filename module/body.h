@@ -16,7 +16,9 @@ struct body {
 struct body *body_create(struct buf *source, const char *end);
 void body_destroy(struct body *); /* NULL is fine */
 
-/* Appends at least LEAST bytes to OUT, and not many more, or all that are left.  False: no memory. */
-bool body_fill(struct body *, struct buf *out, size_t least) __attribute__((warn_unused_result));
+enum { BODY_LEAST = 64 };
+
+/* Appends some of it to OUT, at least a byte and at most MOST, which is BODY_LEAST or more.  False: no memory. */
+bool body_fill(struct body *, struct buf *out, size_t most) __attribute__((warn_unused_result));
 
 #endif

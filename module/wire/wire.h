@@ -79,6 +79,9 @@ struct wire_call {
 bool wire_put(struct buf *out, uint8_t type, uint8_t flags, uint64_t id, const void *data, size_t len)
 	__attribute__((warn_unused_result));
 
+/* What follows the head of the frame that was put AT bytes into OUT, without a payload, is its payload. */
+void wire_grown(struct buf *out, size_t at, uint8_t flags);
+
 /* Appends a CALL, in as many frames as it needs.  False: out of memory or over a limit. */
 bool wire_put_call(struct buf *out, uint64_t id, const struct wire_call *call) __attribute__((warn_unused_result));
 
