@@ -330,9 +330,10 @@ static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 	char tool[WIRE_TOOL_MAX + 1];
 	double took = queue_took(queue, number, tool);
 	bool ok = whole ? put_whole(env, args[1], outcome > JOB_STOPPED, &result) : put_result(env, took, args[1], outcome != JOB_DONE, seen, &result, &rest);
+	_Static_assert(WIRE_RESULT_MAX == 128 << 20, "said below");
 	if (!ok) {
 		static const char sorry[] = "{\"content\":[{\"type\":\"text\",\"text\":\"{\\\"status\\\":\\\"error\\\",\\\"error_code\\\":"
-					    "\\\"result_too_large\\\",\\\"error\\\":\\\"the result is over 64 MiB or has over a million parts and cannot be "
+					    "\\\"result_too_large\\\",\\\"error\\\":\\\"the result is over 128 MiB or has over a million parts and cannot be "
 					    "sent; ask for less with max_chars\\\"}\"}],\"isError\":true}";
 		buf_finish(&result);
 		body_destroy(rest);

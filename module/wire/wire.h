@@ -15,7 +15,7 @@ enum {
 	WIRE_HEADER = 16,                      /* bytes before the payload */
 	WIRE_FRAME_MAX = 1024 * 1024,          /* payload bytes in one frame */
 	WIRE_REQUEST_MAX = 4 * 1024 * 1024,    /* bytes of one CALL's payload, all its frames */
-	WIRE_RESULT_MAX = 64 * 1024 * 1024,    /* bytes of one RESULT, all its frames */
+	WIRE_RESULT_MAX = 128 * 1024 * 1024,   /* bytes of one RESULT, all its frames; a long text is held once, as it is, while it is sent */
 	WIRE_BLOCK = 64 * 1024,                /* RESULT bytes in one frame: other answers get in between */
 	WIRE_WINDOW = 256 * 1024,              /* RESULT bytes a call may send before its first CREDIT */
 	WIRE_PEERS_MAX = 64,                   /* bridges at one Emacs: it cannot use descriptors over 1023 */

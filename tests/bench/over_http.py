@@ -167,7 +167,7 @@ def attempt(figures, name, work):
     except (Failed, OSError, RuntimeError) as e:
         words = str(e).strip().replace("|", "/").replace("\n", " ")
         if "result_too_large" in words:
-            words = "refused (result_too_large: Lisp gives at most 64 MiB)"
+            words = "refused (result_too_large: Lisp gives at most 128 MiB)"
         figures[name] = {"failed": words[-200:]}
         print("%s: %s" % (name, figures[name]["failed"]), flush=True)
 
