@@ -133,6 +133,9 @@ void conn_end(struct conn *c)
 		return;
 	if (c->chunked && !c->is_head)
 		add(&c->out, "0\r\n\r\n", 5);
+	if (c->filing && c->file_left) /* what was promised does not come: nothing else may take its place */
+		c->closing = true;
+	conn_file_end(c);
 	c->ended = true;
 	c->user_data = NULL;
 	conn_mark(c);
