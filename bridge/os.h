@@ -35,6 +35,9 @@ void os_exit_destroy(struct os_exit *); /* NULL is fine; from inside ON_EXIT too
 pid_t os_spawn(const char *const *argv, const char *folder, int log, const char *mark);
 
 void os_widen_pipe(int fd); /* lets a pipe hold more before its writer has to wait; nothing where that cannot be */
+/* Sends some of a file's LEN bytes from AT to a socket, as send(2) says it went.  -1 with ENOTSUP: not so, or not
+ * without waiting for the disk: read them. */
+ssize_t os_send_file(int socket, int file, size_t at, size_t len);
 void os_close_from(int fd); /* closes FD and all after it; between fork and exec */
 char *os_self(void); /* absolute file name of this program; the caller frees; NULL: unknown */
 

@@ -161,6 +161,7 @@ static bool copy_text(emacs_env *env, emacs_value string, struct buf *out)
 	intmax_t n = lisp_exited(env) ? -1 : env->extract_integer(env, bytes);
 	if (clear(env) || n < 0 || n > WIRE_RESULT_MAX || !buf_reserve(out, (size_t)n + 1))
 		return false;
+	buf_advise(out);
 	ptrdiff_t size = (ptrdiff_t)n + 1;
 	bool ok = env->copy_string_contents(env, string, buf_room(out), &size);
 	if (clear(env) || !ok)

@@ -64,6 +64,7 @@ void pipeline_cut(struct request *, const char *why, struct buf *out); /* finish
 struct handle;
 struct handle *pipeline_result(struct pipeline *, const char *id, const char *principal, size_t *size, const char **digest);
 void pipeline_result_read(struct handle *, size_t at, size_t len, void (*done)(void *data, int error, const char *bytes, size_t len), void *data);
+int pipeline_result_file(struct handle *); /* a descriptor of the caller's own, to read from; -1: none */
 void pipeline_release(struct handle *, void *data); /* DATA is told nothing more; NULL handle is fine */
 
 #endif

@@ -49,6 +49,7 @@ struct exchange {
 	struct request *open;          /* borrowed; whose result is on its way in pieces */
 	struct handle *result;         /* held; the kept result that is its answer */
 	size_t result_at, result_end;  /* what of it is still to be sent */
+	bool filed, filing;            /* the file itself was given to the connection, once; and is being sent */
 	bool reading;                  /* a piece of it is on its way */
 	enum shape shape;
 	bool modern, takes_json, takes_stream, asked_stream; /* asked: by name */

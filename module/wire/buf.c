@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { KEEP = 64 * 1024 }; /* bytes an empty buffer may hold on to */
 
@@ -47,6 +48,19 @@ bool buf_reserve(struct buf *b, size_t more)
 	free(b->mem);
 	*b = (struct buf){.mem = mem, .cap = cap, .head = 0, .tail = len};
 	return true;
+}
+
+/* A page fault for each 4 KiB costs more than the copy. */
+void buf_advise(const struct buf *b)
+{
+#ifdef MADV_HUGEPAGE
+	enum { HUGE = 2 * 1024 * 1024 };
+	uintptr_t from = ((uintptr_t)b->mem + HUGE - 1) & ~(uintptr_t)(HUGE - 1), to = ((uintptr_t)b->mem + b->cap) & ~(uintptr_t)(HUGE - 1);
+	if (to > from)
+		madvise((void *)from, to - from, MADV_HUGEPAGE);
+#else
+	(void)b;
+#endif
 }
 
 bool buf_add(struct buf *b, const void *data, size_t len)

@@ -15,7 +15,7 @@ enum {
 	WIRE_HEADER = 16,                      /* bytes before the payload */
 	WIRE_FRAME_MAX = 1024 * 1024,          /* payload bytes in one frame */
 	WIRE_REQUEST_MAX = 4 * 1024 * 1024,    /* bytes of one CALL's payload, all its frames */
-	WIRE_RESULT_MAX = 64 * 1024 * 1024,    /* bytes of one RESULT, all its frames */
+	WIRE_RESULT_MAX = 128 * 1024 * 1024,   /* bytes of one RESULT, all its frames; a long text is held once, as it is, while it is sent */
 	WIRE_BLOCK = 64 * 1024,                /* RESULT bytes in one frame: other answers get in between */
 	WIRE_WINDOW = 256 * 1024,              /* RESULT bytes a call may send before its first CREDIT */
 	WIRE_PEERS_MAX = 64,                   /* bridges at one Emacs: it cannot use descriptors over 1023 */
@@ -78,6 +78,9 @@ struct wire_call {
 /* Appends one frame.  len <= WIRE_FRAME_MAX.  False: out of memory. */
 bool wire_put(struct buf *out, uint8_t type, uint8_t flags, uint64_t id, const void *data, size_t len)
 	__attribute__((warn_unused_result));
+
+/* What follows the head of the frame that was put AT bytes into OUT, without a payload, is its payload. */
+void wire_grown(struct buf *out, size_t at, uint8_t flags);
 
 /* Appends a CALL, in as many frames as it needs.  False: out of memory or over a limit. */
 bool wire_put_call(struct buf *out, uint64_t id, const struct wire_call *call) __attribute__((warn_unused_result));
