@@ -86,13 +86,29 @@ static int print_response(const json_t *response, bool raw)
 
 /* --- call --- */
 
+/* jansson takes one behind a value for its end. */
+static bool has_nul(const char *text, size_t len, json_error_t *error)
+{
+	const char *nul = memchr(text, 0, len);
+	if (!nul)
+		return false;
+	snprintf(error->text, sizeof error->text, "a NUL byte (write \\u0000 where a string is to have one)");
+	error->line = error->column = 1;
+	for (const char *p = text; p < nul; p++) {
+		error->line += *p == '\n';
+		error->column = *p == '\n' ? 1 : error->column + 1;
+	}
+	return true;
+}
+
 static json_t *read_input(json_error_t *error)
 {
 	char *text = malloc(INPUT_MAX + 1);
 	if (!text)
 		log_no_memory();
 	size_t len = fread(text, 1, INPUT_MAX + 1, stdin);
-	json_t *value = len > INPUT_MAX ? NULL : json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, error);
+	bool bad = len > INPUT_MAX || has_nul(text, len, error);
+	json_t *value = bad ? NULL : json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, error);
 	if (len > INPUT_MAX)
 		snprintf(error->text, sizeof error->text, "more than %d bytes", INPUT_MAX);
 	free(text);

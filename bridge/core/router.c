@@ -199,7 +199,7 @@ static bool read_arguments(struct request *r, struct tool *tool, const json_t *a
 	}
 	if (tool->takes_instance && id && !json_is_null(id)) {
 		*instance = json_string_value(id);
-		if (!*instance)
+		if (!*instance || strlen(*instance) != json_string_length(id))
 			return bad_argument(r, "/instance_id", "it must be the name of an Emacs instance");
 		if (!**instance)
 			*instance = NULL;
