@@ -76,8 +76,14 @@ static int run(struct config *config, const struct cli *cli, char **argv)
 		return set_up(cli);
 	if (cli->command >= COMMAND_GATEWAY && cli->command <= COMMAND_LOAD_TEST)
 		return become_gateway(argv);
+	if (strcmp(config->gateway, "auto") != 0 && strcmp(config->gateway, "off") != 0) {
+		log_error("gateway is \"%s\"; it must be auto or off", config->gateway);
+		return EXIT_USAGE;
+	}
 	if (!house_init(&house, config))
 		return EXIT_BROKEN;
+	if (strcmp(config->gateway, "auto") == 0)
+		house_find_gateway(&house);
 	switch (cli->command) {
 	case COMMAND_CALL:
 		status = command_call(&house, cli);

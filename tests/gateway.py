@@ -11,7 +11,7 @@ import sys
 import traceback
 
 sys.dont_write_bytecode = True
-from gate import driver, eras, large, life, shapes, suite, work  # pylint: disable=wrong-import-position,unused-import
+from gate import driver, eras, flow, large, life, link, shapes, suite, work  # pylint: disable=wrong-import-position,unused-import
 
 
 def main():

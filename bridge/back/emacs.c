@@ -347,6 +347,7 @@ static void destroy(struct worker *w)
 }
 
 static const struct worker_ops ops = {
+	.noun = "the Emacs", .key = "instance_id", .gone = "emacs_gone",
 	.call = call, .cancel = cancel, .credit = credit, .ask = ask_it, .drop = drop, .distrust = emacs_distrust, .destroy = destroy};
 
 struct worker *emacs_create(struct ev_loop *loop, const struct config *config, struct service *service, const char *name,

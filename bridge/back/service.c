@@ -82,7 +82,17 @@ void service_on_note(struct service *s, void (*on_note)(void *data, struct worke
 
 static json_t *about(const struct worker *w, bool may_have_run)
 {
-	return json_pack("{s:s,s:b}", "instance_id", w->name, "may_have_run", may_have_run);
+	return json_pack("{s:s,s:b}", w->ops->key, w->name, "may_have_run", may_have_run);
+}
+
+enum { TITLE_MAX = WORKER_NAME_MAX + 32 };
+
+/* `the Emacs "main"', or `the gateway', of which there is one. */
+static const char *title(const struct worker *w, char text[TITLE_MAX])
+{
+	bool named = strcmp(w->ops->key, "instance_id") == 0;
+	snprintf(text, TITLE_MAX, named ? "%s \"%s\"" : "%s", w->ops->noun, w->name);
+	return text;
 }
 
 static void set_flying(struct worker *w, struct request *r, bool flying)
@@ -181,8 +191,9 @@ static bool is_json(const struct request *r)
 static void disown(struct worker *w, struct request *r)
 {
 	static const char why[] = "a result that is no JSON";
+	char who[TITLE_MAX];
 	w->ops->distrust(w, why);
-	result_error(r, "bad_answer", about(w, true), "the Emacs \"%s\" sent %s; the call has run", w->name, why);
+	result_error(r, "bad_answer", about(w, true), "%s sent %s; the call has run", title(w, who), why);
 }
 
 static void on_reply(struct worker *w, struct request *r, bool last)
@@ -243,10 +254,10 @@ static void on_lost(struct worker *w, const char *why)
 	struct request *r;
 	while ((r = TAILQ_FIRST(&w->flying))) {
 		set_flying(w, r, false);
-		fail(r, w, "emacs_gone", true, why);
+		fail(r, w, w->ops->gone, true, why);
 		hand_over(r);
 	}
-	fail_waiting(w, "emacs_gone", why);
+	fail_waiting(w, w->ops->gone, why);
 }
 
 static void on_note(struct worker *w, struct request *r, const char *json, size_t len)
@@ -306,11 +317,10 @@ struct worker *service_next(const struct worker *w)
 bool service_submit(struct worker *w, struct request *r)
 {
 	const struct config *c = w->service->config;
-	char why[WORKER_WHY_MAX + WORKER_NAME_MAX + 64];
-	snprintf(why, sizeof why, "the Emacs \"%s\" %s: %s", w->name, w->state == WORKER_GONE ? "is gone" : "does not answer",
-		 w->why);
+	char who[TITLE_MAX], why[WORKER_WHY_MAX + TITLE_MAX + 64];
+	snprintf(why, sizeof why, "%s %s: %s", title(w, who), w->state == WORKER_GONE ? "is gone" : "does not answer", w->why);
 	if (w->state == WORKER_GONE) {
-		fail(r, w, "emacs_gone", false, why);
+		fail(r, w, w->ops->gone, false, why);
 		return false;
 	}
 	if (!w->linked && w->state == WORKER_BLOCKED) {
@@ -318,9 +328,8 @@ bool service_submit(struct worker *w, struct request *r)
 		return false;
 	}
 	if (w->waiting_count >= c->queue_max || w->waiting_bytes + (long)buf_len(&r->arguments) > c->queue_bytes) {
-		result_error(r, "queue_full", json_pack("{s:s,s:b,s:i}", "instance_id", w->name, "may_have_run", 0, "retry_after", 1),
-			     "%ld calls wait for the Emacs \"%s\" already; wait for some of them and try again", w->waiting_count,
-			     w->name);
+		result_error(r, "queue_full", json_pack("{s:s,s:b,s:i}", w->ops->key, w->name, "may_have_run", 0, "retry_after", 1),
+			     "%ld calls wait for %s already; wait for some of them and try again", w->waiting_count, who);
 		return false;
 	}
 	r->drained = on_drained;
@@ -384,8 +393,8 @@ void service_set_state(struct worker *w, enum worker_state state, const char *wh
 	if (why != w->why) /* who keeps the reason passes it */
 		snprintf(w->why, sizeof w->why, "%s", why);
 	if (state == WORKER_BLOCKED && !w->linked) {
-		char sentence[WORKER_WHY_MAX + WORKER_NAME_MAX + 64];
-		snprintf(sentence, sizeof sentence, "the Emacs \"%s\" does not answer: %s", w->name, why);
+		char who[TITLE_MAX], sentence[WORKER_WHY_MAX + TITLE_MAX + 64];
+		snprintf(sentence, sizeof sentence, "%s does not answer: %s", title(w, who), why);
 		fail_waiting(w, "not_responding", sentence);
 	}
 	if (changed && w->service->on_state)

@@ -13,5 +13,6 @@ bool lobby_knows(const struct pipeline *); /* all that were found have told what
 
 /* True: it waits, and will enter the stage it is in again.  False: it is decided now. */
 bool lobby_keeps(struct request *);
+bool lobby_keeps_for_gateway(struct request *); /* the same, until a gateway that was found has told what it has */
 
 #endif

@@ -15,6 +15,7 @@ struct store;
 struct pipeline *pipeline_create(struct ev_loop *, const struct config *, struct service *); /* all borrowed */
 void pipeline_use_store(struct pipeline *, struct store *); /* borrowed, before any session: from then on there are tasks */
 void pipeline_use_spool(struct pipeline *, struct spool *); /* borrowed, before any session: from then on long results are kept */
+void pipeline_use_outer(struct pipeline *, struct service *); /* borrowed, before any session: of the gateway, where what is not Emacs is passed to */
 void pipeline_destroy(struct pipeline *); /* after its sessions and the service */
 
 struct session *pipeline_open(struct pipeline *, struct outlet *); /* outlet: borrowed, outlives it */

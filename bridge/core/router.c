@@ -2,6 +2,7 @@
  * with which arguments, on which Emacs. */
 #include "core/lobby.h"
 #include "core/calls.h"
+#include "core/relay.h"
 #include "core/self.h"
 #include "core/session.h"
 #include "core/tasks.h"
@@ -82,6 +83,13 @@ static enum verdict read_resource(struct request *r)
 	char *plain;
 	if (uri && r->pipeline->handles && large_is_uri(uri))
 		return large_read(r, uri);
+	if (uri && large_is_uri(uri) && lobby_keeps_for_gateway(r))
+		return WAIT;
+	struct worker *gateway = uri && large_is_uri(uri) ? relay_usable(r->pipeline) : NULL;
+	if (gateway) { /* what it has kept */
+		r->relayed = true;
+		return submit_method(r, gateway, json_pack("{s:s}", "uri", uri));
+	}
 	if (uri && lobby_keeps(r))
 		return WAIT;
 	struct worker *w = uri ? offers_resource(r, uri, &plain) : NULL;
@@ -199,7 +207,7 @@ static bool read_arguments(struct request *r, struct tool *tool, const json_t *a
 	}
 	if (tool->takes_instance && id && !json_is_null(id)) {
 		*instance = json_string_value(id);
-		if (!*instance)
+		if (!*instance || strlen(*instance) != json_string_length(id))
 			return bad_argument(r, "/instance_id", "it must be the name of an Emacs instance");
 		if (!**instance)
 			*instance = NULL;
@@ -263,7 +271,7 @@ static enum verdict call_tool(struct request *r)
 	json_t *arguments = given ? json_incref(given) : json_object();
 	if (!read_arguments(r, tool, arguments, &instance))
 		verdict = DONE;
-	else if (!self_call(r, tool, arguments, instance, &verdict))
+	else if (!relay_call(r, tool, arguments, instance, &verdict) && !self_call(r, tool, arguments, instance, &verdict))
 		verdict = submit(r, tool, arguments, instance);
 	json_decref(arguments);
 	if (verdict == WAIT)

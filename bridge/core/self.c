@@ -1,5 +1,6 @@
 /* self.c - see self.h */
 #include "core/self.h"
+#include "core/relay.h"
 #include "log.h"
 #include "mcp/result.h"
 #include "mcp/text.h"
@@ -151,6 +152,10 @@ static void finish_list(struct questions *t)
 		text_add(&text, buf_data(&item->answer) + 1, buf_len(&item->answer) - 1);
 	}
 	text_put(&text, "]");
+	if (relay_worker(t->request->pipeline)) {
+		text_put(&text, ",\"gateway\":");
+		relay_describe(t->request->pipeline, &text);
+	}
 	if (!t->count) {
 		registry_absence(s, &absence);
 		text_put(&text, ",\"why\":");

@@ -56,6 +56,7 @@ struct exchange {
 	bool waits;                    /* for the answer of a request in a session */
 	bool tells_session;            /* its answer names the session */
 	bool streaming;                /* the answer is an event stream */
+	size_t again;                  /* bytes of it that its client is shown because it missed them */
 	bool over;                     /* in http::dead */
 	struct buf pieces;             /* of a result that must be one event */
 	ev_timer later;                /* it becomes a stream; or the stream is closed to be resumed */
