@@ -46,8 +46,10 @@ libexec=$(one "$root"/usr/libexec/emacs/[0-9]*/*)
 LD_LIBRARY_PATH=$(one "$root"/usr/lib/*-linux-*)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 EMACSLOADPATH=$share/lisp EMACSDATA=$share/etc EMACSDOC=$share/etc EMACSPATH=$libexec
 export LD_LIBRARY_PATH EMACSLOADPATH EMACSDATA EMACSDOC EMACSPATH
-exec "$root/usr/bin/emacs-gtk" --dump-file "$(one "$libexec"/*.pdmp)" "$@"
+exec "$root/usr/bin/emacs-gtk" "$@"
 END
+# Beside the program, where it looks: 28 takes --dump-file for an unknown option in a graphical session.
+cp "$new"/root/usr/libexec/emacs/[0-9]*/*/*.pdmp "$new/root/usr/bin/emacs-gtk.pdmp"
 chmod +x "$new/emacs"
 "$new/emacs" -Q --batch --eval '(kill-emacs (if (fboundp (quote x-export-frames)) 0 3))' >"$new/log" 2>&1 ||
 	skip "it does not run: $(tail -n 1 "$new/log")"
