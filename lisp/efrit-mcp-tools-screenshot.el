@@ -126,6 +126,21 @@ SPANS is a list of (BEG END FACES), in columns."
   "Return non-nil if Emacs makes pictures of the selected frame."
   (and (display-graphic-p) (fboundp 'x-export-frames)))
 
+(defun efrit-mcp-screenshot--blank-p (bytes)
+  "Return non-nil if BYTES, a picture of the selected frame, may show nothing."
+  (< (length bytes) (max 4000 (/ (* (frame-pixel-width) (frame-pixel-height)) 100))))
+
+(defun efrit-mcp-screenshot--bytes (format)
+  "Return a picture of the selected frame, of FORMAT, a symbol."
+  (let ((tries 3) (bytes nil))
+    (while (> tries 0)
+      (redisplay t)
+      (setq bytes (x-export-frames nil format)
+            ;; An event that comes in between makes Emacs draw the whole frame later, and
+            ;; the picture is empty until it has.
+            tries (if (efrit-mcp-screenshot--blank-p bytes) (1- tries) 0)))
+    bytes))
+
 (defun efrit-mcp-screenshot--picture (format windows whole began)
   "Return the selected frame as a picture of FORMAT, png or svg, as content.
 WINDOWS are those asked for; WHOLE: all of them.  The call BEGAN then."
@@ -135,8 +150,7 @@ WINDOWS are those asked for; WHOLE: all of them.  The call BEGAN then."
     (efrit-mcp-invalid "the frame is iconified or hidden: there is nothing to take a picture of; use format text"))
   (when (seq-some (lambda (w) (efrit-mcp-secret-p (window-buffer w))) (window-list nil 'never))
     (signal 'efrit-mcp-secret '("a window shows what is not for agents: format text leaves it out")))
-  (redisplay t)
-  (let* ((bytes (x-export-frames nil (intern format)))
+  (let* ((bytes (efrit-mcp-screenshot--bytes (intern format)))
          (about `((pixels . ,(format "%dx%d" (frame-pixel-width) (frame-pixel-height))) (kind . "graphical")
                   (windows . ,(efrit-mcp-screenshot--places windows)) ,@(efrit-mcp-act-busy began))))
     (if (equal format "png")
