@@ -132,7 +132,7 @@ MARKED is (STATE RESULT SEEN), as the server has it."
   "Insert the line of CALL."
   (insert (propertize (format-time-string "%H:%M:%S " (efrit-mcp-activity-call-started call)) 'face 'shadow)
           (efrit-mcp-activity--column (or (efrit-mcp-activity-call-client call) "") 12) " "
-          (efrit-mcp-activity--column (efrit-mcp-activity--what call) 40) " "
+          (efrit-mcp-activity--column (efrit-mcp-activity--what call) 36) " "
           (format "%8s  " (if (efrit-mcp-activity-call-took call)
                               (format "%.2f s" (efrit-mcp-activity-call-took call))
                             "..."))
@@ -190,7 +190,7 @@ MARKED is (STATE RESULT SEEN), as the server has it."
   (setq-local truncate-lines t
               header-line-format
               (concat (propertize " " 'display '(space :align-to 0))
-                      (format "%-8s %-12s %-40s %8s  %s" "When" "Who" "What" "Took" "What came of it")))
+                      (format "%-8s %-12s %-36s %8s  %s" "When" "Who" "What" "Took" "What came of it")))
   (setq-local revert-buffer-function (lambda (&rest _) (efrit-mcp-activity--render (current-buffer)))))
 
 ;;;###autoload
