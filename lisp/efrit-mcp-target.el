@@ -173,11 +173,12 @@ makes one count of several."
       (when (< (abs (- pos (car place))) (abs (- pos (car from)))) (setq from place)))
     (efrit-mcp-target--counted
      pos
-     (save-restriction
-       (widen)
-       (narrow-to-region (min pos (car from)) (max pos (car from)))
-       (let ((lines (1- (line-number-at-pos (point-max)))))
-         (if (< pos (car from)) (- (cdr from) lines) (+ (cdr from) lines)))))))
+     (save-excursion ; narrowing takes the point along
+       (save-restriction
+         (widen)
+         (narrow-to-region (min pos (car from)) (max pos (car from)))
+         (let ((lines (1- (line-number-at-pos (point-max)))))
+           (if (< pos (car from)) (- (cdr from) lines) (+ (cdr from) lines))))))))
 
 (defun efrit-mcp-target-goto (line &optional column)
   "Go to LINE, from 1, and COLUMN, from 0, of the widened current buffer."

@@ -19,6 +19,10 @@
             (when (< (random 12) 2) (widen))
             (with-current-buffer (if (= 0 (random 3)) other (current-buffer))
               (let ((pos (1+ (random (1+ (buffer-size))))))
+                (goto-char pos)
+                (setq pos (point))
+                (should (natnump (efrit-mcp-target-line (1+ (random (1+ (buffer-size)))))))
+                (should (= pos (point)))
                 (should (= (efrit-mcp-target-line pos) (save-restriction (widen) (line-number-at-pos pos))))
                 (save-restriction
                   (let ((line (1+ (random (+ 2 (save-restriction (widen) (line-number-at-pos (1+ (buffer-size)))))))))
