@@ -106,7 +106,7 @@ def verdicts(rows):
 
 def main():
     rows = measure(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
-    print(section(rows) + "\n" + table(["promise", "met", "measured"], verdicts(rows)))
+    print(section(rows) + "\n" + table(["promise", "met", "measured"], [[what, "yes" if met else "**no**", said] for what, met, said in verdicts(rows)]))
 
 
 if __name__ == "__main__":
