@@ -341,8 +341,7 @@ One that nobody uses: without a handler in `special-event-map'."
 
 (defvar efrit-mcp-typing-pause)
 
-(defconst efrit-mcp-server--typing-most 5
-  "Seconds that jobs wait at most because the person types on and on.")
+(defvar efrit-mcp-typing-most)
 
 (defvar efrit-mcp-server--held nil
   "Since when jobs wait because the person types, or nil.")
@@ -355,7 +354,7 @@ Not when somebody waits in the interactive lane, nor too long."
     (if (and left (> left 0) last-input-event
              (let ((now (float-time)))
                (< (- now (or efrit-mcp-server--held (setq efrit-mcp-server--held now)))
-                  efrit-mcp-server--typing-most))
+                  efrit-mcp-typing-most))
              (let ((queue (cdr (assoc "queue" (efrit-mcp--mod-parse (efrit-mcp--mod-status))))))
                (and (eql 0 (cdr (assoc "interactive" queue)))
                     (or (< 0 (cdr (assoc "normal" queue))) (< 0 (cdr (assoc "batch" queue)))))))
@@ -373,7 +372,9 @@ Not when somebody waits in the interactive lane, nor too long."
           (while (and (setq job (efrit-mcp--mod-take nil))
                       (progn (efrit-mcp-server--run job nil)
                              (< (float-time) until))
-                      (not (input-pending-p))))
+                      (not (input-pending-p))
+                      ;; One of the interactive lane does not let the others in.
+                      (not (and (> efrit-mcp-typing-pause 0) (efrit-mcp-server--hold-p)))))
           (setq left job))
       (when left (efrit-mcp--mod-ring)))
     (funcall efrit-mcp-server-drained-function)))

@@ -139,7 +139,7 @@ Files that are opened for it are closed again."
 (defun efrit-mcp-describe--slow (began text max)
   "Return MAX characters of TEXT; say so if Emacs was busy for long since BEGAN."
   (let ((busy (cdar (efrit-mcp-act-busy began))) (shown (efrit-mcp-look--cut text max)))
-    (if busy (format "%s\n[Emacs was busy for %d ms]" shown busy) shown)))
+    (if busy (format "%s\n[busy_ms: %d]" shown busy) shown)))
 
 (efrit-mcp-define-tool emacs-describe
     "What Emacs's help knows: a function, command or macro, variable, key as C-x C-f where the person is, mode, face, package; or names that fit a regexp (apropos). source: the definition in its file."

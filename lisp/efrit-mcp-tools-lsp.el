@@ -11,6 +11,7 @@
 ;;; Code:
 
 (require 'efrit-mcp-tool)
+(require 'efrit-mcp-later)
 (require 'efrit-mcp-act)
 (require 'efrit-mcp-edit)
 (require 'efrit-mcp-tools-look)
@@ -57,7 +58,9 @@ job runs this returns at once what says that the answer comes later."
     (eglot--signal-textDocument/didChange)
     (if (not job)
         (funcall function (jsonrpc-request server method params :timeout efrit-mcp-lsp--seconds))
-      (cl-flet ((reply (value outcome) (when (efrit-mcp--mod-alive job) (efrit-mcp--mod-reply job value outcome)))
+      (cl-flet ((reply (value outcome)
+                  (funcall efrit-mcp-later-answered-function job value)
+                  (when (efrit-mcp--mod-alive job) (efrit-mcp--mod-reply job value outcome)))
                 (fail (text) `((status . "error") (error_code . "language_server") (error . ,text))))
         (jsonrpc-async-request
          server method params

@@ -84,7 +84,11 @@ a name a living Emacs has already gets a number."
 (defcustom efrit-mcp-typing-pause 0
   "Seconds after your last key before agents' calls run; 0: at once.
 Calls of priority interactive do not wait, and none waits longer than
-five seconds because you type on and on."
+`efrit-mcp-typing-most'."
+  :type 'number)
+
+(defcustom efrit-mcp-typing-most 5
+  "Seconds that agents' calls wait at most because you type on and on."
   :type 'number)
 
 (defcustom efrit-mcp-max-chars 40000

@@ -6,7 +6,7 @@
 Ends with 0 (played to the end), 1 (something else was said), 77 (cannot be played here).
 One line is one step; a line that begins with a space goes on from the one before; # is a comment.
 
-  emacs NAME [daemon|batch|terminal] [FORM...]   starts an Emacs that serves as NAME and waits for its socket
+  emacs NAME [daemon|batch|terminal|graphical] [FORM...]   starts an Emacs that serves as NAME and waits for its socket
   emacs NAME unready [daemon|...] [FORM...]      the same without waiting
   bridge [NAME] [-- ARGUMENT...]                 starts a bridge on pipes; without NAME it is "bridge"
   with NAME                                      the steps that follow are about that bridge
@@ -38,6 +38,7 @@ One line is one step; a line that begins with a space goes on from the one befor
   stale NAME                                     a socket under that name nobody listens on
   fake NAME silent|"BYTES" [closes]              one that is listened on; after the first bytes it says these
   type NAME "KEYS" | screen NAME "~REGEX"        a terminal Emacs
+  press, click, picture                          a graphical Emacs: see tests/display.py
   needs root | needs COMMAND
 
 PART: objects need the members named and may have more, "!absent" says that there is no such member;
@@ -62,6 +63,9 @@ import sys
 import tempfile
 import termios
 import time
+
+sys.dont_write_bytecode = True
+import display  # noqa: E402  tests/display.py
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 START_LIMIT = 60.0     # seconds an Emacs may take to serve
@@ -191,7 +195,9 @@ class Bridge(Program):
                 raise Wrong(f"the bridge {self.name} wrote a line that is no JSON ({error}): {line[:SHOWN]!r}") from error
 
 
-class Talk:
+class Talk(display.Steps):
+    wrong, skip = Wrong, Skip
+
     def __init__(self, path):
         self.path = path
         self.folder = tempfile.mkdtemp(prefix="talk-")
@@ -204,6 +210,7 @@ class Talk:
         for name in ("DISPLAY", "WAYLAND_DISPLAY", "INSIDE_EMACS", "EFRIT_MCP_INSTANCE"):
             self.env.pop(name, None)
         self.programs = {}
+        display.Steps.__init__(self)
         self.sockets = []          # (socket, answer or None)
         self.clients = []
         self.current = "bridge"
@@ -316,7 +323,7 @@ class Talk:
         if name in self.programs:
             self.programs.pop(name).end()
         wait, kind = True, "daemon"
-        while rest.split(None, 1)[:1] and rest.split(None, 1)[0] in ("unready", "daemon", "batch", "terminal"):
+        while rest.split(None, 1)[:1] and rest.split(None, 1)[0] in ("unready", "daemon", "batch", "terminal", "graphical"):
             word, _, rest = rest.partition(" ")
             if word == "unready":
                 wait = False
@@ -329,6 +336,8 @@ class Talk:
         program = Program(name)
         if kind == "terminal":
             self.start_terminal(program, [emacs, "-Q", "-nw", *load, "-f", "efrit-mcp-mode"])
+        elif kind == "graphical":
+            self.start_graphical(program, load)
         else:
             first = ["-Q", "--batch"] if kind == "batch" else ["-Q", f"--fg-daemon={name}"]
             last = ["-f", "efrit-mcp-serve" if kind == "batch" else "efrit-mcp-mode"]
@@ -346,7 +355,7 @@ class Talk:
                    preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         self.env = env
         os.close(slave)
-        program.terminal = master
+        program.keys = lambda keys: os.write(master, keys)
         program.descriptors[master] = program.log
 
     def do_bridge(self, rest):
@@ -603,7 +612,7 @@ class Talk:
 
     def do_type(self, rest):
         name, keys = rest.split(None, 1)
-        os.write(self.program(name).terminal, unbytes(keys))
+        self.program(name).keys(unbytes(keys))
 
     def do_screen(self, rest):
         name, part = rest.split(None, 1)
@@ -682,6 +691,7 @@ class Talk:
                 self.let_end(program)
         for program in self.programs.values():
             program.end()
+        self.end_displays()
         for s, _ in self.sockets + self.clients:
             s.close()
         shutil.rmtree(self.folder, ignore_errors=True)
