@@ -175,7 +175,8 @@ then answers by `efrit-mcp-content' with :structured.  :schema ALIST is
 the inputSchema word for word, instead of what PARAMETERS say.  :meta
 ALIST is the _meta of the listed tool.  :task optional or required: where
 the client and the way to it know tasks, a call is one; with :task-later
-not before BODY calls `efrit-mcp-begin-task'.
+not before BODY calls `efrit-mcp-begin-task'.  :patient (ARGUMENT VALUE
+SECONDS): the timeout where none is given and the argument has the value.
 
 A parameter's option :header STRING has clients over HTTP repeat the
 argument in a header of that name.
@@ -210,6 +211,8 @@ an init file."
       ,@(when (plist-get options :meta) `((_meta . ,(plist-get options :meta))))
       ,@(when (plist-get options :task) `((task . ,(symbol-name (plist-get options :task)))))
       ,@(when (plist-get options :task-later) '((taskLater . t)))
+      ,@(pcase (plist-get options :patient)
+          (`(,argument ,value ,seconds) `((patient . ((argument . ,argument) (value . ,value) (timeout . ,seconds))))))
       (answeredBy . ,(if (plist-get options :bridge) "bridge" "emacs")))))
 
 (defun efrit-mcp-tool--offers ()
