@@ -22,6 +22,8 @@
 (defvar-local efrit-mcp-review--proposal nil "The proposal that is reviewed here, a plist.")
 (defvar-local efrit-mcp-review--timer nil "Timer that ends the review.")
 
+(defvar efrit-mcp-review--open nil "The buffers of reviews, newest first; some may have ended.")
+
 (defconst efrit-mcp-review-max 1000000 "Characters of a diff that can be reviewed.")
 (defconst efrit-mcp-review--shown 8000 "Characters of a diff that the agent's host is shown.")
 
@@ -142,6 +144,23 @@ Apply the diff when it was accepted."
   (setq buffer-read-only nil)
   (message "Edit the diff; C-c C-c accepts what you made of it"))
 
+(defun efrit-mcp-review-waiting ()
+  "Return the buffers of reviews that wait for the person, oldest first."
+  (reverse (seq-filter (lambda (b) (and (buffer-live-p b) (buffer-local-value 'efrit-mcp-review--callback b)))
+                       efrit-mcp-review--open)))
+
+;;;###autoload
+(defun efrit-mcp-review-visit ()
+  "Go to the change that an agent proposed and that waits for you longest."
+  (interactive)
+  (pop-to-buffer (or (car (efrit-mcp-review-waiting)) (user-error "No agent proposes a change"))
+                 '(display-buffer-reuse-window (reusable-frames . t) (inhibit-same-window . nil))))
+
+(defun efrit-mcp-review--announce (client)
+  "Say that CLIENT proposes a change, unless the person is in the minibuffer."
+  (when (zerop (minibuffer-depth))
+    (message "%s proposes a change  (M-x efrit-mcp-review-visit)" (or client "An agent"))))
+
 (defun efrit-mcp-review (proposal callback)
   "Have the person review PROPOSAL; call CALLBACK with the answer, once.
 PROPOSAL is a plist: :diff, a unified diff; :title, :client and :about, strings;
@@ -177,7 +196,9 @@ Return the buffer; killing it abandons the review."
           (setq efrit-mcp-review--timer
                 (run-with-timer (plist-get proposal :seconds) nil
                                 (lambda () (when (buffer-live-p buffer) (efrit-mcp-review--end buffer "timeout"))))))
+        (setq efrit-mcp-review--open (cons buffer (nreverse (efrit-mcp-review-waiting))))
         (efrit-mcp-query-display buffer -1)
+        (efrit-mcp-review--announce (plist-get proposal :client))
         buffer))))
 
 (defun efrit-mcp-review-withdraw (buffer)

@@ -299,6 +299,8 @@ Errors that the form itself handles come by here too, so this is cheap."
 (defun efrit-mcp-tool--error (err)
   "Return what an agent is told of ERR, an alist in Efrit's shape."
   (let ((frames (and efrit-mcp-tool--signal (eq (car efrit-mcp-tool--signal) (cdr err))
+                     ;; What a tool says of its arguments and of the world needs none.
+                     (not (memq 'efrit-mcp-error (get (car err) 'error-conditions)))
                      (cdr efrit-mcp-tool--signal))))
     `((status . "error")
       (error . ,(car (efrit-mcp-tool--message err)))

@@ -108,7 +108,7 @@ PREVIEW, SAVE and OBSERVE are as emacs_edit has them."
   (efrit-mcp-edit--run (efrit-mcp-edit--target file buffer) edits hash preview save observe))
 
 (efrit-mcp-define-tool emacs-undo
-    "Take back a change: your last one, or the one with undo_id, in all buffers it changed, exactly, also after later edits elsewhere; refused when its text was changed since. To take back an undo redoes it. op list: the changes there are."
+    "Take back a change: your last one, or the one with undo_id, in all buffers it changed, exactly, also after later edits elsewhere; refused when its text was changed since. The undo_id of an undo redoes it. op list: the changes there are."
     ((undo-id string nil)
      (op (one-of "undo" "list") nil :default "undo")
      (save boolean "Save the files as well." :default nil)

@@ -39,7 +39,7 @@ MAX and SEEN are as in `efrit-mcp-tools-run--answer'."
     efrit-mcp-tool-deferred))
 
 (efrit-mcp-define-tool emacs-run
-    "Run a shell command (build, tests, anything) in an ordinary visible Emacs buffer that the person sees and can end. Answers at its end with exit_code, the errors found in its output (file, line, text) and the tail; or, when it takes longer than WAIT, with state running and a job id for emacs_job."
+    "Run a shell command (build, tests, anything) in an ordinary visible Emacs buffer that the person sees and can end. Answers at its end with exit_code, the errors found in its output (file, line, text), failed tests, and the tail; or, when it takes longer than WAIT, with state running and a job id for emacs_job."
     ((command string "Shell command." :required t)
      (directory string "Where to run it; omitted: the directory of the buffer the person looks at.")
      (kind (one-of "compile" "test" "shell") "shell: the person can type into it." :default "compile")

@@ -237,6 +237,7 @@ A value, no form: nothing of ours runs in redisplay.")
     ["What agents did" efrit-mcp-activity]
     ["Log" efrit-mcp-events]
     ["Answer a question" efrit-mcp-answer :active efrit-mcp-query--all]
+    ["Review a change" efrit-mcp-review-visit :active (efrit-mcp-review-waiting)]
     "--"
     ["Stop what runs" efrit-mcp-interrupt]
     ["Stop all agents" efrit-mcp-stop-all :active (not efrit-mcp--stopped)]
