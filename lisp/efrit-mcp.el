@@ -257,8 +257,7 @@ nobody but you can connect.  `efrit-mcp-events' shows what they did, and
   :group 'efrit-mcp
   :lighter efrit-mcp--sign
   (if (not efrit-mcp-mode)
-      (progn (efrit-mcp-watch-stop)
-             (efrit-mcp-server-stop))
+      (efrit-mcp-server-stop)
     (unless efrit-mcp-server-instance
       (condition-case err
           (let ((name (efrit-mcp--start)))
