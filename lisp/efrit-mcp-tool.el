@@ -46,6 +46,9 @@
 (defvar efrit-mcp-tool-list-function #'identity
   "Function that returns those of the tools, a list, that agents are listed.")
 
+(defvar efrit-mcp-tool-profiles-function #'ignore
+  "Function that returns the names of the profiles a tool, a plist, is in.")
+
 (defvar efrit-mcp-tool-refuse-function #'ignore
   "Function that says why a tool, a plist, is not called; nil: it may be.")
 
@@ -211,6 +214,8 @@ an init file."
       ,@(when (plist-get options :meta) `((_meta . ,(plist-get options :meta))))
       ,@(when (plist-get options :task) `((task . ,(symbol-name (plist-get options :task)))))
       ,@(when (plist-get options :task-later) '((taskLater . t)))
+      ,@(let ((profiles (funcall efrit-mcp-tool-profiles-function tool)))
+          (when profiles `((profiles . ,(vconcat profiles)))))
       ,@(pcase (plist-get options :patient)
           (`(,argument ,value ,seconds) `((patient . ((argument . ,argument) (value . ,value) (timeout . ,seconds))))))
       (answeredBy . ,(if (plist-get options :bridge) "bridge" "emacs")))))

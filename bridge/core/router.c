@@ -234,6 +234,12 @@ static enum verdict find_tool(struct request *r, struct tool **tool)
 		return DONE;
 	}
 	snprintf(r->tool, sizeof r->tool, "%s", (*tool)->name);
+	if ((*tool)->outside) {
+		result_error(r, "not_allowed", json_pack("{s:b}", "may_have_run", 0),
+			     "%s is not in the profile %s, which is all that clients of this bridge have (its setting profile)", r->tool,
+			     r->pipeline->config->profile);
+		return DONE;
+	}
 	return NEXT;
 }
 
