@@ -52,6 +52,7 @@ if [ "$level" = test ]; then
 	command_from openssl openssl
 	command_from patch patch
 	command_from pylsp python3-pylsp
+	command_from clangd clangd
 	[ -d /usr/share/perl5/auto/share/dist/Test-JSON-Schema-Acceptance ] || want+=(libtest-json-schema-acceptance-perl)
 	compgen -G '/usr/share/emacs/site-lisp/elpa*/package-lint-*' >/dev/null || want+=(elpa-package-lint)
 fi
