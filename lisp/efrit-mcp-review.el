@@ -28,15 +28,15 @@
 (defconst efrit-mcp-review--shown 8000 "Characters of a diff that the agent's host is shown.")
 
 (defcustom efrit-mcp-review-where 'auto
-  "Where the edits are reviewed that agents propose by `preview: ask'.
-emacs: in a window of this Emacs.  host: by the program the agent runs
-in, if it can ask its user.  auto: here where somebody sees a frame, else
-there."
+  "Where the edits are reviewed that agents propose (preview ask).
+The symbol emacs says in a window here, host by the program the agent
+runs in, if it can ask its user; auto is here where somebody sees a frame,
+else there."
   :type '(choice (const auto) (const emacs) (const host))
   :group 'efrit-mcp)
 
 (defun efrit-mcp-review-where ()
-  "Return where the person reviews now, emacs or host; an error: nowhere."
+  "Return where the person reviews now, a symbol; an error: nowhere."
   (let ((person (efrit-mcp-query-person-p)) (host (efrit-mcp-client-can-p "elicitation" "form")))
     (cond ((and person (memq efrit-mcp-review-where '(auto emacs))) 'emacs)
           ((and host (memq efrit-mcp-review-where '(auto host))) 'host)
