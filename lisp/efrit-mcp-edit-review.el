@@ -138,7 +138,7 @@ CREATES, AROUND and OBSERVE are as in the structure of this name."
                  :observe observe :client efrit-mcp-tool-client
                  :stamp (efrit-mcp-edit-review--stamp (efrit-mcp-edit-buffer proposal)))))
     (condition-case err
-        (if (eq (efrit-mcp-review-where) 'emacs)
+        (if (eq (efrit-mcp-review-where) 'here)
             (efrit-mcp-edit-review--here review)
           (efrit-mcp-edit-review--by-host review))
       (error (efrit-mcp-edit-review--drop review)

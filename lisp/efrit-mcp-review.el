@@ -29,20 +29,20 @@
 
 (defcustom efrit-mcp-review-where 'auto
   "Where the edits are reviewed that agents propose (preview ask).
-The symbol emacs says in a window here, host by the program the agent
-runs in, if it can ask its user; auto is here where somebody sees a frame,
+Here: in a window of this Emacs.  Host: by the program the agent
+runs in, if it can ask its user.  Auto: here where somebody sees a frame,
 else there."
-  :type '(choice (const auto) (const emacs) (const host))
+  :type '(choice (const auto) (const here) (const host))
   :group 'efrit-mcp)
 
 (defun efrit-mcp-review-where ()
   "Return where the person reviews now, a symbol; an error: nowhere."
   (let ((person (efrit-mcp-query-person-p)) (host (efrit-mcp-client-can-p "elicitation" "form")))
-    (cond ((and person (memq efrit-mcp-review-where '(auto emacs))) 'emacs)
+    (cond ((and person (memq efrit-mcp-review-where '(auto here))) 'here)
           ((and host (memq efrit-mcp-review-where '(auto host))) 'host)
           (t (signal 'efrit-mcp-error
                      (list (pcase efrit-mcp-review-where
-                             ('emacs "nobody can review it: this Emacs has no frame that is seen; use preview diff")
+                             ('here "nobody can review it: this Emacs has no frame that is seen; use preview diff")
                              ('host "the person wants to review in your host (efrit-mcp-review-where), which cannot ask its user")
                              (_ "nobody can review it: this Emacs has no frame that is seen, and your host cannot ask its user; use preview diff"))))))))
 

@@ -69,7 +69,7 @@
 
 (ert-deftest efrit-mcp-edit-review/where ()
   (efrit-mcp-tools-test-files (("a.txt" . "one\n"))
-    (pcase-dolist (`(,where ,elicits ,wanted) '((auto t host) (auto nil nil) (host t host) (host nil nil) (emacs t nil)))
+    (pcase-dolist (`(,where ,elicits ,wanted) '((auto t host) (auto nil nil) (host t host) (host nil nil) (here t nil)))
       (let ((efrit-mcp-review-where where)
             (efrit-mcp-client-context (if elicits "{\"capabilities\":{\"elicitation\":{}}}" "{}")))
         (if wanted
