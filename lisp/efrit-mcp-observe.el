@@ -217,5 +217,33 @@ That is (efrit-mcp--json . TEXT), as the module takes it."
                changes
                (list (cons 'state state)))))))
 
+;;; What is answered later, after other jobs
+
+(defmacro efrit-mcp-observe--bound (snapshot &rest body)
+  "Run BODY with SNAPSHOT, a vector, in the place of that of the job that runs.
+Return SNAPSHOT, with what BODY made of it, after the value: (VALUE . SNAPSHOT)."
+  (declare (indent 1) (debug t))
+  `(let* ((efrit-mcp-observe--level (aref ,snapshot 0)) (efrit-mcp-observe--buffers (aref ,snapshot 1))
+          (efrit-mcp-observe--ticks (aref ,snapshot 2)) (efrit-mcp-observe--count (aref ,snapshot 3))
+          (efrit-mcp-observe--end (aref ,snapshot 4)) (efrit-mcp-observe--messages-tick (aref ,snapshot 5))
+          (efrit-mcp-observe-told (aref ,snapshot 6)))
+     (cons (progn ,@body)
+           (vector efrit-mcp-observe--level efrit-mcp-observe--buffers efrit-mcp-observe--ticks efrit-mcp-observe--count
+                   efrit-mcp-observe--end efrit-mcp-observe--messages-tick efrit-mcp-observe-told))))
+
+(defun efrit-mcp-observe-apart (level)
+  "Return a snapshot of its own for LEVEL, as `efrit-mcp-observe-begin' takes one.
+It outlives the job that runs, for one that is answered later."
+  (let ((new (vector nil (make-vector 64 nil) (make-vector 64 nil) 0 (make-marker) nil nil)))
+    (cdr (efrit-mcp-observe--bound new (efrit-mcp-observe-begin level)))))
+
+(defun efrit-mcp-observe-since (snapshot &optional told)
+  "Return what happened since SNAPSHOT, of `efrit-mcp-observe-apart', an alist.
+TOLD are buffers that the answer tells of itself."
+  (car (efrit-mcp-observe--bound snapshot
+         (setq efrit-mcp-observe-told told)
+         (prog1 (efrit-mcp-observe-end)
+           (set-marker efrit-mcp-observe--end nil)))))
+
 (provide 'efrit-mcp-observe)
 ;;; efrit-mcp-observe.el ends here

@@ -33,6 +33,7 @@
 (declare-function efrit-mcp--mod-status "efrit-mcp-module")
 (declare-function efrit-mcp--mod-parse "efrit-mcp-module")
 (declare-function efrit-mcp--mod-heard "efrit-mcp-module")
+(declare-function efrit-mcp--mod-watches "efrit-mcp-module")
 (declare-function efrit-mcp--mod-ring "efrit-mcp-module")
 (declare-function efrit-mcp--mod-take "efrit-mcp-module")
 (declare-function efrit-mcp--mod-begin "efrit-mcp-module")
@@ -95,6 +96,9 @@ it began, and (STATE RESULT SEEN).")
 
 (defvar efrit-mcp-server-active-function #'ignore
   "Function called with the name of the client whose job ran, outside the job.")
+
+(defvar efrit-mcp-server-watches-function #'ignore
+  "Function called with the URIs whose changes clients hear of, when they change.")
 
 (defvar efrit-mcp-server-drained-function #'ignore
   "Function called after jobs were run, one or several.")
@@ -387,9 +391,16 @@ Not when somebody waits in the interactive lane, nor too long."
     (while (setq job (efrit-mcp--mod-take t))
       (efrit-mcp-server--run job t))))
 
+(defun efrit-mcp-server--watches (text)
+  "Have TEXT watched, JSON: an array of arrays of URIs; nil: as before."
+  (when text
+    (funcall efrit-mcp-server-watches-function
+             (delete-dups (apply #'seq-concatenate 'list (append (efrit-mcp--mod-parse text) nil))))))
+
 (defun efrit-mcp-server--filter (_process _bytes)
   "Somebody rang: see what the thread has for us."
-  (efrit-mcp--mod-heard)
+  (when (efrit-mcp--mod-heard)
+    (efrit-mcp-server--watches (efrit-mcp--mod-watches)))
   (if efrit-mcp-server--busy
       (efrit-mcp-server--inside)
     (unless (efrit-mcp-server--hold-p)
@@ -491,6 +502,7 @@ cannot be."
   "Stop serving, and tell the bridges WHY."
   (when efrit-mcp-server-instance
     (setq efrit-mcp-server-instance nil)
+    (funcall efrit-mcp-server-watches-function nil)
     (remove-hook 'efrit-mcp-tool-changed-hook #'efrit-mcp-server-announce)
     (remove-hook 'kill-emacs-hook #'efrit-mcp-server--goodbye)
     (let ((events (efrit-mcp--mod-events)))

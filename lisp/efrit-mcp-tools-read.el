@@ -45,11 +45,13 @@ A file nobody visits is not visited for it; FUNCTION is given t then."
 
 ;;; Parts
 
-(defun efrit-mcp-read--unit (unit)
+(defun efrit-mcp-read--unit (unit &optional line)
   "Return (BEG . END) of UNIT, a string, in the widened current buffer.
-The point is that of the buffer, in its window if it has one."
+The point is that of LINE, or of the buffer, in its window if it has one."
   (let* ((window (get-buffer-window (current-buffer) t))
-         (point (if window (window-point window) (point))))
+         (point (cond (line (efrit-mcp-target-goto line) (point))
+                      (window (window-point window))
+                      (t (point)))))
     (pcase unit
       ("region" (unless (and mark-active (mark t)) (efrit-mcp-invalid "no region is active in %s" (buffer-name)))
        (cons (min point (mark t)) (max point (mark t))))
@@ -67,8 +69,8 @@ The current buffer is widened."
   (cond
    (around (setq from (max 1 (- around 20)) to (+ around 20)))
    ((and (null from) to) (setq from 1)))
-  (if (null from)
-      (efrit-mcp-read--unit unit)
+  (if (or (null from) (and (equal unit "defun") (null to)))
+      (efrit-mcp-read--unit unit from)
     (when (and to (< to from)) (efrit-mcp-invalid "to is before from"))
     (efrit-mcp-target-goto from)
     (when (and (eobp) (> from 1) (not (and (bolp) (= from (efrit-mcp-target-line (point))))))
@@ -155,13 +157,10 @@ MAX are as there; the call BEGAN then."
   (let ((narrowed (and (buffer-narrowed-p)
                        (format "%d-%d" (efrit-mcp-target-line (point-min)) (efrit-mcp-target-line (point-max))))))
     (widen)
+    (when (and name (member unit '("outline" "defun"))) ; which its mode knows
+      (let ((buffer-file-name name)) (delay-mode-hooks (set-auto-mode))))
     (if (equal unit "outline")
-        (let ((text (if name
-                        (with-temp-buffer
-                          (insert-file-contents name)
-                          (let ((buffer-file-name name)) (delay-mode-hooks (set-auto-mode)))
-                          (efrit-mcp-read--outline max))
-                      (efrit-mcp-read--outline max))))
+        (let ((text (efrit-mcp-read--outline max)))
           (concat (efrit-mcp-json `(,@(if name `((file . ,name)) (efrit-mcp-target-name (current-buffer)))
                                     (outline . t) ,@(efrit-mcp-act-busy began)))
                   "\n" text))
@@ -178,7 +177,7 @@ MAX are as there; the call BEGAN then."
     ((file string nil) (buffer string nil)
      (from integer "First line." :minimum 1) (to integer "Last line." :minimum 1)
      (around integer "The 20 lines on both sides of this one." :minimum 1)
-     (unit (one-of "all" "region" "defun" "visible" "outline") "Part, at the person's point; outline: lines and names of definitions." :default "all")
+     (unit (one-of "all" "region" "defun" "visible" "outline") "Part, at the person's point (defun: or at line from); outline: lines and names of definitions." :default "all")
      (numbers boolean "Number the lines." :default nil)
      (max-chars integer nil :default 20000 :minimum 1 :maximum 4000000))
     (:title "Read a buffer or file" :read-only t)

@@ -241,6 +241,7 @@ A value, no form: nothing of ours runs in redisplay.")
     ["What agents did" efrit-mcp-activity]
     ["Log" efrit-mcp-events]
     ["Answer a question" efrit-mcp-answer :active efrit-mcp-query--all]
+    ["Review a change" efrit-mcp-review-visit :active (efrit-mcp-review-waiting)]
     "--"
     ["Stop what runs" efrit-mcp-interrupt]
     ["Stop all agents" efrit-mcp-stop-all :active (not efrit-mcp--stopped)]
@@ -260,8 +261,7 @@ nobody but you can connect.  `efrit-mcp-events' shows what they did, and
   :group 'efrit-mcp
   :lighter efrit-mcp--sign
   (if (not efrit-mcp-mode)
-      (progn (efrit-mcp-watch-stop)
-             (efrit-mcp-observe-stop)
+      (progn (efrit-mcp-observe-stop)
              (efrit-mcp-server-stop))
     (unless efrit-mcp-server-instance
       (condition-case err

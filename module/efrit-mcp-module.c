@@ -136,7 +136,17 @@ static emacs_value mod_heard(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 {
 	(void)n, (void)args, (void)data;
 	queue_heard(queue);
-	return lisp_nil(env);
+	return truth(env, server && server_watches_new(server));
+}
+
+static emacs_value mod_watches(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	struct buf text = {0};
+	(void)n, (void)args, (void)data;
+	bool ok = server && server_take_watches(server, &text) && buf_len(&text);
+	emacs_value value = ok ? lisp_string(env, buf_data(&text), buf_len(&text)) : lisp_nil(env);
+	buf_finish(&text);
+	return value;
 }
 
 /* Lisp never got to see the job: nobody else would answer it. */
@@ -511,7 +521,7 @@ static const struct {
 	{"path", 0, 0, mod_path, "Return the path of the socket, nil when the server does not run."},
 	{"set-doorbell", 1, 1, mod_set_doorbell, "Ring PROCESS, a pipe process, from now on."},
 	{"ring", 0, 0, mod_ring, "Have the doorbell rung again, for the jobs that are left."},
-	{"heard", 0, 0, mod_heard, "Tell the thread that the doorbell was heard."},
+	{"heard", 0, 0, mod_heard, "Tell the thread that the doorbell was heard.  t: what bridges watch is new."},
 	{"take", 1, 1, mod_take,
 	 "Take the next job: (NUMBER TOOL CLIENT ARGUMENTS TIMEOUT CONTEXT), or nil.\n"
 	 "With NESTED non-nil only one that may run inside another.  ARGUMENTS is an alist\n"
@@ -542,6 +552,7 @@ static const struct {
 	{"status", 0, 0, mod_status, "Return what the thread says of Emacs, as JSON text."},
 	{"interrupt", 0, 0, mod_interrupt, "Stop the running job for the person.  nil: none runs."},
 	{"pause", 1, 1, mod_pause, "Refuse all calls and answer those that wait; with nil take calls again."},
+	{"watches", 0, 0, mod_watches, "Return what bridges watch: an array of arrays of URIs, as JSON text; nil: not known."},
 	{"events", 0, 0, mod_events, "Return what happened since the last call, lines in a string; nil: nothing."},
 	{"signal-number", 1, 1, mod_signal, "Return the number of the signal NAME, a string as `debug-on-event' has it."},
 };

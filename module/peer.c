@@ -313,6 +313,10 @@ void peer_drop(struct peer *p, const char *why)
 		return;
 	ev_io_stop(s->loop, &p->io);
 	ev_timer_stop(s->loop, &p->limit);
+	if (buf_len(&p->watches)) {
+		buf_finish(&p->watches);
+		server_watches(s);
+	}
 }
 
 void peer_free(struct peer *p)
@@ -323,6 +327,7 @@ void peer_free(struct peer *p)
 	buf_finish(&p->in);
 	buf_finish(&p->out);
 	buf_finish(&p->call);
+	buf_finish(&p->watches);
 	close(p->fd);
 	free(p);
 }

@@ -33,13 +33,16 @@ One line is one step; a line that begins with a space goes on from the one befor
   close stdin | bridge exits N | NAME is gone | NAME is alive
   stderr "~REGEX"                                the bridge has said so on stderr
   log NAME "~REGEX"                              that Emacs has said so
-  file PATH exists|missing|mode 0700             $XDG, $HOME, $TMP are the test's own, $B is the build
+  file PATH exists|missing|mode 0700             $XDG, $HOME, $TMP are the test's own, $B is the build,
+                                                 $ROOT the tree, $EMACS the Emacs
   folder PATH MODE (or a file that is there) | chown UID PATH | write PATH "TEXT"
+  copy FROM TO                                   a file or folder with all in it
+  change PATH "OLD" "NEW"                        in that file, where OLD must be exactly once
   stale NAME                                     a socket under that name nobody listens on
   fake NAME silent|"BYTES" [closes]              one that is listened on; after the first bytes it says these
   type NAME "KEYS" | screen NAME "~REGEX"        a terminal Emacs
   press, click, picture                          a graphical Emacs: see tests/display.py
-  needs root | needs COMMAND
+  needs root | needs COMMAND | needs file PATH
 
 PART: objects need the members named and may have more, "!absent" says that there is no such member;
 arrays are equal, "..." stands for any number of elements; a string "~REGEX" is searched in the
@@ -215,7 +218,7 @@ class Talk(display.Steps):
         self.clients = []
         self.current = "bridge"
         self.command = None
-        self.variables = {"XDG": self.xdg, "HOME": self.home, "TMP": self.folder, "ROOT": ROOT, "B": os.environ.get("B", "build")}
+        self.variables = {"XDG": self.xdg, "HOME": self.home, "TMP": self.folder, "ROOT": ROOT, "EMACS": os.environ.get("EMACS", "emacs"), "B": os.environ.get("B", "build")}
         self.patience = MESSAGE_LIMIT
         self.story = []
 
@@ -593,6 +596,19 @@ class Talk(display.Steps):
         with open(path, "wb") as file:
             file.write(unbytes(text))
 
+    def do_copy(self, rest):
+        source, target = shlex.split(rest)
+        shutil.copytree(source, target) if os.path.isdir(source) else shutil.copy(source, target)
+
+    def do_change(self, rest):
+        path, old, new = re.fullmatch(r'(\S+)\s+("(?:[^"\\]|\\.)*")\s+("(?:[^"\\]|\\.)*")', rest).groups()
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        if text.count(unquote(old)) != 1:
+            raise Wrong(f"{path} holds {old} {text.count(unquote(old))} times")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace(unquote(old), unquote(new)))
+
     def listener(self, name):
         os.makedirs(os.path.join(self.xdg, "efrit"), mode=0o700, exist_ok=True)
         s = socket.socket(socket.AF_UNIX)
@@ -622,7 +638,10 @@ class Talk(display.Steps):
     def do_needs(self, rest):
         if rest == "root" and os.geteuid() != 0:
             raise Skip("it needs root")
-        if rest != "root" and not shutil.which(rest):
+        if rest.startswith("file "):
+            if not os.path.exists(rest[5:]):
+                raise Skip(f"there is no {os.path.relpath(rest[5:], ROOT)}: tests/deps.sh test fetches it")
+        elif rest != "root" and not shutil.which(rest):
             raise Skip(f"there is no {rest} here")
 
     # --- the whole ---

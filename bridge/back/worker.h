@@ -43,6 +43,7 @@ struct worker_ops {
 	void (*credit)(struct worker *, struct request *, size_t bytes);
 	void (*ask)(struct worker *, struct ask *, const char *payload, double timeout); /* on_answer comes later */
 	void (*drop)(struct worker *, struct ask *);  /* on_answer does not come */
+	void (*watch)(struct worker *, const char *uris); /* tells whose changes are heard of, a JSON array; NULL: it cannot */
 	void (*distrust)(struct worker *, const char *why); /* it broke the contract: ends the connection */
 	void (*destroy)(struct worker *);
 };

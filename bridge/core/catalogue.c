@@ -54,6 +54,20 @@ static bool takes(const struct tool *t, const char *argument)
 
 enum origin { BUILTIN, ADDED, OUTER };
 
+/* A tool says in which profiles it is; one that does not is in default, and all are in full. */
+static bool outside(const struct catalogue *c, const json_t *definition)
+{
+	const json_t *each, *profiles = json_object_get(definition, "profiles");
+	const char *wanted = c->config->profile;
+	size_t i;
+	if (strcmp(wanted, "full") == 0)
+		return false;
+	json_array_foreach(profiles, i, each)
+		if (json_is_string(each) && strcmp(json_string_value(each), wanted) == 0)
+			return false;
+	return profiles || strcmp(wanted, "default") != 0;
+}
+
 static void add_tool(struct catalogue *c, const json_t *definition, enum origin origin)
 {
 	struct tool *t = &c->tools[c->count++];
@@ -62,6 +76,7 @@ static void add_tool(struct catalogue *c, const json_t *definition, enum origin 
 		log_no_memory();
 	json_object_del(t->definition, "answeredBy"); /* for people who read the table; self.c knows */
 	const char *task = json_string_value(json_object_get(t->definition, "task"));
+	t->outside = outside(c, definition);
 	t->may_task = task != NULL;
 	t->task_later = json_is_true(json_object_get(t->definition, "taskLater"));
 	t->must_task = task && strcmp(task, "required") == 0;
@@ -144,9 +159,10 @@ static void write_lists(struct catalogue *c)
 		struct buf *out = &c->lists[level];
 		buf_finish(out);
 		text_put(out, "{\"tools\":[");
-		for (size_t i = 0; i < c->count; i++) {
-			if (i)
-				text_put(out, ",");
+		for (size_t i = 0, written = 0; i < c->count; i++) {
+			if (c->tools[i].outside)
+				continue;
+			text_put(out, written++ ? "," : "");
 			write_tool(out, &c->tools[i], level);
 		}
 		text_put(out, "]}");

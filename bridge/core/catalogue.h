@@ -14,6 +14,7 @@ struct tool {
 	struct schema *schema; /* owned; compiled at the first call */
 	char *broken;          /* owned; why the schema cannot be used, or NULL */
 	bool builtin;          /* every instance has it */
+	bool outside;          /* not in the profile that the setting names: neither listed nor called */
 	bool may_task, must_task; /* where tasks are known, a call of it is one; nowhere else can it be called */
 	bool task_later;       /* but not before it says so itself */
 	bool takes_timeout, takes_priority, takes_instance; /* its schema names these */

@@ -186,9 +186,13 @@ static bool read_priority(struct request *r, const json_t *value)
 	return bad_argument(r, "/priority", "it must be interactive, normal or batch");
 }
 
-/* What the tool's schema says; NULL: nothing. */
-static json_t *default_timeout(const struct tool *tool)
+/* What the tool says: for these arguments (its member "patient"), or in its schema; NULL: nothing. */
+static json_t *default_timeout(const struct tool *tool, const json_t *arguments)
 {
+	json_t *patient = json_object_get(tool->definition, "patient");
+	const char *name = json_string_value(json_object_get(patient, "argument"));
+	if (name && json_equal(json_object_get(arguments, name), json_object_get(patient, "value")))
+		return json_object_get(patient, "timeout");
 	json_t *schema = json_object_get(json_object_get(tool->definition, "inputSchema"), "properties");
 	return json_object_get(json_object_get(schema, "timeout"), "default");
 }
@@ -213,7 +217,7 @@ static bool read_arguments(struct request *r, struct tool *tool, const json_t *a
 			*instance = NULL;
 	}
 	if (!timeout || json_is_null(timeout))
-		timeout = default_timeout(tool);
+		timeout = default_timeout(tool, arguments);
 	if (tool->takes_timeout && timeout && !read_timeout(r, timeout))
 		return false;
 	return !tool->takes_priority || !priority || json_is_null(priority) || read_priority(r, priority);
@@ -238,6 +242,12 @@ static enum verdict find_tool(struct request *r, struct tool **tool)
 		return DONE;
 	}
 	snprintf(r->tool, sizeof r->tool, "%s", (*tool)->name);
+	if ((*tool)->outside) {
+		result_error(r, "not_allowed", json_pack("{s:b}", "may_have_run", 0),
+			     "%s is not in the profile %s, which is all that clients of this bridge have (its setting profile)", r->tool,
+			     r->pipeline->config->profile);
+		return DONE;
+	}
 	return NEXT;
 }
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum {
-	WIRE_VERSION = 2,
+	WIRE_VERSION = 3,
 	WIRE_GOODBYE_VERSION = 1,              /* of every GOODBYE, so that any version reads why */
 	WIRE_MAGIC = 0xEF,
 	WIRE_HEADER = 16,                      /* bytes before the payload */
@@ -23,6 +23,7 @@ enum {
 	WIRE_TOOL_MAX = 128,                   /* bytes of a tool's name */
 	WIRE_CLIENT_MAX = 128,                 /* bytes of a client's name */
 	WIRE_NOTE_MAX = 64 * 1024,             /* bytes of a NOTE */
+	WIRE_WATCH_MAX = 256 * 1024,           /* bytes of a WATCH */
 	WIRE_SPECIAL_MAX = 1024 * 1024,        /* bytes of a RESULT that is a FAULT or ASKS */
 	WIRE_TIMEOUT_DEFAULT = 30 * 1000,      /* ms a form may run */
 	WIRE_TIMEOUT_MAX = 60 * 60 * 1000,     /* ms */
@@ -38,6 +39,7 @@ enum wire_type {
 	WIRE_INTERRUPT = 6,
 	WIRE_CREDIT = 7,    /* id of the CALL; u32 bytes */
 	WIRE_CATALOGUE = 8,
+	WIRE_WATCH = 9,     /* id 0; the resources whose changes somebody at this peer hears of */
 
 	WIRE_WELCOME = WIRE_HELLO | 0x40,
 	WIRE_PONG = WIRE_PING | 0x40,

@@ -403,6 +403,37 @@ static void test_catalogue(void **state)
 	hang_up(&c);
 }
 
+/* Takes what is watched, which is new. */
+static void assert_watched(const char *wanted)
+{
+	struct buf text = {0};
+	await_ring();
+	assert_true(server_watches_new(server));
+	assert_true(server_take_watches(server, &text));
+	assert_false(server_watches_new(server));
+	assert_int_equal(buf_len(&text), strlen(wanted));
+	assert_memory_equal(buf_data(&text), wanted, strlen(wanted));
+	buf_finish(&text);
+}
+
+static void test_watches(void **state)
+{
+	struct client c = join(), d = join();
+	(void)state;
+	assert_false(server_watches_new(server));
+	say(&c, WIRE_WATCH, 0, "[\"a://b\"]");
+	assert_watched("[[\"a://b\"]]");
+	say(&d, WIRE_WATCH, 0, "[\"a://b\",\"c\"]");
+	assert_watched("[[\"a://b\"],[\"a://b\",\"c\"]]");
+	say(&d, WIRE_WATCH, 0, "[]");
+	assert_watched("[[\"a://b\"]]");
+	hang_up(&c); /* and takes it along */
+	assert_watched("[]");
+	say(&d, WIRE_WATCH, 0, "{}");
+	assert_says(hear(&d, WIRE_GOODBYE, 0), "no array");
+	hang_up(&d);
+}
+
 /* ---- results and their credit ---- */
 
 /* Reads what comes of the result of ID until the last block, or a PONG.  Returns the bytes. */
@@ -829,6 +860,7 @@ int main(void)
 		TEST(test_pause),
 		TEST(test_nested),
 		TEST(test_catalogue),
+		TEST(test_watches),
 		TEST(test_results_of_all_sizes),
 		TEST(test_a_result_that_could_not_be_made),
 		TEST(test_a_text_written_while_it_is_sent),
