@@ -25,7 +25,7 @@ CFLAGS ?= -O2 -g
 ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule -Ibridge $(if $(LLHTTP),-isystem /usr/share/include/llhttp) -MMD -MP $(WARN) $(CFLAGS) $(SANFLAGS)
 
 WIRE := buf runtime socket_$(OS) wire
-MODULE := answers child_$(OS) efrit-mcp-module events express frames history interrupt job json lisp listen peer queue queue_note queue_stop server status waiters
+MODULE := answers body child_$(OS) efrit-mcp-module events express frames history interrupt job json lisp listen peer queue queue_note queue_stop server status waiters
 SOURCES := $(filter-out bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/os_$(OS).c
 # What only one of the two programs has: the bridge stays light, the gateway has no stdin.
 HEAVY := $(addprefix bridge/,main_gateway.c main_serve.c main_listen.c main_handover.c main_state.c main_load.c load_mix.c load_report.c main_reload.c \
@@ -49,7 +49,7 @@ ELC := $(LISP:.el=.elc)
 # V=1 shows the commands.
 say = $(if $(V),,@echo '  $(1)  $@'; )
 
-.PHONY: all module bridge gateway lisp man info deps demo check clean help
+.PHONY: all module bridge gateway lisp eln man info deps demo check clean help
 .DELETE_ON_ERROR:
 
 all: module bridge gateway lisp
@@ -94,6 +94,11 @@ $(B)/o/catalogue_text.o: $(B)/catalogue_text.c
 $(ELC) &: $(LISP)
 	$(call say,ELC)$(EMACS) -Q --batch -L lisp --eval '(setq byte-compile-error-on-warn $(if $(CI),t,nil) load-prefer-newer t)' -f batch-byte-compile $(LISP)
 
+# What Emacs does by itself, in the background, when it has loaded a file for the first
+# time; found by it where EMACSNATIVELOADPATH says build/eln.
+eln: $(ELC)
+	$(call say,ELN)$(EMACS) -Q --batch -L lisp -l tests/eln.el $(B)/eln $(LISP)
+
 # From the tables of the bridge; a test says when it was forgotten.
 man: $(B)/efrit-bridge
 	$(call say,MAN)$(B)/efrit-bridge --man > bridge/efrit-bridge.1.new && mv bridge/efrit-bridge.1.new bridge/efrit-bridge.1
@@ -126,6 +131,7 @@ clean:
 
 help:
 	@echo 'make            build the module, the bridge, the gateway and the Lisp; make module, make bridge, ... one of them'
+	@echo 'make eln        the Lisp as Emacs compiles it natively at its first use, for the measurements and some tests'
 	@echo 'make man        the manual page of the bridge, from its tables'
 	@echo 'make info       the manual for users: build/efrit-mcp.info'
 	@echo 'make deps       install what the build misses'

@@ -77,10 +77,16 @@ static int run(struct config *config, const struct cli *cli, char **argv)
 	if ((cli->command >= COMMAND_GATEWAY && cli->command <= COMMAND_MIGRATE)
 	    || (cli->command == COMMAND_CONFIG && strcmp(cli->words[0], "reload") == 0))
 		return become_gateway(argv);
+	if (strcmp(config->gateway, "auto") != 0 && strcmp(config->gateway, "off") != 0) {
+		log_error("gateway is \"%s\"; it must be auto or off", config->gateway);
+		return EXIT_USAGE;
+	}
 	if (cli->command == COMMAND_CONFIG)
 		return command_config(cli);
 	if (!house_init(&house, config))
 		return EXIT_BROKEN;
+	if (strcmp(config->gateway, "auto") == 0)
+		house_find_gateway(&house);
 	switch (cli->command) {
 	case COMMAND_CALL:
 		status = command_call(&house, cli);

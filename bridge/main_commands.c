@@ -67,13 +67,29 @@ static int print_response(const json_t *response, bool raw)
 
 /* --- call --- */
 
+/* jansson takes one behind a value for its end. */
+static bool has_nul(const char *text, size_t len, json_error_t *error)
+{
+	const char *nul = memchr(text, 0, len);
+	if (!nul)
+		return false;
+	snprintf(error->text, sizeof error->text, "a NUL byte (write \\u0000 where a string is to have one)");
+	error->line = error->column = 1;
+	for (const char *p = text; p < nul; p++) {
+		error->line += *p == '\n';
+		error->column = *p == '\n' ? 1 : error->column + 1;
+	}
+	return true;
+}
+
 static json_t *read_input(json_error_t *error)
 {
 	char *text = malloc(INPUT_MAX + 1);
 	if (!text)
 		log_no_memory();
 	size_t len = fread(text, 1, INPUT_MAX + 1, stdin);
-	json_t *value = len > INPUT_MAX ? NULL : json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, error);
+	bool bad = len > INPUT_MAX || has_nul(text, len, error);
+	json_t *value = bad ? NULL : json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, error);
 	if (len > INPUT_MAX)
 		snprintf(error->text, sizeof error->text, "more than %d bytes", INPUT_MAX);
 	free(text);
@@ -182,6 +198,25 @@ static void print_state(const json_t *s)
 		       number(counts, "failed"), number(counts, "stopped"));
 }
 
+/* What the Emacs said of itself, and whether there is a gateway. */
+static json_t *add_gateway(struct house *h, json_t *said)
+{
+	house_know_gateway(h);
+	if (json_is_object(said) && h->gateway)
+		json_object_set_new(said, "gateway", json_pack("{s:s,s:s}", "state", service_state_word(h->gateway->state), "why",
+							       h->gateway->why));
+	return said;
+}
+
+static void print_status(struct house *h, const json_t *said)
+{
+	char words[HOUSE_WORDS];
+	print_state(said);
+	house_know_gateway(h);
+	house_gateway_words(h, words);
+	printf("  gateway   %s\n", words);
+}
+
 static int status_of_state(const json_t *state)
 {
 	const char *is = word(state, "state", "");
@@ -203,9 +238,9 @@ int command_status(struct house *h, const struct cli *cli)
 	if (status != EXIT_GOOD && !cli->json)
 		fprintf(stderr, "efrit-bridge: %s\n", word(said, "error", "no answer"));
 	else if (cli->json)
-		print_json(said, stdout);
+		print_json(add_gateway(h, said), stdout);
 	else
-		print_state(said);
+		print_status(h, said);
 	if (status == EXIT_GOOD)
 		status = status_of_state(said);
 	json_decref(said);
@@ -230,6 +265,7 @@ static void print_instances(const json_t *all)
 
 int command_instances(struct house *h, const struct cli *cli)
 {
+	house_know_gateway(h);
 	json_t *said, *response = house_call(h, "efrit_list_instances", json_object());
 	enum exit_status status = house_status_of(response, &said);
 	json_t *all = json_object_get(said, "instances");

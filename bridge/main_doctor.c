@@ -266,6 +266,20 @@ static void check_folder(struct report *r, struct house *h, const char *folder)
 		closedir(dir);
 }
 
+static void check_gateway(struct report *r, struct house *h)
+{
+	char words[HOUSE_WORDS];
+	house_know_gateway(h);
+	bool good = house_gateway_words(h, words);
+	const char *version = h->gateway && h->gateway->linked ? gateway_version(h->gateway) : EFRIT_MCP_VERSION;
+	if (!good)
+		add(r, FAILED, "gateway", "efrit-bridge stop, then serve again; or the setting gateway=off", "%s", words);
+	else if (strcmp(version, EFRIT_MCP_VERSION) != 0)
+		add(r, WARNING, "gateway", "start the gateway again: it is of another version than this bridge", "%s", words);
+	else
+		add(r, OK, "gateway", NULL, "%s", words);
+}
+
 int command_doctor(struct house *h, const struct cli *cli)
 {
 	struct report r = {.json = cli->json, .checks = json_array()};
@@ -278,6 +292,7 @@ int command_doctor(struct house *h, const struct cli *cli)
 		add(&r, FAILED, "folder", "set XDG_RUNTIME_DIR, or the setting folders, as it says", "%s", error);
 	for (int i = 0; i < n; i++)
 		check_folder(&r, h, folders[i]);
+	check_gateway(&r, h);
 	if (r.serving)
 		add(&r, OK, "instances", NULL, "%ld can be used", r.serving);
 	else

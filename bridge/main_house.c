@@ -4,6 +4,8 @@
 #include "log.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Without them the first socket would become somebody's stdout. */
@@ -40,9 +42,41 @@ struct ev_loop *house_finish(struct house *h)
 		return NULL;
 	pipeline_rest(h->pipeline, NULL, NULL);
 	finder_destroy(h->finder);
+	if (h->outer) {
+		service_destroy(h->outer);
+		pipeline_use_outer(h->pipeline, NULL);
+	}
 	service_destroy(h->service);
 	pipeline_destroy(h->pipeline);
 	return h->loop;
+}
+
+void house_find_gateway(struct house *h)
+{
+	h->outer = service_create(h->config);
+	pipeline_use_outer(h->pipeline, h->outer);
+	h->gateway = gateway_create(h->loop, h->config, h->outer);
+}
+
+void house_know_gateway(struct house *h)
+{
+	while (h->gateway && h->gateway->state == WORKER_STARTING)
+		ev_run(h->loop, EVRUN_ONCE);
+}
+
+bool house_gateway_words(const struct house *h, char words[HOUSE_WORDS])
+{
+	const struct worker *w = h->gateway;
+	if (!w)
+		snprintf(words, HOUSE_WORDS, "%s", strcmp(h->config->gateway, "off") == 0 ? "not looked for (the setting gateway is off)"
+											  : "not looked for: its socket has no proper path");
+	else if (!w->listed)
+		snprintf(words, HOUSE_WORDS, "none (%s); this bridge starts and stops instances itself", w->why);
+	else if (w->state == WORKER_READY)
+		snprintf(words, HOUSE_WORDS, "used: process %ld, version %s, on %s", (long)w->pid, gateway_version(w), service_places(h->outer));
+	else
+		snprintf(words, HOUSE_WORDS, "not used: %s", w->why);
+	return !w || !w->listed || w->state == WORKER_READY;
 }
 
 json_t *house_call(struct house *h, const char *tool, json_t *arguments)

@@ -4,6 +4,7 @@
 #define MAIN_HOUSE_H
 
 #include "back/finder.h"
+#include "back/gateway.h"
 #include "cli.h"
 #include "core/pipeline.h"
 
@@ -13,11 +14,17 @@ struct house {
 	struct service *service;
 	struct pipeline *pipeline;
 	struct finder *finder;
+	struct service *outer;   /* NULL: no gateway is looked for */
+	struct worker *gateway;  /* borrowed from it */
 };
 
 void house_fill_descriptors(void); /* 0 to 2 are open afterwards */
 bool house_init(struct house *, struct config *); /* false: said in the log */
 bool house_init_on(struct house *, struct config *, struct ev_loop *); /* the same on a loop of the caller's */
+void house_find_gateway(struct house *); /* a bridge, never the gateway: from now on one is looked for */
+void house_know_gateway(struct house *); /* waits until it has answered, or does not in time */
+enum { HOUSE_WORDS = WORKER_WHY_MAX + 200 };
+bool house_gateway_words(const struct house *, char words[HOUSE_WORDS]); /* for people; false: there is one and it cannot be used */
 struct ev_loop *house_finish(struct house *); /* the loop is the caller's to destroy; NULL: there is none */
 
 /* Calls TOOL as an agent would and waits.  The JSON-RPC response; the caller's.  ARGUMENTS is taken. */

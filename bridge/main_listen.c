@@ -218,7 +218,9 @@ static int open_unix(const char *path, char **error)
 	}
 	unlink(path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || chmod(path, 0600) != 0 || listen(fd, BACKLOG) != 0) {
+	/* The second chmod tells those who watch the folder that now somebody listens. */
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || chmod(path, 0600) != 0 || listen(fd, BACKLOG) != 0
+	    || chmod(path, 0600) != 0) {
 		config_complain(error, "%s cannot be listened on: %s", path, strerror(errno));
 		if (fd >= 0)
 			close(fd);
@@ -389,8 +391,11 @@ bool listeners_open(struct listeners *all, const struct config *config, const ch
 void listeners_start(struct listeners *all)
 {
 	all->started = true;
-	for (size_t i = 0; i < all->count; i++)
+	for (size_t i = 0; i < all->count; i++) {
+		if (all->list[i].local) /* an inherited one still tells its clients that another process serves it */
+			listen(all->list[i].fd, BACKLOG);
 		ev_io_start(all->loop, &all->list[i].readable);
+	}
 }
 
 void listeners_close(struct listeners *all, bool unlink_files)

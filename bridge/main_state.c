@@ -1,5 +1,6 @@
 /* main_state.c - see main_state.h */
 #include "main_state.h"
+#include "back/gateway.h"
 #include "log.h"
 
 #include <errno.h>
@@ -115,22 +116,17 @@ bool state_token(const struct config *config, char token[GUARD_TOKEN_MAX], char 
 bool state_socket(const struct config *config, char path[RUNTIME_PATH_MAX], char **error)
 {
 	const char *base = getenv("XDG_RUNTIME_DIR");
-	char why[RUNTIME_ERROR];
-	int n;
-	if (*config->socket)
-		n = snprintf(path, RUNTIME_PATH_MAX, "%s", config->socket);
-	else if (base && *base == '/')
-		n = snprintf(path, RUNTIME_PATH_MAX, "%s/efrit-gateway.sock", base);
-	else {
-		snprintf(path, RUNTIME_PATH_MAX, "/tmp/efrit-gateway-%ld", (long)geteuid());
-		mkdir(path, 0700);
-		if (!runtime_verify_folder(path, why))
-			return config_complain(error, "%s", *why ? why : "the folder for the Unix socket cannot be made");
-		n = (int)strlen(path);
-		n += snprintf(path + n, RUNTIME_PATH_MAX - (size_t)n, "/efrit-gateway.sock");
-	}
-	if (n >= RUNTIME_PATH_MAX - 5)
-		return config_complain(error, "the socket path %.60s... is too long; give a shorter one with the setting socket", path);
+	char why[RUNTIME_ERROR], *slash;
+	if (!gateway_socket(config, path, why))
+		return config_complain(error, "%s", why);
+	if (*config->socket || (base && *base == '/'))
+		return true;
+	slash = strrchr(path, '/');
+	*slash = 0;
+	mkdir(path, 0700);
+	if (!runtime_verify_folder(path, why))
+		return config_complain(error, "%s", *why ? why : "the folder for the Unix socket cannot be made");
+	*slash = '/';
 	return true;
 }
 

@@ -61,6 +61,9 @@ bool os_peer_in_group(int fd, gid_t group); /* is who is there a member?  Where 
 const char *os_network_kind(long type); /* of a file system, as statfs has it: its name if others can write to it; else NULL */
 const char *os_network_folder(int fd);  /* the same of where that file is */
 void os_widen_pipe(int fd); /* lets a pipe hold more before its writer has to wait; nothing where that cannot be */
+/* Sends some of a file's LEN bytes from AT to a socket, as send(2) says it went.  -1 with ENOTSUP: not so, or not
+ * without waiting for the disk: read them. */
+ssize_t os_send_file(int socket, int file, size_t at, size_t len);
 void os_close_from(int fd); /* closes FD and all after it; between fork and exec */
 char *os_self(void); /* absolute file name of this program; the caller frees; NULL: unknown */
 

@@ -189,6 +189,13 @@ char *os_self(void)
 	return NULL;
 }
 
+ssize_t os_send_file(int socket, int file, size_t at, size_t len)
+{
+	(void)socket, (void)file, (void)at, (void)len;
+	errno = ENOTSUP;
+	return -1;
+}
+
 void os_widen_pipe(int fd)
 {
 	(void)fd;

@@ -111,6 +111,7 @@ struct request {
 	bool may_become_task;    /* the tool says itself when it is one */
 	void *owner;             /* of a request that no client sent: core/tasks.c */
 	char instance[REQUEST_INSTANCE_MAX + 1]; /* which Emacs it was given to */
+	bool relayed;            /* it was given to the gateway instead */
 	json_t *capabilities;    /* owned; of the client, where the request itself brought them; or NULL */
 	struct buf about;        /* what a requestState of it is bound to */
 	void (*asker)(struct request *, json_t *questions, json_t *state); /* who asks the client for it; NULL: as its era does; all borrowed */

@@ -14,6 +14,8 @@
 (require 'efrit-mcp-observe)
 (eval-when-compile (require 'cl-lib))
 
+(defvar efrit-mcp-tool-client)
+
 (defconst efrit-mcp-act--slow 0.050
   "Seconds an answer may have kept Emacs without saying so.")
 
@@ -36,6 +38,19 @@
   (let* ((began (float-time))
          (done (efrit-mcp-change-record tool function)))
     `((status . "success") ,@(car done) ,@(efrit-mcp-act-changed (cdr done)) ,@(efrit-mcp-act-busy began))))
+
+(defun efrit-mcp-act-apart (tool observe client function)
+  "Call FUNCTION for TOOL and CLIENT outside of a job; return the whole answer.
+What it changes is one change of CLIENT, whatever else is recorded now.
+OBSERVE is as the tools have it; what was seen stands in the answer."
+  (let* ((snapshot (efrit-mcp-observe-apart (or observe "brief")))
+         (began (float-time))
+         (efrit-mcp-tool-client client)
+         (efrit-mcp-change--open nil)
+         (efrit-mcp-observe-told nil)
+         (done (efrit-mcp-change-record tool function)))
+    `(,@(car done) ,@(efrit-mcp-act-changed (cdr done)) ,@(efrit-mcp-act-busy began)
+      ,@(efrit-mcp-observe-since snapshot (and (cdr done) (efrit-mcp-change-buffers (cdr done)))))))
 
 (defmacro efrit-mcp-acting (tool observe &rest body)
   "Run BODY, whose value is an alist, and return the answer of TOOL, a string.

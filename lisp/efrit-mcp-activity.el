@@ -13,11 +13,10 @@
 
 (require 'efrit-mcp-native)
 (require 'efrit-mcp-tool)
+(require 'efrit-mcp-change)
 (require 'seq)
 (require 'button)
 (eval-when-compile (require 'cl-lib))
-
-(declare-function efrit-mcp-change-undo "ext:efrit-mcp-change")
 
 (defcustom efrit-mcp-activity-max 200
   "Calls of agents that `efrit-mcp-activity' shows."
@@ -45,25 +44,28 @@
 
 (defun efrit-mcp-activity--changed (value)
   "Return the names of the buffers that VALUE, an alist, says were changed."
-  (let ((changed (and (consp value) (cdr (assq 'changed (seq-filter #'consp value))))))
-    (when (vectorp changed)
-      (delq nil (mapcar (lambda (each) (and (listp each) (cdr-safe (assq 'buffer each)))) changed)))))
+  (seq-mapcat (lambda (key)
+                (let ((places (and (consp value) (cdr (assq key (seq-filter #'consp value))))))
+                  (when (vectorp places)
+                    (delete efrit-mcp-activity--buffer
+                            (delq nil (mapcar (lambda (each) (and (listp each) (cdr-safe (assq 'buffer each)))) places))))))
+              '(edited changed)))
 
-(defun efrit-mcp-activity-note (number tool client arguments seconds marked)
-  "Keep what job NUMBER was: TOOL of CLIENT with ARGUMENTS, SECONDS long.
+(defun efrit-mcp-activity-note (number tool client arguments began marked)
+  "Keep what job NUMBER was: TOOL of CLIENT with ARGUMENTS, since BEGAN.
 MARKED is (STATE RESULT SEEN), as the server has it."
   (let* ((result (nth 1 marked)) (value (cdr-safe result))
          (plain (eq (car-safe (car-safe (cdr-safe value))) 'result))) ; efrit_execute's, the commonest
     (push (efrit-mcp-activity-call--make
-           number tool client arguments (- (float-time) seconds)
-           (unless (eq (car-safe result) 'deferred) seconds)
+           number tool client arguments began
+           (unless (eq (car-safe result) 'deferred) (- (float-time) began))
            (cond ((not (eq (car marked) 'ended)) "stopped")
                  ((memq (car-safe result) '(failed fault)) "failed")
                  ((eq (car-safe result) 'deferred) "going on")
                  ((eq (car-safe result) 'asks) "asks")
                  (t "done"))
            (when (or (assq 'changed (nth 2 marked)) (not plain))
-             (delete-dups (append (efrit-mcp-activity--changed (nth 2 marked)) (efrit-mcp-activity--changed value))))
+             (seq-uniq (append (efrit-mcp-activity--changed (nth 2 marked)) (efrit-mcp-activity--changed value))))
            (unless plain (efrit-mcp-activity--undo-ids value)))
           efrit-mcp-activity--calls)
     (when (> (setq efrit-mcp-activity--size (1+ efrit-mcp-activity--size)) (* 2 (max 1 efrit-mcp-activity-max)))
@@ -80,47 +82,68 @@ MARKED is (STATE RESULT SEEN), as the server has it."
             (efrit-mcp-activity-call-outcome call)
             (pcase (and (consp value) (cdr-safe (assq 'status (seq-filter #'consp value))))
               ("error" "failed") ("stopped" "stopped") (_ "done"))
-            (efrit-mcp-activity-call-undo call) (efrit-mcp-activity--undo-ids value))
+            (efrit-mcp-activity-call-undo call) (efrit-mcp-activity--undo-ids value)
+            (efrit-mcp-activity-call-changed call)
+            (seq-uniq (append (efrit-mcp-activity-call-changed call) (efrit-mcp-activity--changed value))))
       (setq efrit-mcp-activity--dirty t)
       (efrit-mcp-activity-refresh))))
 
 (defun efrit-mcp-activity--what (call)
-  "Return in a line what CALL was to do."
+  "Return in a line what CALL was to do; of a file, its name without folders."
   (let* ((arguments (efrit-mcp-activity-call-arguments call))
-         (said (seq-some (lambda (key) (let ((value (cdr (assoc key arguments)))) (and (stringp value) value)))
+         (said (seq-some (lambda (key)
+                           (let ((value (cdr (assoc key arguments))))
+                             (and (stringp value)
+                                  (if (equal key "file") (file-name-nondirectory (directory-file-name value)) value))))
                          '("content" "command" "question" "file" "buffer" "op" "pattern" "uri" "name"))))
     (concat (efrit-mcp-activity-call-tool call)
             (when said
               (concat " " (replace-regexp-in-string "[\n\t ]+" " " (substring said 0 (min 60 (length said)))))))))
 
+(defun efrit-mcp-activity--standing (call)
+  "Return the changes of CALL that were not taken back and still can be."
+  (delq nil (mapcar (lambda (id)
+                      (let ((change (efrit-mcp-change-find id)))
+                        (and change (not (efrit-mcp-change-undone change)) change)))
+                    (efrit-mcp-activity-call-undo call))))
+
 (defun efrit-mcp-activity-undo (call)
-  "Take back what CALL changed."
-  (unless (fboundp 'efrit-mcp-change-undo)
-    (user-error "Changes cannot be taken back by their number here; use undo in the buffer"))
-  (dolist (id (efrit-mcp-activity-call-undo call))
-    (efrit-mcp-change-undo id))
-  (setf (efrit-mcp-activity-call-undo call) nil
-        (efrit-mcp-activity-call-outcome call) "taken back")
-  (setq efrit-mcp-activity--dirty t)
-  (efrit-mcp-activity-refresh)
-  (message "Taken back"))
+  "Take back what CALL changed, in all its buffers; nothing is saved."
+  (let ((changes (or (efrit-mcp-activity--standing call)
+                     (user-error "That was taken back before, or is too long ago"))))
+    (condition-case err
+        (mapc #'efrit-mcp-change-undo changes)
+      ((efrit-mcp-conflict efrit-mcp-invalid-argument) (user-error "Not taken back: %s" (cadr err))))
+    (setf (efrit-mcp-activity-call-outcome call) "taken back")
+    (setq efrit-mcp-activity--dirty t)
+    (efrit-mcp-activity-refresh)
+    (message "Taken back in %s; not saved"
+             (string-join (seq-uniq (seq-mapcat #'efrit-mcp-activity--names changes)) ", "))))
+
+(defun efrit-mcp-activity--names (change)
+  "Return the names of the living buffers of CHANGE."
+  (mapcar #'buffer-name (seq-filter #'buffer-live-p (efrit-mcp-change-buffers change))))
+
+(defun efrit-mcp-activity--column (text width)
+  "Return TEXT in WIDTH columns, cut or filled up."
+  (truncate-string-to-width text width nil ?\s "..."))
 
 (defun efrit-mcp-activity--line (call)
   "Insert the line of CALL."
   (insert (propertize (format-time-string "%H:%M:%S " (efrit-mcp-activity-call-started call)) 'face 'shadow)
-          (format "%-12s %-40s %8s  "
-                  (truncate-string-to-width (or (efrit-mcp-activity-call-client call) "") 12)
-                  (truncate-string-to-width (efrit-mcp-activity--what call) 40 nil nil "...")
-                  (if (efrit-mcp-activity-call-took call)
-                      (format "%.2f s" (efrit-mcp-activity-call-took call))
-                    "..."))
+          (efrit-mcp-activity--column (or (efrit-mcp-activity-call-client call) "") 12) " "
+          (efrit-mcp-activity--column (efrit-mcp-activity--what call) 36) " "
+          (format "%8s  " (if (efrit-mcp-activity-call-took call)
+                              (format "%.2f s" (efrit-mcp-activity-call-took call))
+                            "..."))
           (let ((outcome (efrit-mcp-activity-call-outcome call)))
             (propertize outcome 'face (if (member outcome '("failed" "stopped")) 'error 'default))))
+  (when (efrit-mcp-activity--standing call)
+    (insert "  ")
+    (insert-text-button "[Undo]" 'follow-link t 'help-echo "Take back what this call changed"
+                        'action (lambda (_) (efrit-mcp-activity-undo call))))
   (when (efrit-mcp-activity-call-changed call)
     (insert "  changed " (string-join (seq-take (efrit-mcp-activity-call-changed call) 4) ", ")))
-  (when (efrit-mcp-activity-call-undo call)
-    (insert "  ")
-    (insert-text-button "[Undo]" 'follow-link t 'action (lambda (_) (efrit-mcp-activity-undo call))))
   (insert "\n"))
 
 (defun efrit-mcp-activity--render (buffer)
@@ -164,7 +187,10 @@ MARKED is (STATE RESULT SEEN), as the server has it."
 (define-derived-mode efrit-mcp-activity-mode special-mode "Activity"
   "What agents did in this Emacs, newest first."
   :interactive nil
-  (setq-local truncate-lines t)
+  (setq-local truncate-lines t
+              header-line-format
+              (concat (propertize " " 'display '(space :align-to 0))
+                      (format "%-8s %-12s %-36s %8s  %s" "When" "Who" "What" "Took" "What came of it")))
   (setq-local revert-buffer-function (lambda (&rest _) (efrit-mcp-activity--render (current-buffer)))))
 
 ;;;###autoload
@@ -175,7 +201,16 @@ MARKED is (STATE RESULT SEEN), as the server has it."
     (with-current-buffer buffer
       (unless (derived-mode-p 'efrit-mcp-activity-mode) (efrit-mcp-activity-mode)))
     (efrit-mcp-activity--render buffer)
-    (pop-to-buffer buffer)))
+    ;; Dedicated, but not strictly: what agents show takes another window, and the person
+    ;; may still switch to another buffer here.
+    (pop-to-buffer buffer '((display-buffer-reuse-window display-buffer-pop-up-window display-buffer-use-some-window)
+                            (dedicated . efrit-mcp)))))
+
+(defun efrit-mcp-activity--taken-back (_change)
+  "A change was taken back, by whomever: its button goes."
+  (setq efrit-mcp-activity--dirty t))
+
+(add-hook 'efrit-mcp-change-functions #'efrit-mcp-activity--taken-back)
 
 (provide 'efrit-mcp-activity)
 ;;; efrit-mcp-activity.el ends here

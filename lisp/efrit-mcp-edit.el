@@ -237,7 +237,12 @@ So markers, and points of windows, stay where they were in it."
   "Return PIECE as whole lines: (FROM TO NEW), in the widened current buffer."
   (pcase-let ((`(,beg ,end ,new) piece))
     (let* ((from (save-excursion (goto-char beg) (line-beginning-position)))
-           (to (save-excursion (goto-char end) (if (and (bolp) (> end beg)) (point) (min (point-max) (1+ (line-end-position))))))
+           (whole (concat (buffer-substring-no-properties from beg) new))
+           (to (save-excursion (goto-char end)
+                               ;; The line at END is another one only where text is left before it.
+                               (if (and (bolp) (> end beg) (or (string= whole "") (string-suffix-p "\n" whole)))
+                                   (point)
+                                 (min (point-max) (1+ (line-end-position))))))
            (to (max to end)))
       (when (and (= beg end) (= from beg) (string-suffix-p "\n" new)) (setq to beg)) ; whole lines are put in
       (list from to (concat (buffer-substring-no-properties from beg) new (buffer-substring-no-properties end to))))))

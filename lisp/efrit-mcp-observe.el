@@ -25,6 +25,25 @@
 (defvar efrit-mcp-observe--level nil
   "How much the job that runs is to tell, a string; nil: it asked for no snapshot.")
 
+(defvar efrit-mcp-observe--list nil
+  "What `buffer-list' returned, until a buffer is made, killed or selected; or nil.
+It would make a list for each call.")
+
+(defun efrit-mcp-observe--stale ()
+  "The list of buffers may be another one: `buffer-list-update-hook'."
+  (setq efrit-mcp-observe--list nil))
+
+(defun efrit-mcp-observe--all ()
+  "Return all buffers, a list; one killed without hooks may still be in it."
+  (or efrit-mcp-observe--list
+      (progn (add-hook 'buffer-list-update-hook #'efrit-mcp-observe--stale)
+             (setq efrit-mcp-observe--list (buffer-list)))))
+
+(defun efrit-mcp-observe-stop ()
+  "Observe nothing any more."
+  (remove-hook 'buffer-list-update-hook #'efrit-mcp-observe--stale)
+  (efrit-mcp-observe--stale))
+
 (defvar efrit-mcp-observe--buffers (make-vector 64 nil)
   "The buffers before the job, in the order of `buffer-list'.")
 
@@ -59,13 +78,15 @@
         efrit-mcp-observe-told nil)
   (unless (equal level "none")
     (let ((messages (efrit-mcp-observe--messages-buffer)) (n 0))
-      (dolist (buffer (buffer-list))
+      (dolist (buffer (efrit-mcp-observe--all))
         (when (= n (length efrit-mcp-observe--buffers))
           (setq efrit-mcp-observe--buffers (vconcat efrit-mcp-observe--buffers (make-vector n nil))
                 efrit-mcp-observe--ticks (vconcat efrit-mcp-observe--ticks (make-vector n nil))))
-        (aset efrit-mcp-observe--buffers n buffer)
-        (aset efrit-mcp-observe--ticks n (buffer-chars-modified-tick buffer))
-        (setq n (1+ n)))
+        (if (not (buffer-live-p buffer))
+            (efrit-mcp-observe--stale)
+          (aset efrit-mcp-observe--buffers n buffer)
+          (aset efrit-mcp-observe--ticks n (buffer-chars-modified-tick buffer))
+          (setq n (1+ n))))
       (setq efrit-mcp-observe--count n
             efrit-mcp-observe--messages-tick (when messages (buffer-chars-modified-tick messages)))
       (when messages
@@ -119,10 +140,10 @@
 (defun efrit-mcp-observe--changes ()
   "Return what became of the buffers since the snapshot, an alist."
   (let ((changed nil) (n 0) (i 0) (left 0))
-    (dolist (buffer (buffer-list))
+    (dolist (buffer (efrit-mcp-observe--all))
       (let ((place (efrit-mcp-observe--place buffer i)))
         (setq i (1+ (or place i)))
-        (when place (setq left (1+ left)))
+        (when (and place (buffer-live-p buffer)) (setq left (1+ left)))
         (when (and (not (and place (eq (aref efrit-mcp-observe--ticks place)
                                        (buffer-chars-modified-tick buffer))))
                    (< n efrit-mcp-observe--buffers-max)
@@ -195,6 +216,34 @@ That is (efrit-mcp--json . TEXT), as the module takes it."
         (nconc (when messages `((messages . ,(vconcat messages))))
                changes
                (list (cons 'state state)))))))
+
+;;; What is answered later, after other jobs
+
+(defmacro efrit-mcp-observe--bound (snapshot &rest body)
+  "Run BODY with SNAPSHOT, a vector, in the place of that of the job that runs.
+Return SNAPSHOT, with what BODY made of it, after the value: (VALUE . SNAPSHOT)."
+  (declare (indent 1) (debug t))
+  `(let* ((efrit-mcp-observe--level (aref ,snapshot 0)) (efrit-mcp-observe--buffers (aref ,snapshot 1))
+          (efrit-mcp-observe--ticks (aref ,snapshot 2)) (efrit-mcp-observe--count (aref ,snapshot 3))
+          (efrit-mcp-observe--end (aref ,snapshot 4)) (efrit-mcp-observe--messages-tick (aref ,snapshot 5))
+          (efrit-mcp-observe-told (aref ,snapshot 6)))
+     (cons (progn ,@body)
+           (vector efrit-mcp-observe--level efrit-mcp-observe--buffers efrit-mcp-observe--ticks efrit-mcp-observe--count
+                   efrit-mcp-observe--end efrit-mcp-observe--messages-tick efrit-mcp-observe-told))))
+
+(defun efrit-mcp-observe-apart (level)
+  "Return a snapshot of its own for LEVEL, as `efrit-mcp-observe-begin' takes one.
+It outlives the job that runs, for one that is answered later."
+  (let ((new (vector nil (make-vector 64 nil) (make-vector 64 nil) 0 (make-marker) nil nil)))
+    (cdr (efrit-mcp-observe--bound new (efrit-mcp-observe-begin level)))))
+
+(defun efrit-mcp-observe-since (snapshot &optional told)
+  "Return what happened since SNAPSHOT, of `efrit-mcp-observe-apart', an alist.
+TOLD are buffers that the answer tells of itself."
+  (car (efrit-mcp-observe--bound snapshot
+         (setq efrit-mcp-observe-told told)
+         (prog1 (efrit-mcp-observe-end)
+           (set-marker efrit-mcp-observe--end nil)))))
 
 (provide 'efrit-mcp-observe)
 ;;; efrit-mcp-observe.el ends here

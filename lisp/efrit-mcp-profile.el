@@ -70,7 +70,13 @@ name stands for any client, when the tools are listed."
       (format "%s is not in the profile %s that this Emacs gives %s (efrit-mcp-profile)" (plist-get tool :name) profile
               (or efrit-mcp-tool-client "its clients")))))
 
+(defun efrit-mcp-profile--names (tool)
+  "Return the names of the profiles that TOOL, a plist, is in, without full.
+The bridge, too, may give its clients less than all."
+  (mapcar #'symbol-name (seq-filter (lambda (profile) (efrit-mcp-profile-has-p profile tool)) '(look elisp default))))
+
 (setq efrit-mcp-tool-list-function #'efrit-mcp-profile--listed
+      efrit-mcp-tool-profiles-function #'efrit-mcp-profile--names
       efrit-mcp-tool-refuse-function #'efrit-mcp-profile--refuses)
 
 (provide 'efrit-mcp-profile)

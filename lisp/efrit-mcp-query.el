@@ -54,13 +54,21 @@ Killing the buffer leaves all of them without an answer."
                         (not (equal (terminal-name (frame-terminal frame)) "initial_terminal"))))
                  (frame-list))))
 
+(defconst efrit-mcp-query--share 0.4 "The most of a frame's height that a question or a review takes.")
+
+(defun efrit-mcp-query--fit (window)
+  "Have WINDOW, at the bottom of its frame, be as high as its text needs.
+One that has others beside it is left as it is."
+  (unless (window-combined-p window t)
+    (fit-window-to-buffer window (max 5 (floor (* efrit-mcp-query--share (frame-height (window-frame window))))) 5)))
+
 (defun efrit-mcp-query-display (buffer &optional slot)
   "Show BUFFER in the person's frame, in a window that is not selected.
 It is a window at the bottom; SLOT, a number, says which beside others."
   (let ((window (selected-window)))
     (prog1 (display-buffer buffer `((display-buffer-reuse-window display-buffer-in-side-window
                                                                  display-buffer-pop-up-window display-buffer-use-some-window)
-                                    (side . bottom) (slot . ,(or slot 0)) (window-height . 0.4)
+                                    (side . bottom) (slot . ,(or slot 0)) (window-height . efrit-mcp-query--fit)
                                     (inhibit-same-window . t) (inhibit-switch-frame . t)))
       (unless (or (eq window (selected-window)) (not (window-live-p window)))
         (save-current-buffer (select-window window t))))))
@@ -99,8 +107,9 @@ It is a window at the bottom; SLOT, a number, says which beside others."
                (erase-buffer)
                (mapc #'efrit-mcp-query--insert efrit-mcp-query--all)
                (goto-char (min at (point-max))))
-             (unless (get-buffer-window (current-buffer) t)
-               (efrit-mcp-query-display (current-buffer)))))
+             (let ((window (get-buffer-window (current-buffer) t)))
+               (cond ((null window) (efrit-mcp-query-display (current-buffer)))
+                     ((window-parameter window 'window-side) (efrit-mcp-query--fit window))))))
           (buffer
            (dolist (window (get-buffer-window-list buffer nil t))
              (quit-restore-window window))

@@ -75,7 +75,10 @@ may hold slashes.  DESCRIPTION, a string, is what agents read.
 
 OPTIONS is a plist: :mime TYPE (text/plain), :title STRING, :size BYTES,
 :complete ((VARIABLE . FUNCTION)...): FUNCTION is called with what was
-typed and returns strings.
+typed and returns strings.  :watch (HOOK...): the content may be another
+one when one of these hooks runs; :watch-buffer FUNCTION: when the text
+of the buffer that FUNCTION, a symbol, returns for the variables is
+another one.  Both cost nothing unless somebody subscribed to the URI.
 
 BODY's value is the content: a string is text (a unibyte one that is not
 ASCII is bytes), all else is shown as JSON.  BODY may call

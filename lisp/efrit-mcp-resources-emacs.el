@@ -64,20 +64,8 @@
                     (seq-filter (lambda (name) (and (not (string-prefix-p typed name)) (string-search typed name))) names))
             100))
 
-(defun efrit-mcp-resources--note (uri)
-  "Return a function that says that URI has changed."
-  (intern (format "efrit-mcp-resources--changed:%s" uri)))
-
-(defun efrit-mcp-resources--watch (uri &rest hooks)
-  "Tell of changes of URI when one of HOOKS runs."
-  (let ((note (efrit-mcp-resources--note uri)))
-    (unless (fboundp note)
-      (fset note (lambda (&rest _) (efrit-mcp-watch-changed uri))))
-    (dolist (hook hooks) (efrit-mcp-watch-hook hook note))))
-
 (efrit-mcp-define-resource buffers "emacs://buffers" "The open buffers: name, file, mode, size, modified."
-    (:mime "application/json" :title "Buffers")
-  (efrit-mcp-resources--watch "emacs://buffers" 'buffer-list-update-hook)
+    (:mime "application/json" :title "Buffers" :watch (buffer-list-update-hook))
   (vconcat (mapcar (lambda (buffer)
                      (with-current-buffer buffer
                        `((buffer . ,(buffer-name))
@@ -88,12 +76,11 @@
                    (efrit-mcp-resources--seen))))
 
 (efrit-mcp-define-resource buffer "emacs://buffer/{+name}" "The live text of a buffer, unsaved changes and all."
-    (:title "Buffer"
+    (:title "Buffer" :watch-buffer get-buffer
      :complete ((name . (lambda (typed)
                           (efrit-mcp-resources--starting typed (mapcar #'buffer-name (efrit-mcp-resources--seen)))))))
   (let ((buffer (or (get-buffer name) (efrit-mcp-resource-absent (concat "emacs://buffer/" name)))))
-    (prog1 (efrit-mcp-resources--text buffer)
-      (efrit-mcp-watch-buffer buffer (concat "emacs://buffer/" (url-hexify-string name (cons ?/ url-unreserved-chars)))))))
+    (efrit-mcp-resources--text buffer)))
 
 (defun efrit-mcp-resources--window ()
   "Return the window the person works in."
@@ -102,8 +89,7 @@
     (selected-window)))
 
 (efrit-mcp-define-resource selection "emacs://selection" "What the person has selected, or else where point is."
-    (:mime "application/json" :title "Selection")
-  (efrit-mcp-resources--watch "emacs://selection" 'activate-mark-hook 'deactivate-mark-hook)
+    (:mime "application/json" :title "Selection" :watch (activate-mark-hook deactivate-mark-hook))
   (with-current-buffer (window-buffer (efrit-mcp-resources--window))
     (efrit-mcp-secret-check (current-buffer))
     (let ((point (window-point (efrit-mcp-resources--window))))
@@ -120,8 +106,7 @@
                                             1000)))))))))
 
 (efrit-mcp-define-resource windows "emacs://windows" "The windows of the person's frame: buffer, lines shown, which is selected."
-    (:mime "application/json" :title "Windows")
-  (efrit-mcp-resources--watch "emacs://windows" 'window-configuration-change-hook)
+    (:mime "application/json" :title "Windows" :watch (window-configuration-change-hook))
   (vconcat (mapcar (lambda (window)
                      (with-current-buffer (window-buffer window)
                        `((buffer . ,(buffer-name))
@@ -158,8 +143,7 @@
                    flycheck-current-errors)))))))
 
 (efrit-mcp-define-resource diagnostics "emacs://diagnostics" "What flymake and flycheck say of all open buffers."
-    (:mime "application/json" :title "Diagnostics")
-  (efrit-mcp-resources--watch "emacs://diagnostics" 'flycheck-after-syntax-check-hook 'after-save-hook)
+    (:mime "application/json" :title "Diagnostics" :watch (flycheck-after-syntax-check-hook after-save-hook))
   (vconcat (seq-take (apply #'append (mapcar #'efrit-mcp-resources--diagnostics
                                              (seq-remove #'efrit-mcp-secret-p (efrit-mcp-resources--seen))))
                      efrit-mcp-resources--listed)))
@@ -176,8 +160,7 @@
                 (efrit-mcp-resource-absent (concat "emacs://diagnostics/" file))))))
 
 (efrit-mcp-define-resource compilation "emacs://compilation" "The latest compilation, grep or test run: its buffer's end."
-    (:title "Compilation")
-  (efrit-mcp-resources--watch "emacs://compilation" 'compilation-finish-functions)
+    (:title "Compilation" :watch (compilation-finish-functions))
   (let ((buffer (seq-find (lambda (buffer) (with-current-buffer buffer
                                         (and (derived-mode-p 'compilation-mode) compilation-arguments)))
                           (buffer-list))))

@@ -14,6 +14,7 @@
 (require 'efrit-mcp-query)
 (require 'efrit-mcp-client)
 (require 'efrit-mcp-diff)
+(require 'efrit-mcp-tool)
 (require 'diff-mode)
 (eval-when-compile (require 'cl-lib))
 
@@ -21,8 +22,29 @@
 (defvar-local efrit-mcp-review--proposal nil "The proposal that is reviewed here, a plist.")
 (defvar-local efrit-mcp-review--timer nil "Timer that ends the review.")
 
+(defvar efrit-mcp-review--open nil "The buffers of reviews, newest first; some may have ended.")
+
 (defconst efrit-mcp-review-max 1000000 "Characters of a diff that can be reviewed.")
 (defconst efrit-mcp-review--shown 8000 "Characters of a diff that the agent's host is shown.")
+
+(defcustom efrit-mcp-review-where 'auto
+  "Where the edits are reviewed that agents propose (preview ask).
+Here: in a window of this Emacs.  Host: by the program the agent
+runs in, if it can ask its user.  Auto: here where somebody sees a frame,
+else there."
+  :type '(choice (const auto) (const here) (const host))
+  :group 'efrit-mcp)
+
+(defun efrit-mcp-review-where ()
+  "Return where the person reviews now, a symbol; an error: nowhere."
+  (let ((person (efrit-mcp-query-person-p)) (host (efrit-mcp-client-can-p "elicitation" "form")))
+    (cond ((and person (memq efrit-mcp-review-where '(auto here))) 'here)
+          ((and host (memq efrit-mcp-review-where '(auto host))) 'host)
+          (t (signal 'efrit-mcp-error
+                     (list (pcase efrit-mcp-review-where
+                             ('here "nobody can review it: this Emacs has no frame that is seen; use preview diff")
+                             ('host "the person wants to review in your host (efrit-mcp-review-where), which cannot ask its user")
+                             (_ "nobody can review it: this Emacs has no frame that is seen, and your host cannot ask its user; use preview diff"))))))))
 
 (defvar efrit-mcp-review-mode-map
   (let ((map (make-sparse-keymap)))
@@ -72,7 +94,7 @@ Apply the diff when it was accepted."
           ,@(when (equal how "amended")
               `((diff . ,diff) (amended . ,(efrit-mcp-review--amendment original diff))))
           ,@(when (and comment (not (equal comment ""))) `((comment . ,comment))))
-      (error `((review . ,how) (error . ,(error-message-string err))
+      (error `((review . ,how) (error . ,(car (efrit-mcp-tool--message err)))
                ,@(when (equal how "amended") `((diff . ,diff))))))))
 
 (defun efrit-mcp-review--end (buffer how &optional comment keep)
@@ -122,11 +144,29 @@ Apply the diff when it was accepted."
   (setq buffer-read-only nil)
   (message "Edit the diff; C-c C-c accepts what you made of it"))
 
+(defun efrit-mcp-review-waiting ()
+  "Return the buffers of reviews that wait for the person, oldest first."
+  (reverse (seq-filter (lambda (b) (and (buffer-live-p b) (buffer-local-value 'efrit-mcp-review--callback b)))
+                       efrit-mcp-review--open)))
+
+;;;###autoload
+(defun efrit-mcp-review-visit ()
+  "Go to the change that an agent proposed and that waits for you longest."
+  (interactive)
+  (pop-to-buffer (or (car (efrit-mcp-review-waiting)) (user-error "No agent proposes a change"))
+                 '(display-buffer-reuse-window (reusable-frames . t) (inhibit-same-window . nil))))
+
+(defun efrit-mcp-review--announce (client)
+  "Say that CLIENT proposes a change, unless the person is in the minibuffer."
+  (when (zerop (minibuffer-depth))
+    (message "%s proposes a change  (M-x efrit-mcp-review-visit)" (or client "An agent"))))
+
 (defun efrit-mcp-review (proposal callback)
   "Have the person review PROPOSAL; call CALLBACK with the answer, once.
-PROPOSAL is a plist: :diff, a unified diff; :title and :client, strings;
+PROPOSAL is a plist: :diff, a unified diff; :title, :client and :about, strings;
 :apply, a function of the diff as it was accepted, which makes the change
-and returns what is told of it; :seconds, after which it ends.
+and returns what is told of it; :seconds, after which it ends; :key, what
+the question is known by where the agent's host asks it.
 
 The answer is an alist: `review' is accepted, amended, rejected,
 abandoned or timeout; `result' what :apply returned; `error' that it did
@@ -143,8 +183,9 @@ Return the buffer; killing it abandons the review."
       (diff-mode)
       (setq buffer-read-only t
             header-line-format (substitute-command-keys
-                                (format " %s proposes this.  \\<efrit-mcp-review-mode-map>\\[efrit-mcp-review-accept] accept  \\[efrit-mcp-review-edit] edit  \\[efrit-mcp-review-reject] reject"
-                                        (replace-regexp-in-string "%" "%%" (or (plist-get proposal :client) "An agent"))))
+                                (format " %s proposes this.  \\<efrit-mcp-review-mode-map>\\[efrit-mcp-review-accept] accept  \\[efrit-mcp-review-edit] edit  \\[efrit-mcp-review-reject] reject  %s"
+                                        (replace-regexp-in-string "%" "%%" (or (plist-get proposal :client) "An agent"))
+                                        (replace-regexp-in-string "%" "%%" (or (plist-get proposal :about) ""))))
             efrit-mcp-review--proposal proposal
             efrit-mcp-review--callback callback)
       (efrit-mcp-review-mode 1)
@@ -155,7 +196,9 @@ Return the buffer; killing it abandons the review."
           (setq efrit-mcp-review--timer
                 (run-with-timer (plist-get proposal :seconds) nil
                                 (lambda () (when (buffer-live-p buffer) (efrit-mcp-review--end buffer "timeout"))))))
+        (setq efrit-mcp-review--open (cons buffer (nreverse (efrit-mcp-review-waiting))))
         (efrit-mcp-query-display buffer -1)
+        (efrit-mcp-review--announce (plist-get proposal :client))
         buffer))))
 
 (defun efrit-mcp-review-withdraw (buffer)
@@ -176,7 +219,8 @@ called again with the answer, so nothing may be changed before."
                     (concat (substring diff 0 efrit-mcp-review--shown) "\n[the rest is not shown]")
                   diff))
          (answer (efrit-mcp-ask-client
-                  (concat "review-" (substring (secure-hash 'sha1 (encode-coding-string diff 'utf-8-emacs)) 0 12))
+                  (or (plist-get proposal :key)
+                      (concat "review-" (substring (secure-hash 'sha1 (encode-coding-string diff 'utf-8-emacs)) 0 12)))
                   "elicitation/create"
                   `((mode . "form")
                     (message . ,(format "%s\n\n%s" (or (plist-get proposal :title) "Make this change?") shown))

@@ -15,6 +15,7 @@
 (require 'efrit-mcp-later)
 (require 'efrit-mcp-observe)
 (require 'compile)
+(require 'subr-x)
 (eval-when-compile (require 'cl-lib))
 
 (defcustom efrit-mcp-run-buffer-max 1000000
@@ -138,6 +139,7 @@ With INPUT the person can type into it."
          (run (efrit-mcp-run--make :id id :command command :directory default-directory
                                    :client efrit-mcp-tool-client :started (float-time)))
          (compilation-ask-about-save nil) (compilation-auto-jump-to-first-error nil)
+         (compilation-scroll-output (or compilation-scroll-output t)) ; who looks sees the end
          (last next-error-last-buffer)
          (display-buffer-overriding-action '(nil (inhibit-same-window . t) (inhibit-switch-frame . t)))
          (selected (selected-window))
@@ -234,6 +236,28 @@ Those of the same line are one; as many as an answer shows."
                 (goto-char (next-single-property-change (point) 'compilation-message nil (point-max)))))
             (nreverse found)))))))
 
+(defconst efrit-mcp-run--failure
+  "^[ \t]*\\(?:FAILED[ \t:]\\|FAIL[ \t:]\\|not ok\\_>\\|--- FAIL\\|test .* \\.\\.\\. FAILED\\)"
+  "What a line of a test run looks like that names a failed test.")
+
+(defun efrit-mcp-run--failures (run)
+  "Return the lines in the end of the output of RUN that name failed tests."
+  (when (and (buffer-live-p (efrit-mcp-run-buffer run)) (not (eql 0 (efrit-mcp-run-code run))))
+    (with-current-buffer (efrit-mcp-run-buffer run)
+      (save-excursion
+        (save-restriction
+          (widen)
+          (goto-char (max (point-min) (- (point-max) efrit-mcp-run--parsed)))
+          (let ((found nil) (case-fold-search nil))
+            (while (and (length< found efrit-mcp-run--errors) (re-search-forward efrit-mcp-run--failure nil t))
+              (let* ((line (string-trim (buffer-substring-no-properties (line-beginning-position) (line-end-position))))
+                     (name (car (last (split-string line)))))
+                ;; The summary at the end names them once more.
+                (unless (seq-some (lambda (before) (string-search name before)) found)
+                  (push (efrit-mcp-observe--cut line 300) found)))
+              (forward-line 1))
+            (nreverse found)))))))
+
 (defun efrit-mcp-run--ago (from to)
   "Return the seconds FROM one time TO another, in tenths."
   (/ (fround (* 10 (- to from))) 10))
@@ -250,13 +274,14 @@ Those of the same line are one; as many as an answer shows."
     (buffer . ,(if (buffer-live-p (efrit-mcp-run-buffer run)) (buffer-name (efrit-mcp-run-buffer run)) :null))))
 
 (defun efrit-mcp-run-look (run max)
-  "Return the state of RUN, its errors, and MAX characters of the tail."
-  (let* ((errors (efrit-mcp-run-errors run))
+  "Return the state of RUN, its errors and failed tests, MAX of the tail."
+  (let* ((errors (efrit-mcp-run-errors run)) (failures (efrit-mcp-run--failures run))
          (tail (efrit-mcp-run--tail run max))
          (size (if (buffer-live-p (efrit-mcp-run-buffer run)) (buffer-size (efrit-mcp-run-buffer run)) (length tail))))
     `((status . "success")
       ,@(efrit-mcp-run-brief run)
       ,@(when errors `((errors . ,(vconcat errors))))
+      ,@(when failures `((failures . ,(vconcat failures))))
       (tail . ,tail)
       ,@(when (> size (length tail)) `((truncated . ,(format "%d characters of output, the last %d are shown" size (length tail))))))))
 

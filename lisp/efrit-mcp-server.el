@@ -33,6 +33,7 @@
 (declare-function efrit-mcp--mod-status "efrit-mcp-module")
 (declare-function efrit-mcp--mod-parse "efrit-mcp-module")
 (declare-function efrit-mcp--mod-heard "efrit-mcp-module")
+(declare-function efrit-mcp--mod-watches "efrit-mcp-module")
 (declare-function efrit-mcp--mod-ring "efrit-mcp-module")
 (declare-function efrit-mcp--mod-take "efrit-mcp-module")
 (declare-function efrit-mcp--mod-begin "efrit-mcp-module")
@@ -70,6 +71,11 @@
 (defvar efrit-mcp-server--tag nil
   "Where to throw to end the job that runs.")
 
+(defvar efrit-mcp-server--done nil
+  "Non-nil when the job that runs has been answered.
+Dynamic, and so is all that the unwinding form sees: it would be a closure
+made for each call.")
+
 (defvar efrit-mcp-server--depth 0
   "Recursion depth at which the job that runs began.")
 
@@ -85,11 +91,14 @@ It returns an alist that is added to the answer.")
 
 (defvar efrit-mcp-server-ran-function #'ignore
   "Function called after each job, outside it.
-Its arguments are number, tool, client, arguments, seconds, and
-\(STATE RESULT SEEN).")
+Its arguments are number, tool, client, arguments, the `float-time' when
+it began, and (STATE RESULT SEEN).")
 
 (defvar efrit-mcp-server-active-function #'ignore
   "Function called with the name of the client whose job ran, outside the job.")
+
+(defvar efrit-mcp-server-watches-function #'ignore
+  "Function called with the URIs whose changes clients hear of, when they change.")
 
 (defvar efrit-mcp-server-drained-function #'ignore
   "Function called after jobs were run, one or several.")
@@ -117,7 +126,7 @@ LOOPED: a command loop runs inside the job."
     (catch 'efrit-mcp-server--foreign
       (mapbacktrace
        (lambda (_evald function arguments _flags)
-         (when (eq function 'efrit-mcp-server--call)
+         (when (eq function 'efrit-mcp-server--marked) ; what called that is outside of the job
            (throw 'efrit-mcp-server--foreign nil))
          (let ((what (efrit-mcp-server--foreign-frame function arguments looped)))
            (when what (throw 'efrit-mcp-server--foreign what)))))
@@ -163,7 +172,7 @@ way into it, where a quit would not come by the debugger."
 
 (defun efrit-mcp-server--call (tool arguments)
   "Call TOOL with ARGUMENTS; throws to the command loop end here.
-The frame that `efrit-mcp-server--foreign' looks for."
+What a nested command loop would take for itself ends here."
   (let* ((thrown t)
          (result (catch 'exit
                    (catch 'top-level
@@ -196,6 +205,7 @@ No quit and no throw of ours leaves this function."
                       (when (eq phase 1)
                         (setq phase 2)
                         (setq seen (funcall efrit-mcp-server-observe-function result)))
+                      (setq inhibit-quit nil) ; a quit that is pending comes here, and not outside
                       (efrit-mcp--mod-end number)
                       (setq ended t))
                   (quit (efrit-mcp--mod-stop-seen number)))))
@@ -206,7 +216,7 @@ No quit and no throw of ours leaves this function."
   "Call `efrit-mcp-server--marked' with NUMBER, TOOL, ARGUMENTS, all bound.
 What a stop changes is bound here, so that the person's settings come back by
 themselves."
-  (let ((efrit-mcp-server--tag (make-symbol "efrit-mcp-job"))
+  (let ((efrit-mcp-server--tag (list 'efrit-mcp-job)) ; like no other
         (efrit-mcp-server--depth (recursion-depth))
         (efrit-mcp-prompt--refuse t)
         (inhibit-interaction t)
@@ -285,7 +295,7 @@ One that nobody uses: without a handler in `special-event-map'."
 (defun efrit-mcp-server--run (job nested)
   "Run JOB, as `efrit-mcp--mod-take' gave it; NESTED inside another one."
   (let* ((number (pop job)) (tool (pop job)) (client (pop job)) (arguments (pop job))
-         (done nil)
+         (efrit-mcp-server--done nil)
          (efrit-mcp-tool-job number)
          (efrit-mcp-tool-client client)
          (efrit-mcp-tool-timeout (pop job))
@@ -302,15 +312,19 @@ One that nobody uses: without a handler in `special-event-map'."
                         (if nested
                             (efrit-mcp-server--nested-call number tool arguments)
                           (efrit-mcp-server--bound number tool arguments)))))
-          (funcall efrit-mcp-server-ran-function number tool client arguments (- (float-time) began) marked)
+          (funcall efrit-mcp-server-ran-function number tool client arguments began marked)
           (efrit-mcp-server--finish number marked)
           (funcall efrit-mcp-server-active-function client)
-          (setq done t))
-      (unless done ; a throw to a tag of someone else
-        (efrit-mcp--mod-end number)
-        (efrit-mcp--mod-reply number '((status . "error") (error_code . "no-catch")
-                                       (error . "The form left by a throw to a catch outside of it"))
-                              1)))))
+          (setq efrit-mcp-server--done t))
+      (efrit-mcp-server--left))))
+
+(defun efrit-mcp-server--left ()
+  "Answer the job that runs if it left by a throw to a tag of someone else."
+  (unless efrit-mcp-server--done
+    (efrit-mcp--mod-end efrit-mcp-tool-job)
+    (efrit-mcp--mod-reply efrit-mcp-tool-job '((status . "error") (error_code . "no-catch")
+                                               (error . "The form left by a throw to a catch outside of it"))
+                          1)))
 
 (defun efrit-mcp-server--nested-call (number tool arguments)
   "Run TOOL with ARGUMENTS as job NUMBER inside another job, never signalled."
@@ -331,8 +345,7 @@ One that nobody uses: without a handler in `special-event-map'."
 
 (defvar efrit-mcp-typing-pause)
 
-(defconst efrit-mcp-server--typing-most 5
-  "Seconds that jobs wait at most because the person types on and on.")
+(defvar efrit-mcp-typing-most)
 
 (defvar efrit-mcp-server--held nil
   "Since when jobs wait because the person types, or nil.")
@@ -345,7 +358,7 @@ Not when somebody waits in the interactive lane, nor too long."
     (if (and left (> left 0) last-input-event
              (let ((now (float-time)))
                (< (- now (or efrit-mcp-server--held (setq efrit-mcp-server--held now)))
-                  efrit-mcp-server--typing-most))
+                  efrit-mcp-typing-most))
              (let ((queue (cdr (assoc "queue" (efrit-mcp--mod-parse (efrit-mcp--mod-status))))))
                (and (eql 0 (cdr (assoc "interactive" queue)))
                     (or (< 0 (cdr (assoc "normal" queue))) (< 0 (cdr (assoc "batch" queue)))))))
@@ -363,7 +376,9 @@ Not when somebody waits in the interactive lane, nor too long."
           (while (and (setq job (efrit-mcp--mod-take nil))
                       (progn (efrit-mcp-server--run job nil)
                              (< (float-time) until))
-                      (not (input-pending-p))))
+                      (not (input-pending-p))
+                      ;; One of the interactive lane does not let the others in.
+                      (not (and (> efrit-mcp-typing-pause 0) (efrit-mcp-server--hold-p)))))
           (setq left job))
       (when left (efrit-mcp--mod-ring)))
     (funcall efrit-mcp-server-drained-function)))
@@ -376,9 +391,16 @@ Not when somebody waits in the interactive lane, nor too long."
     (while (setq job (efrit-mcp--mod-take t))
       (efrit-mcp-server--run job t))))
 
+(defun efrit-mcp-server--watches (text)
+  "Have TEXT watched, JSON: an array of arrays of URIs; nil: as before."
+  (when text
+    (funcall efrit-mcp-server-watches-function
+             (delete-dups (apply #'seq-concatenate 'list (append (efrit-mcp--mod-parse text) nil))))))
+
 (defun efrit-mcp-server--filter (_process _bytes)
   "Somebody rang: see what the thread has for us."
-  (efrit-mcp--mod-heard)
+  (when (efrit-mcp--mod-heard)
+    (efrit-mcp-server--watches (efrit-mcp--mod-watches)))
   (if efrit-mcp-server--busy
       (efrit-mcp-server--inside)
     (unless (efrit-mcp-server--hold-p)
@@ -397,6 +419,9 @@ Not when somebody waits in the interactive lane, nor too long."
 (defvar efrit-mcp-server--drained nil
   "Non-nil: jobs were run since the timer looked last.")
 
+(defconst efrit-mcp-server--lull 1
+  "Seconds without a job after which `gc-cons-threshold' is the person's again.")
+
 (defun efrit-mcp-server--garbage-later ()
   "Have garbage wait a little, since jobs come in."
   (setq efrit-mcp-server--drained t)
@@ -404,9 +429,6 @@ Not when somebody waits in the interactive lane, nor too long."
     (setq efrit-mcp-server--gc gc-cons-threshold
           gc-cons-threshold efrit-mcp-gc-threshold)
     (run-with-timer efrit-mcp-server--lull nil #'efrit-mcp-server--garbage-now)))
-
-(defconst efrit-mcp-server--lull 1
-  "Seconds without a job after which `gc-cons-threshold' is the person's again.")
 
 (defun efrit-mcp-server--garbage-now ()
   "If no jobs come in any more, put the person's `gc-cons-threshold' back."
@@ -480,6 +502,7 @@ cannot be."
   "Stop serving, and tell the bridges WHY."
   (when efrit-mcp-server-instance
     (setq efrit-mcp-server-instance nil)
+    (funcall efrit-mcp-server-watches-function nil)
     (remove-hook 'efrit-mcp-tool-changed-hook #'efrit-mcp-server-announce)
     (remove-hook 'kill-emacs-hook #'efrit-mcp-server--goodbye)
     (let ((events (efrit-mcp--mod-events)))

@@ -147,15 +147,48 @@ FILE is opened when no buffer visits it; it must exist."
         (substring (buffer-hash) 0 12)
       (format "t%d" (buffer-chars-modified-tick)))))
 
+(defvar efrit-mcp-target--counted nil
+  "Lines that were counted last: (BUFFER TICK (POS . LINE) ...), newest first.")
+
+(defun efrit-mcp-target--places ()
+  "Return the places of the current buffer whose lines are known, (POS . LINE)."
+  (unless (and (eq (car efrit-mcp-target--counted) (current-buffer))
+               (eql (cadr efrit-mcp-target--counted) (buffer-chars-modified-tick)))
+    (setq efrit-mcp-target--counted (list (current-buffer) (buffer-chars-modified-tick))))
+  (cddr efrit-mcp-target--counted))
+
+(defun efrit-mcp-target--counted (pos line)
+  "Keep that POS of the current buffer is on LINE; return LINE."
+  (let ((places (efrit-mcp-target--places)))
+    (unless (assq pos places)
+      (setcdr (cdr efrit-mcp-target--counted) (cons (cons pos line) (seq-take places 7))))
+    line))
+
 (defun efrit-mcp-target-line (pos)
-  "Return the line POS is on in the current buffer, narrowed or not."
-  (line-number-at-pos pos t))
+  "Return the line POS is on in the current buffer, narrowed or not.
+Counted from the nearest place that was counted before: in 10 MB that
+makes one count of several."
+  (let ((from (cons 1 1)) (pos (max 1 (min (1+ (buffer-size)) (if (markerp pos) (marker-position pos) pos)))))
+    (dolist (place (efrit-mcp-target--places))
+      (when (< (abs (- pos (car place))) (abs (- pos (car from)))) (setq from place)))
+    (efrit-mcp-target--counted
+     pos
+     (save-excursion ; narrowing takes the point along
+       (save-restriction
+         (widen)
+         (narrow-to-region (min pos (car from)) (max pos (car from)))
+         (let ((lines (1- (line-number-at-pos (point-max)))))
+           (if (< pos (car from)) (- (cdr from) lines) (+ (cdr from) lines))))))))
 
 (defun efrit-mcp-target-goto (line &optional column)
   "Go to LINE, from 1, and COLUMN, from 0, of the widened current buffer."
   (widen)
-  (goto-char (point-min))
-  (forward-line (1- line))
+  (let ((from (cons (point-min) 1)))
+    (dolist (place (efrit-mcp-target--places))
+      (when (< (cdr from) (cdr place) line) (setq from place)))
+    (goto-char (car from))
+    (when (and (= 0 (forward-line (- line (cdr from)))) (bolp))
+      (efrit-mcp-target--counted (point) line)))
   (when column (goto-char (min (line-end-position) (+ (point) column)))))
 
 (defun efrit-mcp-target-name (buffer)

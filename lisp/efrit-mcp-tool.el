@@ -46,6 +46,9 @@
 (defvar efrit-mcp-tool-list-function #'identity
   "Function that returns those of the tools, a list, that agents are listed.")
 
+(defvar efrit-mcp-tool-profiles-function #'ignore
+  "Function that returns the names of the profiles a tool, a plist, is in.")
+
 (defvar efrit-mcp-tool-refuse-function #'ignore
   "Function that says why a tool, a plist, is not called; nil: it may be.")
 
@@ -175,7 +178,8 @@ then answers by `efrit-mcp-content' with :structured.  :schema ALIST is
 the inputSchema word for word, instead of what PARAMETERS say.  :meta
 ALIST is the _meta of the listed tool.  :task optional or required: where
 the client and the way to it know tasks, a call is one; with :task-later
-not before BODY calls `efrit-mcp-begin-task'.
+not before BODY calls `efrit-mcp-begin-task'.  :patient (ARGUMENT VALUE
+SECONDS): the timeout where none is given and the argument has the value.
 
 A parameter's option :header STRING has clients over HTTP repeat the
 argument in a header of that name.
@@ -210,6 +214,10 @@ an init file."
       ,@(when (plist-get options :meta) `((_meta . ,(plist-get options :meta))))
       ,@(when (plist-get options :task) `((task . ,(symbol-name (plist-get options :task)))))
       ,@(when (plist-get options :task-later) '((taskLater . t)))
+      ,@(let ((profiles (funcall efrit-mcp-tool-profiles-function tool)))
+          (when profiles `((profiles . ,(vconcat profiles)))))
+      ,@(pcase (plist-get options :patient)
+          (`(,argument ,value ,seconds) `((patient . ((argument . ,argument) (value . ,value) (timeout . ,seconds))))))
       (answeredBy . ,(if (plist-get options :bridge) "bridge" "emacs")))))
 
 (defun efrit-mcp-tool--offers ()
@@ -296,6 +304,8 @@ Errors that the form itself handles come by here too, so this is cheap."
 (defun efrit-mcp-tool--error (err)
   "Return what an agent is told of ERR, an alist in Efrit's shape."
   (let ((frames (and efrit-mcp-tool--signal (eq (car efrit-mcp-tool--signal) (cdr err))
+                     ;; What a tool says of its arguments and of the world needs none.
+                     (not (memq 'efrit-mcp-error (get (car err) 'error-conditions)))
                      (cdr efrit-mcp-tool--signal))))
     `((status . "error")
       (error . ,(car (efrit-mcp-tool--message err)))

@@ -58,6 +58,50 @@
                  group)))
     (format "%s:%s: %s" file (or line "?") (efrit-mcp-look--cut (string-trim (xref-item-summary item)) 200))))
 
+(defconst efrit-mcp-symbols--files-max 300 "Files of Lisp in which a definition is looked for.")
+
+(defun efrit-mcp-symbols--folder ()
+  "Return (ROOT . FILES), the Lisp of the current buffer's project or folder."
+  (let* ((project (ignore-errors (project-current nil)))
+         (root (if project (efrit-mcp-look-root project) (expand-file-name default-directory))))
+    (cons root (unless (file-remote-p root)
+                 (seq-take (seq-filter (lambda (f) (string-suffix-p ".el" f))
+                                       (if project (project-files project) (directory-files root t "\\.el\\'")))
+                           efrit-mcp-symbols--files-max)))))
+
+(defun efrit-mcp-symbols--written (name)
+  "Return where Lisp that is not loaded defines NAME: in the text, live or on disk.
+The project of the current buffer is looked through, or its folder."
+  (let* ((folder (efrit-mcp-symbols--folder)) (case-fold-search nil)
+         (regexp (format "^[ \t]*(\\(?:cl-\\|ert-\\)?def[^ \t\n]*[ \t\n]+'?\\(%s\\)\\(?:[ \t\n()]\\|$\\)" (regexp-quote name))))
+    (seq-mapcat
+     (lambda (file)
+       (let ((look (lambda ()
+                     (save-excursion
+                       (save-restriction
+                         (widen)
+                         (goto-char (point-min))
+                         (let ((places nil))
+                           (while (re-search-forward regexp nil t)
+                             (push (format "%s:%d: %s" (file-relative-name file (car folder)) (efrit-mcp-target-line (match-beginning 1))
+                                           (save-excursion (goto-char (match-beginning 1))
+                                                           (string-trim (buffer-substring-no-properties (line-beginning-position) (line-end-position)))))
+                                   places))
+                           (nreverse places))))))
+             (buffer (get-file-buffer file)))
+         (cond ((efrit-mcp-secret-p file) nil)
+               (buffer (with-current-buffer buffer (funcall look)))
+               ((file-readable-p file) (with-temp-buffer (insert-file-contents file) (funcall look))))))
+     (cdr folder))))
+
+(defun efrit-mcp-symbols--references (backend name)
+  "Return the references to NAME that BACKEND finds in the project, or the folder.
+What is beyond that, as all of `load-path', is not looked through: Emacs
+would wait for it; nor is the person asked for a project."
+  (let ((project-find-functions (append project-find-functions (list (lambda (folder) (cons 'transient folder))))))
+    (cl-letf (((symbol-function 'project-external-roots) #'ignore))
+      (xref-backend-references backend name))))
+
 (defun efrit-mcp-symbols--xref (op name)
   "Return what OP says, definitions or references, of NAME.
 The current buffer says in which language and project."
@@ -66,11 +110,16 @@ The current buffer says in which language and project."
          (found (progn
                   (when tags-file-missing
                     (efrit-mcp-invalid "%s has no language server and no TAGS file here: emacs_lsp op start, or emacs_search" major-mode))
-                  (funcall (if (equal op "references") #'xref-backend-references #'xref-backend-definitions) backend name)))
+                  (if (equal op "references")
+                      (efrit-mcp-symbols--references backend name)
+                    (xref-backend-definitions backend name))))
+         (written (and (null found) (eq backend 'elisp) (equal op "definitions") (efrit-mcp-symbols--written name)))
          (project (ignore-errors (project-current nil))) (root (and project (efrit-mcp-look-root project)))
          (shown (seq-take found efrit-mcp-symbols--max)))
-    `((name . ,(substring-no-properties name)) (backend . ,(format "%s" backend)) (total . ,(length found))
-      (places . ,(vconcat (mapcar (lambda (i) (efrit-mcp-symbols--place i root)) shown)))
+    `((name . ,(substring-no-properties name)) (backend . ,(format "%s" backend)) (total . ,(length (or found written)))
+      (places . ,(vconcat (or (mapcar (lambda (i) (efrit-mcp-symbols--place i root)) shown)
+                              (seq-take written efrit-mcp-symbols--max))))
+      ,@(when written '((loaded . :false)))
       ,@(when root `((root . ,root))))))
 
 (defun efrit-mcp-symbols--goto (name line)
@@ -238,7 +287,7 @@ START: have flymake look first."
              (project (progn (efrit-mcp-target-check-remote folder)
                              (unless (file-directory-p folder) (signal 'efrit-mcp-not-found (list (format "there is no folder %s" folder))))
                              (or (project-current nil folder)
-                                 (signal 'efrit-mcp-not-found (list (format "%s is in no project" folder))))))
+                                 (signal 'efrit-mcp-not-found (list (format "%s is in no project; emacs_search with in files looks through any folder" folder))))))
              (root (efrit-mcp-look-root project)))
         `((root . ,root)
           (name . ,(file-name-nondirectory (directory-file-name root)))

@@ -12,6 +12,7 @@
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-act)
 (require 'efrit-mcp-edit)
+(require 'efrit-mcp-edit-review)
 (require 'seq)
 
 (defconst efrit-mcp-edit--diff-max 20000 "Characters of a diff that are shown.")
@@ -52,23 +53,37 @@ NEW: it is not there, and maybe its folder neither."
   (prog1 `((status . "success") (preview . ,(efrit-mcp-edit--cut (efrit-mcp-edit-diff proposal))))
     (when (cdr target) (kill-buffer (car target)))))
 
+(defun efrit-mcp-edit--propose (target edits hash)
+  "Return the proposal to do EDITS, with HASH, in TARGET.
+A buffer that was made for it goes where that fails."
+  (condition-case err
+      (efrit-mcp-edit-propose (car target) edits hash (cdr target))
+    (error (when (cdr target) (kill-buffer (car target)))
+           (if (efrit-mcp-client-state) ; it was proposed, reviewed, and is to be made now
+               (signal 'efrit-mcp-stale (list (format "the text was changed while the edit was reviewed; nothing was done: %s"
+                                                      (error-message-string err))))
+             (signal (car err) (cdr err))))))
+
+(defun efrit-mcp-edit--done (target save edit)
+  "Call EDIT, which edits TARGET, then SAVE as emacs_edit has it.
+Return what is told of it."
+  (let* ((buffer (car target)) (saves (efrit-mcp-edit--saves-p save buffer)))
+    (funcall edit)
+    (when saves (efrit-mcp-edit--save-or-say buffer))
+    `(,@(when (cdr target) '((created . t)))
+      (saved . ,(efrit-mcp-bool (and saves (not (buffer-modified-p buffer)))))
+      (hash . ,(with-current-buffer buffer (efrit-mcp-target-hash))))))
+
 (defun efrit-mcp-edit--run (target edits hash preview save observe)
-  "Do EDITS, with HASH, in TARGET, or show them.
+  "Do EDITS, with HASH, in TARGET, or show them, or have them reviewed.
 PREVIEW, SAVE and OBSERVE are as emacs_edit has them."
-  (let* ((buffer (car target))
-         (proposal (condition-case err
-                       (efrit-mcp-edit-propose buffer edits hash (cdr target))
-                     (error (when (cdr target) (kill-buffer buffer))
-                            (signal (car err) (cdr err))))))
-    (if (equal preview "diff")
-        (efrit-mcp-edit--preview target proposal)
-      (let ((saves (efrit-mcp-edit--saves-p save buffer)))
-        (efrit-mcp-acting "emacs_edit" observe
-          (efrit-mcp-edit-apply (list proposal))
-          (when saves (efrit-mcp-edit--save-or-say buffer))
-          `(,@(when (cdr target) '((created . t)))
-            (saved . ,(efrit-mcp-bool (and saves (not (buffer-modified-p buffer)))))
-            (hash . ,(with-current-buffer buffer (efrit-mcp-target-hash)))))))))
+  (let ((proposal (efrit-mcp-edit--propose target edits hash)))
+    (pcase preview
+      ("diff" (efrit-mcp-edit--preview target proposal))
+      ("ask" (efrit-mcp-edit-review proposal (cdr target)
+                                    (lambda (edit) (efrit-mcp-edit--done target save edit)) observe))
+      (_ (efrit-mcp-acting "emacs_edit" observe
+           (efrit-mcp-edit--done target save (lambda () (efrit-mcp-edit-apply (list proposal)))))))))
 
 (defun efrit-mcp-edit--save-or-say (buffer)
   "Save BUFFER; where that fails the edit stands, and the error says so."
@@ -85,15 +100,15 @@ PREVIEW, SAVE and OBSERVE are as emacs_edit has them."
                              (all boolean nil) (near-line integer nil) (line integer nil)))
             nil :required t)
      (hash string "From emacs_read: refuse if the text is another by now. With it, one edit with new alone replaces the whole text.")
-     (preview (one-of "none" "diff") "diff: only show what would change." :default "none")
+     (preview (one-of "none" "diff" "ask") "diff: only show what would change. ask: the person reviews it first (give timeout, else 300); review is then accepted, amended, rejected or abandoned." :default "none")
      (save (one-of "auto" "never" "always") "auto: if there were no unsaved changes before." :default "auto")
      (observe (one-of "none" "brief" "full") nil :default "brief"))
-    (:title "Edit" :destructive t)
+    (:title "Edit" :destructive t :patient ("preview" "ask" 300))
   (when (seq-empty-p edits) (efrit-mcp-invalid "edits is empty"))
   (efrit-mcp-edit--run (efrit-mcp-edit--target file buffer) edits hash preview save observe))
 
 (efrit-mcp-define-tool emacs-undo
-    "Take back a change: your last one, or the one with undo_id, in all buffers it changed, exactly, also after later edits elsewhere; refused when its text was changed since. To take back an undo redoes it. op list: the changes there are."
+    "Take back a change: your last one, or the one with undo_id, in all buffers it changed, exactly, also after later edits elsewhere; refused when its text was changed since. The undo_id of an undo redoes it. op list: the changes there are."
     ((undo-id string nil)
      (op (one-of "undo" "list") nil :default "undo")
      (save boolean "Save the files as well." :default nil)

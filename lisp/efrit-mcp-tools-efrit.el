@@ -112,11 +112,10 @@ At most MAX characters of each."
   (efrit-mcp-efrit--with-context
    (pcase type
      ("eval" (efrit-mcp-secret-check-eval)
-      (let* ((max (or max-chars efrit-mcp-max-chars))
-             (eval (lambda () (efrit-mcp-efrit--eval content max))))
-        (cond (ask-client (efrit-mcp-question-to-client eval))
-              (allow-prompt (efrit-mcp-prompt-allow eval))
-              (t (funcall eval)))))
+      (let ((max (or max-chars efrit-mcp-max-chars)))
+        (cond (ask-client (efrit-mcp-question-to-client (apply-partially #'efrit-mcp-efrit--eval content max)))
+              (allow-prompt (efrit-mcp-prompt-allow (apply-partially #'efrit-mcp-efrit--eval content max)))
+              (t (efrit-mcp-efrit--eval content max)))))
      ("command" (efrit-mcp-efrit-command content))
      ("chat" (efrit-mcp-efrit-chat content))
      (_ (efrit-mcp-efrit-status)))

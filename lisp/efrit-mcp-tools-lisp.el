@@ -17,6 +17,7 @@
 (require 'efrit-mcp-tools-look)
 (require 'help-fns)
 (require 'find-func)
+(require 'project)
 (require 'seq)
 (eval-when-compile (require 'cl-lib))
 
@@ -139,7 +140,7 @@ Files that are opened for it are closed again."
 (defun efrit-mcp-describe--slow (began text max)
   "Return MAX characters of TEXT; say so if Emacs was busy for long since BEGAN."
   (let ((busy (cdar (efrit-mcp-act-busy began))) (shown (efrit-mcp-look--cut text max)))
-    (if busy (format "%s\n[Emacs was busy for %d ms]" shown busy) shown)))
+    (if busy (format "%s\n[busy_ms: %d]" shown busy) shown)))
 
 (efrit-mcp-define-tool emacs-describe
     "What Emacs's help knows: a function, command or macro, variable, key as C-x C-f where the person is, mode, face, package; or names that fit a regexp (apropos). source: the definition in its file."
@@ -165,10 +166,13 @@ Files that are opened for it are closed again."
 
 ;;; Check
 
-(defun efrit-mcp-check--emacs (folder &rest arguments)
-  "Return a command line for an Emacs of its own in FOLDER with ARGUMENTS.
-It finds what this Emacs finds."
-  `(,(expand-file-name invocation-name invocation-directory) "-Q" "--batch" "-L" ,folder
+(defun efrit-mcp-check--emacs (folders &rest arguments)
+  "Return a command line for an Emacs of its own with ARGUMENTS.
+It finds what is in FOLDERS, and what this Emacs finds; what it loads is
+not compiled to native code, which would go on behind it."
+  `(,(expand-file-name invocation-name invocation-directory) "-Q" "--batch"
+    "--eval" "(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil)"
+    ,@(seq-mapcat (lambda (folder) (list "-L" folder)) folders)
     ,@(seq-mapcat (lambda (d) (list "-L" (expand-file-name d)))
                   (seq-filter (lambda (d) (and (stringp d) (not (string-prefix-p (expand-file-name "../lisp" data-directory) d))
                                                (file-directory-p d)))
@@ -184,21 +188,67 @@ It finds what this Emacs finds."
         (save-restriction (widen) (write-region nil nil file nil 'silent))))
     file))
 
-(defun efrit-mcp-check--compile (buffer)
-  "Byte-compile the live text of BUFFER in an Emacs of its own."
+(defun efrit-mcp-check--folders (buffer)
+  "Return the folders in which an Emacs of its own finds what BUFFER requires.
+Its own, those of its project, or the one above a folder of tests."
+  (let* ((home (buffer-local-value 'default-directory buffer))
+         (project (unless (file-remote-p home) (ignore-errors (project-current nil home))))
+         (root (cond (project (efrit-mcp-look-root project))
+                     ((member (file-name-nondirectory (directory-file-name home)) '("test" "tests" "t" "spec"))
+                      (file-name-directory (directory-file-name home))))))
+    (delete-dups
+     (cons home (when root
+                  (seq-filter #'file-directory-p
+                              (mapcar (lambda (name) (file-name-as-directory (expand-file-name name root)))
+                                      '("." "lisp" "src" "test" "tests"))))))))
+
+(defun efrit-mcp-check--live (folders except folder)
+  "Write the unsaved Lisp that is open from FOLDERS into FOLDER, but for EXCEPT.
+Return the names of the buffers."
+  (let ((names nil))
+    (dolist (buffer (buffer-list))
+      (let ((file (buffer-file-name buffer)))
+        (when (and file (not (eq buffer except)) (buffer-modified-p buffer) (string-suffix-p ".el" file)
+                   (member (file-name-directory file) folders) (not (efrit-mcp-secret-p buffer)))
+          (push (buffer-name buffer) names)
+          (with-current-buffer buffer
+            (let ((coding-system-for-write 'utf-8-emacs))
+              (save-restriction
+                (widen)
+                (write-region nil nil (expand-file-name (file-name-nondirectory file) folder) nil 'silent)))))))
+    names))
+
+(defun efrit-mcp-check--in-fresh (buffer arguments function)
+  "Run an Emacs of its own on a copy of the live text of BUFFER.
+ARGUMENTS is called with the name of the copy and returns a list;
+FUNCTION is called with the exit status, the output, and the folder of
+the copy, and makes the answer.  Other unsaved Lisp of the same folders
+is what that Emacs loads, and is named in the answer."
   (let* ((file (efrit-mcp-check--copy buffer)) (folder (file-name-directory file))
-         (home (buffer-local-value 'default-directory buffer)))
+         (folders (efrit-mcp-check--folders buffer))
+         (live (efrit-mcp-check--live folders buffer folder))
+         (default-directory (car folders)))
     (efrit-mcp-program-run
-     (efrit-mcp-check--emacs home "-f" "batch-byte-compile" file)
+     (apply #'efrit-mcp-check--emacs (cons folder folders) (funcall arguments file))
      (lambda (status output)
        (delete-directory folder t)
+       (append (funcall function status output folder)
+               (when live `((unsaved . ,(vconcat live)))))))))
+
+(defun efrit-mcp-check--compile (buffer)
+  "Byte-compile the live text of BUFFER in an Emacs of its own."
+  (efrit-mcp-check--in-fresh
+     buffer (lambda (file) (list "-f" "batch-byte-compile" file))
+     (lambda (status output folder)
        (let ((lines (seq-filter (lambda (l) (string-match-p ":\\([0-9]+:\\)*\\(Error\\|Warning\\| *Error\\| *Warning\\|[0-9: ]*\\(Error\\|Warning\\)\\)" l))
                                 (split-string (replace-regexp-in-string
-                                               "\n[ \t]+" " " (replace-regexp-in-string (regexp-quote folder) "" output))
+                                               "\n[ \t]+" " " (replace-regexp-in-string
+                                                             (concat "[^ \n:]*" (regexp-quote (file-name-nondirectory (directory-file-name folder))) "/")
+                                                             "" output))
                                               "\n" t))))
          `((compiled . ,(efrit-mcp-bool (eq status 0))) (warnings . ,(length lines))
            (found . ,(vconcat (seq-take lines 100)))
-           ,@(unless (or (eq status 0) lines) `((output . ,(efrit-mcp-look--cut output 4000))))))))))
+           ,@(unless (or (eq status 0) lines) `((output . ,(efrit-mcp-look--cut output 4000)))))))))
 
 (defun efrit-mcp-check--checkdoc (buffer)
   "Return what checkdoc says of the live text of BUFFER."
@@ -229,19 +279,25 @@ It finds what this Emacs finds."
         (skipped . ,(string-to-number (or (match-string 4 output) "0"))))
     '((ran . 0) (failed . :null))))
 
+(defun efrit-mcp-check--failures (output)
+  "Return the tests that failed by ERT's OUTPUT, each with its condition."
+  (let ((start 0) (found nil))
+    (while (string-match "^Test \\(.+\\) condition:\n\\(\\(?:[ \t]+.*\n\\)*?\\)\\(?: +FAILED\\|\n\\|\\'\\)" output start)
+      (setq start (match-end 0))
+      (push (format "%s: %s" (match-string 1 output)
+                    (efrit-mcp-look--cut (replace-regexp-in-string "[ \t\n]+" " " (string-trim (match-string 2 output))) 1000))
+            found))
+    (seq-take (nreverse found) 50)))
+
 (defun efrit-mcp-check--test-fresh (buffer selector)
   "Run the tests of the live text of BUFFER that SELECTOR fits in a fresh Emacs."
-  (let* ((file (efrit-mcp-check--copy buffer)) (folder (file-name-directory file))
-         (home (buffer-local-value 'default-directory buffer)))
-    (efrit-mcp-program-run
-     (efrit-mcp-check--emacs home "-l" "ert" "-l" file "--eval" (format "(ert-run-tests-batch-and-exit %S)" selector))
-     (lambda (status output)
-       (delete-directory folder t)
-       (let* ((summary (efrit-mcp-check--summary output))
-              (failed (seq-filter (lambda (l) (string-match-p "^ +FAILED +" l)) (split-string output "\n" t))))
-         `((passed . ,(efrit-mcp-bool (eq status 0))) ,@summary
-           (failures . ,(vconcat (seq-uniq (mapcar #'string-trim failed))))
-           ,@(unless (eq status 0) `((output . ,(efrit-mcp-look--cut (substring output (max 0 (- (length output) 6000))) 6000))))))))))
+  (efrit-mcp-check--in-fresh
+   buffer (lambda (file) (list "-l" "ert" "-l" file "--eval" (format "(ert-run-tests-batch-and-exit %S)" selector)))
+   (lambda (status output _folder)
+     (let* ((summary (efrit-mcp-check--summary output)) (failures (efrit-mcp-check--failures output)))
+       `((passed . ,(efrit-mcp-bool (eq status 0))) ,@summary
+         (failures . ,(vconcat failures))
+         ,@(unless (or failures (eq status 0)) `((output . ,(efrit-mcp-look--cut (substring output (max 0 (- (length output) 6000))) 6000)))))))))
 
 (defun efrit-mcp-check--run-test (test)
   "Run TEST; return (OUTCOME . WHY), OUTCOME being passed, failed or skipped.
@@ -281,7 +337,9 @@ It finds what this Emacs finds."
   "Return the first form of CODE expanded, once, or with ALL wholly."
   (let ((form (car (read-from-string code))))
     `((expanded . ,(let ((print-quoted t) (print-gensym nil))
-                     (car (efrit-mcp-print (if all (macroexpand-all form) (macroexpand-1 form)) 20000)))))))
+                     (car (efrit-mcp-print (if all (macroexpand-all form) (macroexpand-1 form)) 20000))))
+      ,@(unless (macrop (car-safe form))
+          `((note . ,(format "%S is no macro in this Emacs: load what defines it" (car-safe form))))))))
 
 (efrit-mcp-define-tool emacs-check
     "Check Emacs Lisp, the live text of file or buffer: compile (byte-compiler's warnings), checkdoc, parens, test (ERT; selector), expand (macros of code). compile and test run in an Emacs of their own and let the person work; test with here runs tests already loaded in this Emacs."

@@ -11,6 +11,7 @@
 ;;; Code:
 
 (require 'efrit-mcp-tool)
+(require 'efrit-mcp-later)
 (require 'efrit-mcp-act)
 (require 'efrit-mcp-edit)
 (require 'efrit-mcp-tools-look)
@@ -25,6 +26,9 @@
 (declare-function eglot--TextDocumentIdentifier "ext:eglot")
 (declare-function eglot--signal-textDocument/didChange "ext:eglot")
 (declare-function eglot-shutdown "ext:eglot")
+(declare-function flymake-start "flymake")
+(declare-function flymake-diagnostics "flymake")
+(declare-function flymake-diagnostic-data "flymake")
 (declare-function jsonrpc-async-request "jsonrpc")
 (declare-function jsonrpc-request "jsonrpc")
 (declare-function jsonrpc-running-p "jsonrpc")
@@ -57,7 +61,9 @@ job runs this returns at once what says that the answer comes later."
     (eglot--signal-textDocument/didChange)
     (if (not job)
         (funcall function (jsonrpc-request server method params :timeout efrit-mcp-lsp--seconds))
-      (cl-flet ((reply (value outcome) (when (efrit-mcp--mod-alive job) (efrit-mcp--mod-reply job value outcome)))
+      (cl-flet ((reply (value outcome)
+                  (funcall efrit-mcp-later-answered-function job value)
+                  (when (efrit-mcp--mod-alive job) (efrit-mcp--mod-reply job value outcome)))
                 (fail (text) `((status . "error") (error_code . "language_server") (error . ,text))))
         (jsonrpc-async-request
          server method params
@@ -116,6 +122,23 @@ job runs this returns at once what says that the answer comes later."
              `((status . "success") ,@(efrit-mcp-act-changed change)
                (unsaved . t))))))
 
+(defun efrit-mcp-lsp--diagnostics (beg end)
+  "Return what the server said of the text from BEG to END, a vector.
+Servers offer to mend what they are told of.  Where nobody looks at the
+buffer flymake has not asked for it yet; it is there already."
+  (when (and (bound-and-true-p flymake-mode) (null (flymake-diagnostics)))
+    (flymake-start nil))
+  (vconcat (delq nil (mapcar (lambda (d) (cdr (assq 'eglot-lsp-diag (flymake-diagnostic-data d))))
+                             (and (bound-and-true-p flymake-mode) (flymake-diagnostics beg end))))))
+
+(defun efrit-mcp-lsp--code-action (at)
+  "Return the params that ask for the actions at point, or without AT on its line."
+  (let ((beg (if at (point) (line-beginning-position))) (end (if at (point) (line-end-position))))
+    (list :textDocument (eglot--TextDocumentIdentifier)
+          :range (list :start (plist-get (save-excursion (goto-char beg) (eglot--TextDocumentPositionParams)) :position)
+                       :end (plist-get (save-excursion (goto-char end) (eglot--TextDocumentPositionParams)) :position))
+          :context (list :diagnostics (efrit-mcp-lsp--diagnostics (line-beginning-position) (line-end-position))))))
+
 (defun efrit-mcp-lsp--actions (actions choose apply)
   "Return ACTIONS of a server, or what the one titled CHOOSE does; APPLY it or not."
   (let ((action (and choose (or (seq-find (lambda (a) (equal (plist-get a :title) choose)) actions)
@@ -164,13 +187,9 @@ job runs this returns at once what says that the answer comes later."
            (efrit-mcp-lsp--server)
            (efrit-mcp-lsp--ask :textDocument/rename `(,@(eglot--TextDocumentPositionParams) :newName ,new-name)
                                (lambda (r) (efrit-mcp-lsp--do (efrit-mcp-lsp--proposals r) apply))))
-          ("actions"
-           (let ((server-position (plist-get (progn (efrit-mcp-lsp--server) (eglot--TextDocumentPositionParams)) :position)))
-             (efrit-mcp-lsp--ask :textDocument/codeAction
-                                 (list :textDocument (eglot--TextDocumentIdentifier)
-                                       :range (list :start server-position :end server-position)
-                                       :context '(:diagnostics []))
-                                 (lambda (r) (efrit-mcp-lsp--actions r choose apply)))))
+          ("actions" (efrit-mcp-lsp--server)
+           (efrit-mcp-lsp--ask :textDocument/codeAction (efrit-mcp-lsp--code-action column)
+                               (lambda (r) (efrit-mcp-lsp--actions r choose apply))))
           (_ (efrit-mcp-lsp--server)
              (efrit-mcp-lsp--ask :textDocument/formatting
                                  (list :textDocument (eglot--TextDocumentIdentifier)

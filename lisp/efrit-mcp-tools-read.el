@@ -45,11 +45,13 @@ A file nobody visits is not visited for it; FUNCTION is given t then."
 
 ;;; Parts
 
-(defun efrit-mcp-read--unit (unit)
+(defun efrit-mcp-read--unit (unit &optional line)
   "Return (BEG . END) of UNIT, a string, in the widened current buffer.
-The point is that of the buffer, in its window if it has one."
+The point is that of LINE, or of the buffer, in its window if it has one."
   (let* ((window (get-buffer-window (current-buffer) t))
-         (point (if window (window-point window) (point))))
+         (point (cond (line (efrit-mcp-target-goto line) (point))
+                      (window (window-point window))
+                      (t (point)))))
     (pcase unit
       ("region" (unless (and mark-active (mark t)) (efrit-mcp-invalid "no region is active in %s" (buffer-name)))
        (cons (min point (mark t)) (max point (mark t))))
@@ -67,8 +69,8 @@ The current buffer is widened."
   (cond
    (around (setq from (max 1 (- around 20)) to (+ around 20)))
    ((and (null from) to) (setq from 1)))
-  (if (null from)
-      (efrit-mcp-read--unit unit)
+  (if (or (null from) (and (equal unit "defun") (null to)))
+      (efrit-mcp-read--unit unit from)
     (when (and to (< to from)) (efrit-mcp-invalid "to is before from"))
     (efrit-mcp-target-goto from)
     (when (and (eobp) (> from 1) (not (and (bolp) (= from (efrit-mcp-target-line (point))))))
@@ -115,7 +117,7 @@ NEXT is where the rest begins, nil where there is none.  Long lines are cut."
                                                        (substring-no-properties (car item)))))
                                      (setq left (- left (length text)))
                                      (when (> pos 0) (push text out)))))))))))
-      (walk (delete (assoc "*Rescan*" (efrit-mcp-read-imenu)) (efrit-mcp-read-imenu)) 0))
+      (walk (seq-remove (lambda (item) (equal (car-safe item) "*Rescan*")) (efrit-mcp-read-imenu)) 0))
     (apply #'concat (nreverse out))))
 
 (defun efrit-mcp-read-imenu ()
@@ -145,37 +147,37 @@ is the name where nobody visits it."
 (defun efrit-mcp-read (file buffer from to around unit numbers max)
   "Return the text of FILE or BUFFER after a line that tells of it, a string.
 FROM, TO, AROUND, UNIT say which, NUMBERS with line numbers, MAX how much."
-  (efrit-mcp-read--in
-   file buffer
-   (lambda (name)
-     (let ((narrowed (and (buffer-narrowed-p)
-                          (format "%d-%d" (efrit-mcp-target-line (point-min)) (efrit-mcp-target-line (point-max)))))
-           (began (float-time)))
-       (widen)
-       (if (equal unit "outline")
-           (let ((text (if name
-                           (with-temp-buffer
-                             (insert-file-contents name)
-                             (let ((buffer-file-name name)) (delay-mode-hooks (set-auto-mode)))
-                             (efrit-mcp-read--outline max))
-                         (efrit-mcp-read--outline max))))
-             (concat (efrit-mcp-json `(,@(if name `((file . ,name)) (efrit-mcp-target-name (current-buffer)))
-                                       (outline . t) ,@(efrit-mcp-act-busy began)))
-                     "\n" text))
-         (pcase-let* ((`(,beg . ,end) (efrit-mcp-read--range from to around unit))
-                      (`(,text . ,next) (efrit-mcp-read--text beg end numbers max))
-                      (lossy (efrit-mcp-print-raw-p text)))
-           (concat (efrit-mcp-json (append (efrit-mcp-read--head name beg end next narrowed)
-                                           (when lossy '((lossy . "raw bytes are shown as \\OOO")))
-                                           (efrit-mcp-act-busy began)))
-                   "\n" (if lossy (efrit-mcp--clean-string text) text))))))))
+  (let ((began (float-time)))
+    (efrit-mcp-read--in file buffer (lambda (name) (efrit-mcp-read--here name from to around unit numbers max began)))))
+
+(defun efrit-mcp-read--here (name from to around unit numbers max began)
+  "Return what `efrit-mcp-read' does, of the current buffer.
+NAME is the file nobody visits, or nil; FROM, TO, AROUND, UNIT, NUMBERS,
+MAX are as there; the call BEGAN then."
+  (let ((narrowed (and (buffer-narrowed-p)
+                       (format "%d-%d" (efrit-mcp-target-line (point-min)) (efrit-mcp-target-line (point-max))))))
+    (widen)
+    (when (and name (member unit '("outline" "defun"))) ; which its mode knows
+      (let ((buffer-file-name name)) (delay-mode-hooks (set-auto-mode))))
+    (if (equal unit "outline")
+        (let ((text (efrit-mcp-read--outline max)))
+          (concat (efrit-mcp-json `(,@(if name `((file . ,name)) (efrit-mcp-target-name (current-buffer)))
+                                    (outline . t) ,@(efrit-mcp-act-busy began)))
+                  "\n" text))
+      (pcase-let* ((`(,beg . ,end) (efrit-mcp-read--range from to around unit))
+                   (`(,text . ,next) (efrit-mcp-read--text beg end numbers max))
+                   (lossy (efrit-mcp-print-raw-p text)))
+        (concat (efrit-mcp-json (append (efrit-mcp-read--head name beg end next narrowed)
+                                        (when lossy '((lossy . "raw bytes are shown as \\OOO")))
+                                        (efrit-mcp-act-busy began)))
+                "\n" (if lossy (efrit-mcp--clean-string text) text))))))
 
 (efrit-mcp-define-tool emacs-read
     "Read a file or buffer: the live text, with unsaved changes; also *Messages*, compilations, terminals. The first line of the answer is JSON (lines, total_lines, hash for emacs_edit, unsaved, narrowed, next_line when there is more), then the text. Neither given: the buffer the person is in."
     ((file string nil) (buffer string nil)
      (from integer "First line." :minimum 1) (to integer "Last line." :minimum 1)
      (around integer "The 20 lines on both sides of this one." :minimum 1)
-     (unit (one-of "all" "region" "defun" "visible" "outline") "Part, at the person's point; outline: lines and names of definitions." :default "all")
+     (unit (one-of "all" "region" "defun" "visible" "outline") "Part, at the person's point (defun: or at line from); outline: lines and names of definitions." :default "all")
      (numbers boolean "Number the lines." :default nil)
      (max-chars integer nil :default 20000 :minimum 1 :maximum 4000000))
     (:title "Read a buffer or file" :read-only t)

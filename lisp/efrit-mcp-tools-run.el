@@ -11,12 +11,22 @@
 
 (require 'efrit-mcp-run)
 
-(defun efrit-mcp-tools-run--wait (run seconds max)
-  "Answer the job that runs when RUN ends, or after SECONDS; MAX as for the tail."
+(defun efrit-mcp-tools-run--answer (run max seen)
+  "Return what is told of RUN, MAX characters of its tail, and what happened.
+SEEN is a snapshot, of `efrit-mcp-observe-apart'; as `state' is the run's,
+where the editor is stands under `editor'."
+  (let ((buffer (efrit-mcp-run-buffer run)))
+    (append (efrit-mcp-run-look run max)
+            (mapcar (lambda (each) (if (eq (car each) 'state) (cons 'editor (cdr each)) each))
+                    (efrit-mcp-observe-since seen (and (buffer-live-p buffer) (list buffer)))))))
+
+(defun efrit-mcp-tools-run--wait (run seconds max seen)
+  "Answer the job that runs when RUN ends, or after SECONDS.
+MAX and SEEN are as in `efrit-mcp-tools-run--answer'."
   (let* ((waiter nil)
          (tell (lambda (later)
                  (efrit-mcp-run-off run waiter)
-                 (efrit-mcp-later-answer later (efrit-mcp-run-look run max))))
+                 (efrit-mcp-later-answer later (efrit-mcp-tools-run--answer run max seen))))
          (later (efrit-mcp-later tell (lambda (_) (efrit-mcp-run-off run waiter)) seconds)))
     (setq waiter (lambda (ended)
                    (if ended
@@ -29,19 +39,20 @@
     efrit-mcp-tool-deferred))
 
 (efrit-mcp-define-tool emacs-run
-    "Run a shell command (build, tests, anything) in an ordinary visible Emacs buffer that the person sees and can end. Answers at its end with exit_code, the errors found in its output (file, line, text) and the tail; or, when it takes longer than WAIT, with state running and a job id for emacs_job."
+    "Run a shell command (build, tests, anything) in an ordinary visible Emacs buffer that the person sees and can end. Answers at its end with exit_code, the errors found in its output (file, line, text), failed tests, and the tail; or, when it takes longer than WAIT, with state running and a job id for emacs_job."
     ((command string "Shell command." :required t)
      (directory string "Where to run it; omitted: the directory of the buffer the person looks at.")
      (kind (one-of "compile" "test" "shell") "shell: the person can type into it." :default "compile")
      (name string "Name for the buffer.")
      (wait seconds "Seconds to wait for its end before a job id is returned." :default 10)
-     (max-chars integer "Characters of the tail." :default 4000 :minimum 1 :maximum 100000))
+     (max-chars integer "Characters of the tail." :default 4000 :minimum 1 :maximum 100000)
+     (observe (one-of "none" "brief" "full") nil :default "brief"))
     (:title "Run a command" :destructive t :open-world t :task optional :task-later t)
-  (let ((place (expand-file-name (or directory default-directory))))
+  (let ((place (expand-file-name (or directory default-directory))) (seen (efrit-mcp-observe-apart observe)))
     (efrit-mcp-run--check command place)
     (let ((run (efrit-mcp-run-start command place name (equal kind "shell"))))
       ;; A client with tasks has a handle: it hears of the end itself.
-      (efrit-mcp-tools-run--wait run (if (efrit-mcp-begin-task) nil (efrit-mcp-tools-run--seconds wait)) max-chars))))
+      (efrit-mcp-tools-run--wait run (if (efrit-mcp-begin-task) nil (efrit-mcp-tools-run--seconds wait)) max-chars seen))))
 
 (defun efrit-mcp-tools-run--seconds (value)
   "Return VALUE, a number or a string, as seconds."
@@ -51,16 +62,17 @@
     "Commands that emacs_run started: list them; look at one (state, errors, tail); wait for its end, until timeout; stop it (interrupted, killed 2 s later), answered at its end."
     ((op (one-of "list" "look" "wait" "stop") "What to do." :default "look")
      (job string "Id from emacs_run; not for list.")
-     (max-chars integer "Characters of the tail." :default 4000 :minimum 1 :maximum 100000))
+     (max-chars integer "Characters of the tail." :default 4000 :minimum 1 :maximum 100000)
+     (observe (one-of "none" "brief" "full") nil :default "brief"))
     (:title "Look at a running command" :destructive t :idempotent t :nest t)
   (if (equal op "list")
       `((status . "success") (jobs . ,(vconcat (mapcar #'efrit-mcp-run-brief (efrit-mcp-run-list)))))
-    (let ((run (efrit-mcp-run-find job)))
+    (let ((run (efrit-mcp-run-find job)) (seen (efrit-mcp-observe-apart observe)))
       (pcase op
-        ("wait" (efrit-mcp-tools-run--wait run nil max-chars))
+        ("wait" (efrit-mcp-tools-run--wait run nil max-chars seen))
         ("stop" (efrit-mcp-run-stop run efrit-mcp-tool-client)
-         (efrit-mcp-tools-run--wait run nil max-chars))
-        (_ (efrit-mcp-run-look run max-chars))))))
+         (efrit-mcp-tools-run--wait run nil max-chars seen))
+        (_ (efrit-mcp-tools-run--answer run max-chars seen))))))
 
 (efrit-mcp-define-resource job "emacs://job/{job}" "A command that emacs_run started; updated at its end."
     (:mime "application/json" :title "Command of an agent"

@@ -18,6 +18,7 @@
 (eval-when-compile (require 'cl-lib))
 
 (declare-function x-export-frames "xfns.c")
+(declare-function efrit-mcp--mod-json "efrit-mcp-module")
 
 (defun efrit-mcp-screenshot--faces (pos)
   "Return the names of the faces at POS, a string, or nil."
@@ -84,39 +85,90 @@ SPANS is a list of (BEG END FACES), in columns."
                                 400)))))
       ,@(when line `((mode_line . ,(efrit-mcp-look--cut line 200)))))))
 
-(defun efrit-mcp-screenshot--text (faces)
-  "Return the selected frame as text, an alist; with FACES those too."
+(defun efrit-mcp-screenshot--windows (buffer)
+  "Return the windows of the selected frame, or that which shows BUFFER, a name."
+  (if (null buffer)
+      (window-list nil 'never)
+    (list (or (get-buffer-window buffer)
+              (efrit-mcp-invalid "no window of the frame shows %s (emacs_look what windows; emacs_window op show)" buffer)))))
+
+(defun efrit-mcp-screenshot--text (faces windows)
+  "Return WINDOWS of the selected frame as text, an alist; with FACES those too."
   (let ((mini (minibuffer-window)))
     `((frame . ,(format "%dx%d" (frame-width) (frame-height)))
       (kind . ,(cond (noninteractive "batch") ((display-graphic-p) "graphical")
                      ((equal (terminal-name) "initial_terminal") "none: a daemon without a frame") (t "terminal")))
-      (windows . ,(vconcat (mapcar (lambda (w) (efrit-mcp-screenshot--window w faces)) (window-list nil 'never))))
+      (windows . ,(vconcat (mapcar (lambda (w) (efrit-mcp-screenshot--window w faces)) windows)))
       (echo . ,(or (current-message)
                    (if (> (minibuffer-depth) 0) (car (car (efrit-mcp-screenshot--rows mini))) ""))))))
 
-(defun efrit-mcp-screenshot--picture (format)
-  "Return the selected frame as a picture of FORMAT, png or svg, as content."
-  (unless (and (display-graphic-p) (fboundp 'x-export-frames))
+(defun efrit-mcp-screenshot--places (windows)
+  "Return where WINDOWS are in a picture of their frame, a vector of alists."
+  (vconcat (mapcar (lambda (w)
+                     (pcase-let ((`(,left ,top ,right ,bottom) (window-pixel-edges w)))
+                       `((buffer . ,(buffer-name (window-buffer w)))
+                         (left . ,left) (top . ,top) (width . ,(- right left)) (height . ,(- bottom top))
+                         ,@(when (eq w (selected-window)) '((selected . t))))))
+                   windows)))
+
+(defun efrit-mcp-screenshot--cut (svg window)
+  "Return SVG, a picture of the frame, cut down to WINDOW."
+  (pcase-let* ((`(,left ,top ,right ,bottom) (window-pixel-edges window))
+               (width (- right left)) (height (- bottom top))
+               (end (string-match "<svg\\([^>]*\\)>" svg)))
+    (if (null end)
+        svg
+      (replace-match (concat (replace-regexp-in-string " \\(?:width\\|height\\|viewBox\\)=\"[^\"]*\"" "" (match-string 1 svg))
+                             (format " width=\"%d\" height=\"%d\" viewBox=\"%d %d %d %d\"" width height left top width height))
+                     t t svg 1))))
+
+(defun efrit-mcp-screenshot--pictures-p ()
+  "Return non-nil if Emacs makes pictures of the selected frame."
+  (and (display-graphic-p) (fboundp 'x-export-frames)))
+
+(defun efrit-mcp-screenshot--blank-p (bytes)
+  "Return non-nil if BYTES, a picture of the selected frame, may show nothing."
+  (< (length bytes) (max 4000 (/ (* (frame-pixel-width) (frame-pixel-height)) 100))))
+
+(defun efrit-mcp-screenshot--bytes (format)
+  "Return a picture of the selected frame, of FORMAT, a symbol."
+  (let ((tries 3) (bytes nil))
+    (while (> tries 0)
+      (redisplay t)
+      (setq bytes (x-export-frames nil format)
+            ;; An event that comes in between makes Emacs draw the whole frame later, and
+            ;; the picture is empty until it has.
+            tries (if (efrit-mcp-screenshot--blank-p bytes) (1- tries) 0)))
+    bytes))
+
+(defun efrit-mcp-screenshot--picture (format windows whole began)
+  "Return the selected frame as a picture of FORMAT, png or svg, as content.
+WINDOWS are those asked for; WHOLE: all of them.  The call BEGAN then."
+  (unless (efrit-mcp-screenshot--pictures-p)
     (efrit-mcp-invalid "this Emacs makes no pictures of its frame (a terminal, or built without Cairo): use format text"))
+  (unless (eq t (frame-visible-p (selected-frame)))
+    (efrit-mcp-invalid "the frame is iconified or hidden: there is nothing to take a picture of; use format text"))
   (when (seq-some (lambda (w) (efrit-mcp-secret-p (window-buffer w))) (window-list nil 'never))
     (signal 'efrit-mcp-secret '("a window shows what is not for agents: format text leaves it out")))
-  (redisplay t)
-  (let ((bytes (x-export-frames nil (intern format))))
-    (if (equal format "svg")
-        (efrit-mcp-content (efrit-mcp-text (if (multibyte-string-p bytes) bytes (decode-coding-string bytes 'utf-8))))
-      (efrit-mcp-content (efrit-mcp-image bytes "image/png")
-                         (format "%dx%d pixels" (frame-pixel-width) (frame-pixel-height))))))
+  (let* ((bytes (efrit-mcp-screenshot--bytes (intern format)))
+         (about `((pixels . ,(format "%dx%d" (frame-pixel-width) (frame-pixel-height))) (kind . "graphical")
+                  (windows . ,(efrit-mcp-screenshot--places windows)) ,@(efrit-mcp-act-busy began))))
+    (if (equal format "png")
+        (efrit-mcp-content (efrit-mcp--mod-json about) (efrit-mcp-image bytes "image/png"))
+      (let ((svg (if (multibyte-string-p bytes) bytes (decode-coding-string bytes 'utf-8))))
+        (efrit-mcp-content (efrit-mcp-text (if whole svg (efrit-mcp-screenshot--cut svg (car windows)))))))))
 
 (efrit-mcp-define-tool emacs-screenshot
-    "What the person's frame shows: a PNG or SVG of a graphical frame, or the text of its windows with mode lines and echo area; auto: PNG where it can be made. faces adds row:from-to faces of the text."
+    "What the person's frame shows: a PNG or SVG of a graphical frame, or the text of its windows with mode lines and echo area; auto: PNG where it can be made. A PNG comes with each window's place in it. faces adds row:from-to faces of the text."
     ((format (one-of "auto" "png" "svg" "text") nil :default "auto")
+     (buffer string "Only the window that shows it; a PNG stays whole.")
      (faces boolean nil :default nil))
     (:title "Screenshot" :read-only t)
-  (let ((began (float-time)))
+  (let ((began (float-time)) (windows (efrit-mcp-screenshot--windows buffer)))
     (if (or (equal format "text")
-            (and (equal format "auto") (not (and (display-graphic-p) (fboundp 'x-export-frames)))))
-        (append (efrit-mcp-screenshot--text faces) (efrit-mcp-act-busy began))
-      (efrit-mcp-screenshot--picture (if (equal format "auto") "png" format)))))
+            (and (equal format "auto") (not (efrit-mcp-screenshot--pictures-p))))
+        (append (efrit-mcp-screenshot--text faces windows) (efrit-mcp-act-busy began))
+      (efrit-mcp-screenshot--picture (if (equal format "auto") "png" format) windows (null buffer) began))))
 
 (provide 'efrit-mcp-tools-screenshot)
 ;;; efrit-mcp-tools-screenshot.el ends here

@@ -14,6 +14,7 @@
 ;;; Code:
 
 (require 'efrit-mcp-tool)
+(require 'efrit-mcp-later)
 
 (declare-function efrit-mcp--mod-alive "efrit-mcp-module")
 (declare-function efrit-mcp--mod-reply "efrit-mcp-module")
@@ -37,20 +38,25 @@
   (when (plist-get watch :timer) (cancel-timer (plist-get watch :timer)))
   (when (markerp (plist-get watch :from)) (set-marker (plist-get watch :from) nil))
   (efrit-mcp-wait--tidy)
-  (efrit-mcp--mod-reply
+  (efrit-mcp-wait--reply
    (plist-get watch :job)
    `((status . "success") (met . ,(if met t :false))
      ,@(when text `((text . ,text)))
      (waited . ,(/ (fround (* 1e3 (- (float-time) (plist-get watch :started)))) 1e3))
-     (instance_id . ,efrit-mcp-server-instance))
-   0))
+     (instance_id . ,efrit-mcp-server-instance))))
+
+(defun efrit-mcp-wait--reply (job value)
+  "Answer JOB with VALUE."
+  (funcall efrit-mcp-later-answered-function job value)
+  (efrit-mcp--mod-reply job value 0))
 
 (defun efrit-mcp-wait--tidy ()
   "Take away the hooks and the timer nobody needs any more."
   (dolist (watch efrit-mcp-wait--all)
     (unless (efrit-mcp--mod-alive (plist-get watch :job))
       (when (plist-get watch :timer) (cancel-timer (plist-get watch :timer)))
-      (setq efrit-mcp-wait--all (delq watch efrit-mcp-wait--all))))
+      (setq efrit-mcp-wait--all (delq watch efrit-mcp-wait--all))
+      (funcall efrit-mcp-later-answered-function (plist-get watch :job) '((status . "stopped")))))
   (dolist (buffer (buffer-list))
     (when (and (local-variable-p 'after-change-functions buffer)
                (memq #'efrit-mcp-wait--changed (buffer-local-value 'after-change-functions buffer))

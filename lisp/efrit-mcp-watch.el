@@ -5,22 +5,26 @@
 
 ;;; Commentary:
 
-;; Emacs tells of changes by hooks; many in a row are told as one.  A hook is hung up
-;; when its resource is read for the first time, so that nothing runs for nobody.
+;; Emacs tells of changes by hooks; many in a row are told as one.  The bridges say which
+;; URIs somebody hears of; only for these hooks are hung up, and taken down when nobody does
+;; any more.  A resource says by its options :watch and :watch-buffer what is to be heard.
 
 ;;; Code:
 
 (require 'efrit-mcp-resource)
-(eval-when-compile (require 'cl-lib))
+(require 'efrit-mcp-server)
+(require 'seq)
 
 (defconst efrit-mcp-watch--together 0.3 "Seconds of changes that are told together.")
 (defconst efrit-mcp-watch--buffers-max 50 "Buffers whose changes are told, at most.")
 
 (defvar efrit-mcp-watch--changed nil "The URIs that have changed and were not told yet.")
 (defvar efrit-mcp-watch--timer nil "Timer that tells them, or nil.")
-(defvar efrit-mcp-watch--hooks nil "What was hung up: (HOOK . FUNCTION).")
-(defvar efrit-mcp-watch--buffers nil "The buffers whose changes are told.")
-(defvar-local efrit-mcp-watch--uris nil "The URIs that this buffer's text is part of.")
+(defvar efrit-mcp-watch--on nil
+  "The URIs that are watched: (URI HOOKS BUFFER-FUNCTION NOTE).
+HOOKS are the hooks in which NOTE hangs; BUFFER-FUNCTION, of none, returns
+the buffer whose text it is, or nil while there is none.")
+(defvar-local efrit-mcp-watch--uris nil "The watched URIs that this buffer's text is part of.")
 
 (defun efrit-mcp-watch-changed (uri)
   "URI has changed: tell it soon, together with others."
@@ -34,45 +38,79 @@
     (setq efrit-mcp-watch--changed nil efrit-mcp-watch--timer nil)
     (mapc #'efrit-mcp-resource-updated uris)))
 
-(defun efrit-mcp-watch-hook (hook function)
-  "Hang FUNCTION up in HOOK, a symbol, until the server stops."
-  (unless (member (cons hook function) efrit-mcp-watch--hooks)
-    (push (cons hook function) efrit-mcp-watch--hooks)
-    (add-hook hook function)))
-
 (defun efrit-mcp-watch--text-changed (&rest _)
   "The text of a buffer has changed: in `after-change-functions'."
   (mapc #'efrit-mcp-watch-changed efrit-mcp-watch--uris))
 
 (defun efrit-mcp-watch--killed ()
   "A buffer that is watched is killed."
-  (setq efrit-mcp-watch--buffers (delq (current-buffer) efrit-mcp-watch--buffers))
   (mapc #'efrit-mcp-watch-changed efrit-mcp-watch--uris))
 
-(defun efrit-mcp-watch-buffer (buffer uri)
+(defun efrit-mcp-watch--buffers ()
+  "Return the buffers whose text is watched."
+  (seq-filter (lambda (b) (buffer-local-value 'efrit-mcp-watch--uris b)) (buffer-list)))
+
+(defun efrit-mcp-watch--hang (buffer uri)
   "Tell changes of BUFFER's text as those of URI, unless too many are watched."
   (with-current-buffer buffer
     (unless (or (member uri efrit-mcp-watch--uris)
-                (and (not (memq buffer efrit-mcp-watch--buffers))
-                     (>= (length efrit-mcp-watch--buffers) efrit-mcp-watch--buffers-max)))
-      (cl-pushnew buffer efrit-mcp-watch--buffers)
+                (and (null efrit-mcp-watch--uris)
+                     (>= (length (efrit-mcp-watch--buffers)) efrit-mcp-watch--buffers-max)))
       (push uri efrit-mcp-watch--uris)
       (add-hook 'after-change-functions #'efrit-mcp-watch--text-changed nil t)
-      (add-hook 'kill-buffer-hook #'efrit-mcp-watch--killed nil t))))
+      (add-hook 'kill-buffer-hook #'efrit-mcp-watch--killed nil t)
+      t)))
 
-(defun efrit-mcp-watch-stop ()
-  "Take down all that was hung up."
-  (pcase-dolist (`(,hook . ,function) efrit-mcp-watch--hooks)
-    (remove-hook hook function))
-  (dolist (buffer efrit-mcp-watch--buffers)
-    (when (buffer-live-p buffer)
-      (with-current-buffer buffer
+(defun efrit-mcp-watch--take-down (uri)
+  "No buffer's changes are those of URI any more."
+  (dolist (buffer (efrit-mcp-watch--buffers))
+    (with-current-buffer buffer
+      (unless (setq efrit-mcp-watch--uris (delete uri efrit-mcp-watch--uris))
         (remove-hook 'after-change-functions #'efrit-mcp-watch--text-changed t)
-        (remove-hook 'kill-buffer-hook #'efrit-mcp-watch--killed t)
-        (setq efrit-mcp-watch--uris nil))))
-  (when efrit-mcp-watch--timer (cancel-timer efrit-mcp-watch--timer))
-  (setq efrit-mcp-watch--hooks nil efrit-mcp-watch--buffers nil
-        efrit-mcp-watch--changed nil efrit-mcp-watch--timer nil))
+        (remove-hook 'kill-buffer-hook #'efrit-mcp-watch--killed t)))))
+
+(defun efrit-mcp-watch--appeared ()
+  "There may be a buffer now that is to be watched: in `buffer-list-update-hook'."
+  (pcase-dolist (`(,uri ,_ ,function ,_) efrit-mcp-watch--on)
+    (when function
+      (let ((buffer (funcall function)))
+        (when (and (buffer-live-p buffer) (efrit-mcp-watch--hang buffer uri))
+          (efrit-mcp-watch-changed uri))))))
+
+(defun efrit-mcp-watch--start (uri)
+  "Watch URI, as its resource says."
+  (let* ((found (efrit-mcp-resource--find uri)) (options (plist-get (car found) :options))
+         (hooks (plist-get options :watch)) (reader (plist-get options :watch-buffer))
+         (function (and reader (lambda () (apply reader (cdr found)))))
+         (note (lambda (&rest _) (efrit-mcp-watch-changed uri)))
+         (buffer (and function (funcall function))))
+    (dolist (hook hooks) (add-hook hook note))
+    (when (buffer-live-p buffer) (efrit-mcp-watch--hang buffer uri))
+    (push (list uri hooks function note) efrit-mcp-watch--on)))
+
+(defun efrit-mcp-watch--end (entry)
+  "Watch ENTRY, one of `efrit-mcp-watch--on', no more."
+  (pcase-let ((`(,uri ,hooks ,function ,note) entry))
+    (dolist (hook hooks) (remove-hook hook note))
+    (when function (efrit-mcp-watch--take-down uri))
+    (setq efrit-mcp-watch--on (delq entry efrit-mcp-watch--on)
+          efrit-mcp-watch--changed (delete uri efrit-mcp-watch--changed))))
+
+(defun efrit-mcp-watch-set (uris)
+  "Watch URIS, a list of strings, and nothing else."
+  (dolist (entry (copy-sequence efrit-mcp-watch--on))
+    (unless (member (car entry) uris) (efrit-mcp-watch--end entry)))
+  (dolist (uri uris)
+    (unless (assoc uri efrit-mcp-watch--on)
+      (with-demoted-errors "efrit-mcp: %S" (efrit-mcp-watch--start uri))))
+  (if (seq-some #'caddr efrit-mcp-watch--on)
+      (add-hook 'buffer-list-update-hook #'efrit-mcp-watch--appeared)
+    (remove-hook 'buffer-list-update-hook #'efrit-mcp-watch--appeared))
+  (unless (or efrit-mcp-watch--on (null efrit-mcp-watch--timer))
+    (cancel-timer efrit-mcp-watch--timer)
+    (setq efrit-mcp-watch--timer nil)))
+
+(setq efrit-mcp-server-watches-function #'efrit-mcp-watch-set)
 
 (provide 'efrit-mcp-watch)
 ;;; efrit-mcp-watch.el ends here

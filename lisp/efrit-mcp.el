@@ -85,7 +85,11 @@ a name a living Emacs has already gets a number."
 (defcustom efrit-mcp-typing-pause 0
   "Seconds after your last key before agents' calls run; 0: at once.
 Calls of priority interactive do not wait, and none waits longer than
-five seconds because you type on and on."
+`efrit-mcp-typing-most'."
+  :type 'number)
+
+(defcustom efrit-mcp-typing-most 5
+  "Seconds that agents' calls wait at most because you type on and on."
   :type 'number)
 
 (defcustom efrit-mcp-max-chars 40000
@@ -238,6 +242,7 @@ A value, no form: nothing of ours runs in redisplay.")
     ["What agents did" efrit-mcp-activity]
     ["Log" efrit-mcp-events]
     ["Answer a question" efrit-mcp-answer :active efrit-mcp-query--all]
+    ["Review a change" efrit-mcp-review-visit :active (efrit-mcp-review-waiting)]
     "--"
     ["Stop what runs" efrit-mcp-interrupt]
     ["Stop all agents" efrit-mcp-stop-all :active (not efrit-mcp--stopped)]
@@ -257,7 +262,7 @@ nobody but you can connect.  `efrit-mcp-events' shows what they did, and
   :group 'efrit-mcp
   :lighter efrit-mcp--sign
   (if (not efrit-mcp-mode)
-      (progn (efrit-mcp-watch-stop)
+      (progn (efrit-mcp-observe-stop)
              (efrit-mcp-server-stop))
     (unless efrit-mcp-server-instance
       (condition-case err

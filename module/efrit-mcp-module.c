@@ -136,7 +136,17 @@ static emacs_value mod_heard(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 {
 	(void)n, (void)args, (void)data;
 	queue_heard(queue);
-	return lisp_nil(env);
+	return truth(env, server && server_watches_new(server));
+}
+
+static emacs_value mod_watches(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	struct buf text = {0};
+	(void)n, (void)args, (void)data;
+	bool ok = server && server_take_watches(server, &text) && buf_len(&text);
+	emacs_value value = ok ? lisp_string(env, buf_data(&text), buf_len(&text)) : lisp_nil(env);
+	buf_finish(&text);
+	return value;
 }
 
 /* Lisp never got to see the job: nobody else would answer it. */
@@ -244,11 +254,17 @@ static emacs_value mod_alive(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 	return truth(env, server && queue_alive(queue, number_of(env, args[0])));
 }
 
-/* VALUE as the text of the one block: a string as it is, all else as JSON. */
-static bool put_text(emacs_env *env, emacs_value value, struct buf *out)
+/* VALUE as the text of the one block: a string as it is, all else as JSON.  A long string
+ * is left in *rest, with END behind it. */
+static bool put_text(emacs_env *env, emacs_value value, const char *end, struct buf *out, struct body **rest)
 {
 	struct buf text = {0};
 	bool lossy = false, ok = lisp_put_text(env, value, &text, &lossy);
+	if (ok && buf_len(&text) > WIRE_WINDOW) {
+		*rest = body_create(&text, end);
+		buf_finish(&text);
+		return *rest != NULL;
+	}
 	if (ok)
 		ok = json_put_escaped(out, false, buf_data(&text), buf_len(&text), NULL);
 	else
@@ -258,7 +274,12 @@ static bool put_text(emacs_env *env, emacs_value value, struct buf *out)
 		ok = buf_printf(out, ",\\\"lossy\\\":true}");
 	}
 	buf_finish(&text);
-	return ok;
+	return ok && buf_add(out, end, strlen(end));
+}
+
+static bool put_plain(struct buf *out, const char *text)
+{
+	return buf_add(out, text, strlen(text));
 }
 
 /* VALUE, an alist in Efrit's shape, with what the server knows and what was SEEN. */
@@ -268,19 +289,21 @@ static bool put_shaped(emacs_env *env, double took, emacs_value value, emacs_val
 	unsigned long long us = (unsigned long long)(took * 1e6);
 	const char *instance = server ? server_instance(server) : "";
 	return buf_add(out, "{", 1) && lisp_put_members(env, value, true, true, out, &lossy)
-	       && buf_printf(out, ",\\\"instance_id\\\":\\\"%s\\\",\\\"execution_time\\\":%llu.%06llu", instance, us / 1000000, us % 1000000)
+	       && put_plain(out, ",\\\"instance_id\\\":\\\"") && put_plain(out, instance) && put_plain(out, "\\\",\\\"execution_time\\\":")
+	       && buf_digits(out, us / 1000000, 1) && put_plain(out, ".") && buf_digits(out, us % 1000000, 6)
 	       && (!more || lisp_put_members(env, seen, true, false, out, &lossy))
 	       && (!lossy || buf_printf(out, ",\\\"lossy\\\":true")) && buf_add(out, "}", 1);
 }
 
 /* A result of one block of text. */
-static bool put_result(emacs_env *env, double took, emacs_value value, bool failed, emacs_value seen, struct buf *out)
+static bool put_result(emacs_env *env, double took, emacs_value value, bool failed, emacs_value seen, struct buf *out, struct body **rest)
 {
-	static const char head[] = "{\"content\":[{\"type\":\"text\",\"text\":\"", tail[] = "\"}]}", failed_tail[] = "\"}],\"isError\":true}";
+	static const char head[] = "{\"content\":[{\"type\":\"text\",\"text\":\"";
+	const char *end = failed ? "\"}],\"isError\":true}" : "\"}]}";
 	return buf_reserve(out, 1024) && buf_add(out, head, sizeof head - 1)
-	       && (env->is_not_nil(env, seen) ? put_shaped(env, took, value, seen, out) : put_text(env, value, out))
-	       && (failed ? buf_add(out, failed_tail, sizeof failed_tail - 1) : buf_add(out, tail, sizeof tail - 1))
-	       && buf_len(out) <= WIRE_RESULT_MAX;
+	       && (env->is_not_nil(env, seen) ? put_shaped(env, took, value, seen, out) && buf_add(out, end, strlen(end))
+					       : put_text(env, value, end, out, rest))
+	       && buf_len(out) + (*rest ? (*rest)->left : 0) <= WIRE_RESULT_MAX;
 }
 
 /* VALUE is the whole result: an object with members. */
@@ -312,6 +335,7 @@ static void tell_size(uint64_t number, size_t size)
 static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
 {
 	struct buf result = {0};
+	struct body *rest = NULL;
 	uint64_t number = number_of(env, args[0]);
 	intmax_t outcome = env->extract_integer(env, args[2]);
 	(void)data;
@@ -321,19 +345,22 @@ static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 	bool whole = lisp_is_whole(env, seen);
 	char tool[WIRE_TOOL_MAX + 1];
 	double took = queue_took(queue, number, tool);
-	bool ok = whole ? put_whole(env, args[1], outcome > JOB_STOPPED, &result) : put_result(env, took, args[1], outcome != JOB_DONE, seen, &result);
+	bool ok = whole ? put_whole(env, args[1], outcome > JOB_STOPPED, &result) : put_result(env, took, args[1], outcome != JOB_DONE, seen, &result, &rest);
+	_Static_assert(WIRE_RESULT_MAX == 128 << 20, "said below");
 	if (!ok) {
 		static const char sorry[] = "{\"content\":[{\"type\":\"text\",\"text\":\"{\\\"status\\\":\\\"error\\\",\\\"error_code\\\":"
-					    "\\\"result_too_large\\\",\\\"error\\\":\\\"the result is over 64 MiB or has over a million parts and cannot be "
+					    "\\\"result_too_large\\\",\\\"error\\\":\\\"the result is over 128 MiB or has over a million parts and cannot be "
 					    "sent; ask for less with max_chars\\\"}\"}],\"isError\":true}";
 		buf_finish(&result);
+		body_destroy(rest);
+		rest = NULL;
 		outcome = JOB_FAILED;
 		ok = buf_add(&result, sorry, sizeof sorry - 1);
 	}
 	log_end(number, tool, took, outcome);
 	if (!whole)
-		tell_size(number, buf_len(&result));
-	return truth(env, queue_reply(queue, number, &result, outcome < 0 || outcome > JOB_ASKS ? JOB_FAILED : (enum job_outcome)outcome));
+		tell_size(number, buf_len(&result) + (rest ? rest->left : 0));
+	return truth(env, queue_reply_long(queue, number, &result, &rest, outcome < 0 || outcome > JOB_ASKS ? JOB_FAILED : (enum job_outcome)outcome));
 }
 
 static emacs_value mod_note(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
@@ -494,7 +521,7 @@ static const struct {
 	{"path", 0, 0, mod_path, "Return the path of the socket, nil when the server does not run."},
 	{"set-doorbell", 1, 1, mod_set_doorbell, "Ring PROCESS, a pipe process, from now on."},
 	{"ring", 0, 0, mod_ring, "Have the doorbell rung again, for the jobs that are left."},
-	{"heard", 0, 0, mod_heard, "Tell the thread that the doorbell was heard."},
+	{"heard", 0, 0, mod_heard, "Tell the thread that the doorbell was heard.  t: what bridges watch is new."},
 	{"take", 1, 1, mod_take,
 	 "Take the next job: (NUMBER TOOL CLIENT ARGUMENTS TIMEOUT CONTEXT), or nil.\n"
 	 "With NESTED non-nil only one that may run inside another.  ARGUMENTS is an alist\n"
@@ -525,6 +552,7 @@ static const struct {
 	{"status", 0, 0, mod_status, "Return what the thread says of Emacs, as JSON text."},
 	{"interrupt", 0, 0, mod_interrupt, "Stop the running job for the person.  nil: none runs."},
 	{"pause", 1, 1, mod_pause, "Refuse all calls and answer those that wait; with nil take calls again."},
+	{"watches", 0, 0, mod_watches, "Return what bridges watch: an array of arrays of URIs, as JSON text; nil: not known."},
 	{"events", 0, 0, mod_events, "Return what happened since the last call, lines in a string; nil: nothing."},
 	{"signal-number", 1, 1, mod_signal, "Return the number of the signal NAME, a string as `debug-on-event' has it."},
 };

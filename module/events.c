@@ -28,7 +28,8 @@ static bool put_time(struct events *e)
 		e->second = now.tv_sec;
 		strftime(e->clock, sizeof e->clock, "%H:%M:%S.", &day);
 	}
-	return buf_printf(&e->lines, "%s%03ld ", e->clock, now.tv_nsec / 1000000);
+	return buf_add(&e->lines, e->clock, strlen(e->clock)) && buf_digits(&e->lines, (unsigned long)now.tv_nsec / 1000000, 3)
+	       && buf_add(&e->lines, " ", 1);
 }
 
 /* Whole lines, until half is left. */

@@ -89,7 +89,7 @@ enum express_sent express_send(struct express *e, const struct reply *reply)
 	enum express_sent sent = EXPRESS_NO;
 	uint8_t flags = job_wire_flag(reply->outcome);
 	size_t len = buf_len(&reply->text); /* 0: there was no memory for it, and the peer is to go */
-	if (!reply->peer || !len || len > EXPRESS_MAX)
+	if (!reply->peer || !len || len > EXPRESS_MAX || reply->rest)
 		return EXPRESS_NO;
 	pthread_mutex_lock(&e->lock);
 	struct lane *lane = find(e, reply->peer);

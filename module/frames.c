@@ -187,9 +187,26 @@ static void on_catalogue(struct peer *p, const struct wire_frame *f)
 	peer_send_text(p, WIRE_TOOLS, f->id, &text);
 }
 
+static void on_watch(struct peer *p, const struct wire_frame *f)
+{
+	json_t *uris = f->len <= WIRE_WATCH_MAX && !(f->flags & WIRE_MORE) ? json_loadb(f->data, f->len, 0, NULL) : NULL;
+	bool right = json_is_array(uris), any = json_array_size(uris) > 0;
+	json_decref(uris);
+	if (!right) {
+		peer_goodbye(p, "protocol", "a WATCH that is no array, or over the limit of 256 KiB");
+		return;
+	}
+	buf_finish(&p->watches);
+	if (any && !buf_add(&p->watches, f->data, f->len))
+		peer_drop(p, "no memory for what it watches");
+	else
+		server_watches(p->server);
+}
+
 static void (*const handlers[])(struct peer *, const struct wire_frame *) = {
 	[WIRE_HELLO] = on_hello,   [WIRE_PING] = on_ping,           [WIRE_STATUS] = on_status, [WIRE_CALL] = on_call,
 	[WIRE_CANCEL] = on_cancel, [WIRE_INTERRUPT] = on_interrupt, [WIRE_CREDIT] = on_credit, [WIRE_CATALOGUE] = on_catalogue,
+	[WIRE_WATCH] = on_watch,
 };
 
 static void take(struct peer *p, const struct wire_frame *f)

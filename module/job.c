@@ -50,7 +50,13 @@ void reply_destroy(struct reply *reply)
 	if (!reply)
 		return;
 	buf_finish(&reply->text);
+	body_destroy(reply->rest);
 	free(reply);
+}
+
+size_t reply_length(const struct reply *reply)
+{
+	return buf_len(&reply->text) + (reply->rest ? reply->rest->left : 0);
 }
 
 const char *job_stop_word(enum job_stop why)

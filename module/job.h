@@ -3,6 +3,7 @@
 #ifndef JOB_H
 #define JOB_H
 
+#include "body.h"
 #include "wire/wire.h"
 
 #include <stdint.h>
@@ -36,6 +37,7 @@ struct reply {
 	TAILQ_ENTRY(reply) link;
 	uint64_t peer, id, number; /* peer 0: nobody's, it only tells that the job ended */
 	struct buf text;           /* one JSON object; empty: there was no memory for one */
+	struct body *rest;         /* owned; what of it is written while it is sent; NULL: nothing */
 	enum job_outcome outcome;
 };
 TAILQ_HEAD(reply_list, reply);
@@ -77,6 +79,7 @@ void job_set_obstacle(struct job *job, const char *obstacle);          /* NULL: 
 double job_deadline(const struct job *job, double now);
 bool job_overdue(const struct job *job, double now); /* past its time, and nobody has asked it to stop */
 uint8_t job_wire_flag(enum job_outcome outcome); /* of its RESULT */
+size_t reply_length(const struct reply *reply); /* bytes that are still to be sent */
 /* Its answer, filled; takes TEXT.  Once only. */
 struct reply *job_reply(struct job *job, struct buf *text, enum job_outcome outcome);
 

@@ -34,6 +34,11 @@ static size_t utf8_span(const char *text, size_t len)
 	const unsigned char *p = (const unsigned char *)text, *end = p + len;
 	size_t n;
 	while (p < end) {
+		for (uint64_t v[4]; end - p >= 32; p += 32) {
+			memcpy(v, p, 32);
+			if ((v[0] | v[1] | v[2] | v[3]) & HIGH)
+				break;
+		}
 		for (uint64_t v; end - p >= 8; p += 8) {
 			memcpy(&v, p, 8);
 			if (v & HIGH)
@@ -77,8 +82,8 @@ bool json_put_utf8(struct buf *out, const char *text, size_t len)
 
 /* How each ASCII byte is written in a string, and in a string of a JSON text that is itself a string. */
 static struct escape {
+	char text[15]; /* 11 at most */
 	unsigned char len;
-	char text[11];
 } escapes[2][128];
 
 __attribute__((constructor)) static void fill_escapes(void)
@@ -101,12 +106,7 @@ __attribute__((constructor)) static void fill_escapes(void)
 	}
 }
 
-static bool plain(unsigned char c)
-{
-	return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
-}
-
-enum { STEP = 16 }; /* bytes that copy_plain reads and writes at once */
+enum { STEP = 16 }; /* bytes that are read and written at once */
 
 #ifdef __SSE2__
 /* A bit for each of the 16 bytes at P that is not written as it is; all are copied. */
@@ -119,6 +119,11 @@ static unsigned copy_step(char *to, const unsigned char *p)
 	return (unsigned)_mm_movemask_epi8(_mm_or_si128(low, _mm_or_si128(odd, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7F)))));
 }
 #else
+static bool plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
+}
+
 static unsigned copy_step(char *to, const unsigned char *p)
 {
 	unsigned mask = 0;
@@ -130,47 +135,109 @@ static unsigned copy_step(char *to, const unsigned char *p)
 }
 #endif
 
-/* Copies up to the first byte that is not written as it is; TO has room for STEP bytes
- * more than there are.  Returns how many were copied. */
-static size_t copy_plain(char *to, const unsigned char *p, const unsigned char *end)
+/* Is one of the STEP bytes no ASCII? */
+static bool high(const unsigned char *p)
 {
-	const unsigned char *from = p;
-	unsigned mask;
-	for (; end - p >= STEP; p += STEP, to += STEP)
-		if ((mask = copy_step(to, p)))
-			return (size_t)(p - from) + (unsigned)__builtin_ctz(mask);
-	while (p < end && plain(*p))
-		*to++ = (char)*p++;
-	return (size_t)(p - from);
+	uint64_t v[STEP / 8];
+	memcpy(v, p, STEP);
+	return (v[0] | v[1]) & HIGH;
+}
+
+enum { WORST = STEP * (int)sizeof(struct escape) }; /* bytes that STEP bytes may become, and those stored behind them */
+
+/* The STEP bytes at P with the odd ones of MASK, all ASCII, escaped; as many more may be read.
+ * The masks of the odd bytes are known, so that no step waits for the one before. */
+static char *put_step(char *to, const unsigned char *p, unsigned mask, const struct escape *table)
+{
+	unsigned from = 0;
+	do {
+		unsigned at = (unsigned)__builtin_ctz(mask);
+		const struct escape *e = &table[p[at]];
+		memcpy(to, p + from, STEP);
+		to += at - from;
+		memcpy(to, e, sizeof *e);
+		to += e->len;
+		from = at + 1;
+		mask &= mask - 1;
+	} while (mask);
+	memcpy(to, p + from, STEP);
+	return to + (STEP - from);
+}
+
+/* All of what is ASCII and has twice STEP bytes before its end; *to has room for the worst of one step. */
+static const unsigned char *put_ascii(char **to, const char *limit, const unsigned char *p, const unsigned char *end, const struct escape *table)
+{
+	while (end - p >= 2 * STEP && *to <= limit) {
+		unsigned mask = copy_step(*to, p);
+		if (mask && high(p))
+			break;
+		*to = mask ? put_step(*to, p, mask, table) : *to + STEP;
+		p += STEP;
+	}
+	return p;
+}
+
+/* One character; false: what is there is none. */
+static bool put_character(char **to, const unsigned char **p, const unsigned char *end, const struct escape *table)
+{
+	size_t n = utf8_length(*p, end);
+	if (n == 1) {
+		memcpy(*to, &table[**p], sizeof *table);
+		*to += table[**p].len;
+	} else {
+		memcpy(*to, n ? (const char *)*p : "\xEF\xBF\xBD", n ? n : 3);
+		*to += n ? n : 3;
+	}
+	*p += n ? n : 1;
+	return n > 0;
 }
 
 bool json_put_escaped(struct buf *out, bool nested, const char *text, size_t len, bool *lossy)
 {
 	const unsigned char *p = (const unsigned char *)text, *end = p + len;
-	if (!buf_reserve(out, len + (len > 4096 ? len / 8 : 0) + STEP))
-		return false;
+	const struct escape *table = escapes[nested];
 	while (p < end) {
-		if (out->cap - out->tail < (size_t)(end - p) + STEP && !buf_reserve(out, (size_t)(end - p) + STEP))
+		size_t left = (size_t)(end - p);
+		if (!buf_reserve(out, left + (left > 4096 ? left / 8 : 0) + 2 * WORST))
 			return false;
-		char *to = buf_room(out);
-		size_t n = copy_plain(to, p, end);
-		p += n;
-		to += n;
-		if (p < end && *p < 0x80) {
-			const struct escape *e = &escapes[nested][*p++];
-			memcpy(to, e->text, sizeof e->text);
-			n += e->len;
-		} else if (p < end) {
-			size_t m = utf8_length(p, end);
-			memcpy(to, m ? (const char *)p : "\xEF\xBF\xBD", m ? m : 3);
-			n += m ? m : 3;
-			p += m ? m : 1;
-			if (!m && lossy)
-				*lossy = true;
+		char *to = buf_room(out), *limit = out->mem + out->cap - WORST;
+		while (p < end && to <= limit) {
+			p = put_ascii(&to, limit, p, end, table);
+			for (int i = 0; i < STEP && p < end && to <= limit; i++)
+				if (!put_character(&to, &p, end, table) && lossy)
+					*lossy = true;
 		}
-		buf_filled(out, n);
+		buf_filled(out, (size_t)(to - buf_room(out)));
 	}
 	return true;
+}
+
+typedef unsigned char lanes __attribute__((vector_size(STEP)));
+
+/* How many bytes each of these becomes more than one. */
+static lanes growth(lanes v)
+{
+	lanes control = (lanes)(v < 0x20) | (lanes)(v == 0x7F), letter = (lanes)(v >= 8) & (lanes)(v <= 13) & (lanes)(v != 11);
+	lanes marked = (lanes)(v == '"') | (lanes)(v == '\\');
+	return (control & 5) - (letter & 4) + (marked & 1);
+}
+
+size_t json_escaped_length(const char *text, size_t len)
+{
+	enum { ROUNDS = 48 }; /* of at most 5: no lane overflows */
+	size_t total = len, i = 0;
+	while (len - i >= STEP) {
+		lanes sum = {0}, v;
+		for (int n = 0; n < ROUNDS && len - i >= STEP; n++, i += STEP) {
+			memcpy(&v, text + i, STEP);
+			sum += growth(v);
+		}
+		for (int n = 0; n < STEP; n++)
+			total += sum[n];
+	}
+	for (; i < len; i++)
+		total += (unsigned char)text[i] < 0x80 ? escapes[0][(unsigned char)text[i]].len - 1u : 0;
+	return total;
 }
 
 bool json_put_string(struct buf *out, const char *text, size_t len, bool *lossy)

@@ -161,6 +161,7 @@ static bool copy_text(emacs_env *env, emacs_value string, struct buf *out)
 	intmax_t n = lisp_exited(env) ? -1 : env->extract_integer(env, bytes);
 	if (clear(env) || n < 0 || n > WIRE_RESULT_MAX || !buf_reserve(out, (size_t)n + 1))
 		return false;
+	buf_advise(out);
 	ptrdiff_t size = (ptrdiff_t)n + 1;
 	bool ok = env->copy_string_contents(env, string, buf_room(out), &size);
 	if (clear(env) || !ok)
@@ -244,7 +245,7 @@ static bool put_number(struct writer *w, emacs_value value, bool integer)
 	if (integer) {
 		intmax_t n = env->extract_integer(env, value);
 		if (!clear(env))
-			return buf_printf(w->out, "%jd", n);
+			return n >= 0 ? buf_digits(w->out, (uintmax_t)n, 1) : buf_add(w->out, "-", 1) && buf_digits(w->out, -(uintmax_t)n, 1);
 	} else {
 		double d = env->extract_float(env, value);
 		if (!clear(env) && isfinite(d))
@@ -281,20 +282,23 @@ static bool put_array(struct writer *w, emacs_value vector, int depth)
 }
 
 /* The names of symbols that were keys, ready to be written.  They come again and again, in
- * the same order, so the one after the last is looked at first. */
+ * the same order, so the one that came next the last time is looked at first. */
 static struct key {
 	emacs_value symbol; /* global reference */
 	char text[2][40];   /* with quotes and colon; [1]: nested */
+	unsigned after;     /* the place of the key that came next */
 } keys[64];
-static unsigned n_keys, next_key, oldest_key;
+static unsigned n_keys, last_key, oldest_key;
 
 static const struct key *known_key(emacs_env *env, emacs_value symbol)
 {
+	unsigned guess = keys[last_key].after;
 	for (unsigned i = 0; i < n_keys; i++) {
-		unsigned at = (next_key + i) % n_keys;
+		unsigned at = (guess + i) % n_keys;
 		if (!env->eq(env, keys[at].symbol, symbol))
 			continue;
-		next_key = at + 1;
+		keys[last_key].after = at;
+		last_key = at;
 		return &keys[at];
 	}
 	return NULL;

@@ -11,7 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 64 * 1024, OUT_MAX = 4 * 1024 * 1024 };
+enum {
+	READ_SIZE = 64 * 1024,
+	OUT_MAX = 4 * 1024 * 1024,
+	OUT_ENOUGH = 128 * 1024, /* bytes unsent: no further block of a result is made, so that they stay in the processor's cache */
+};
 
 static void want(struct peer *p)
 {
@@ -29,7 +33,7 @@ static void want(struct peer *p)
 static void end_sending(struct peer *p, struct sending *s)
 {
 	TAILQ_REMOVE(&p->sendings, s, link);
-	p->unread -= buf_len(&s->reply->text);
+	p->unread -= reply_length(s->reply);
 	reply_destroy(s->reply);
 	free(s);
 }
@@ -52,21 +56,49 @@ static struct sending *ready(struct peer *p)
 {
 	struct sending *s;
 	TAILQ_FOREACH(s, &p->sendings, link)
-		if (s->allowed || !buf_len(&s->reply->text))
+		if (s->allowed || !reply_length(s->reply))
 			return s;
 	return NULL;
+}
+
+/* What is made while it is sent, straight into OUT.  False: no memory. */
+static bool put_rest(struct peer *p, struct reply *r, size_t most, size_t *n)
+{
+	size_t at = buf_len(&p->out);
+	if (!wire_put(&p->out, WIRE_RESULT, 0, r->id, NULL, 0) || !body_fill(r->rest, &p->out, most))
+		return false;
+	wire_grown(&p->out, at, (uint8_t)((reply_length(r) ? WIRE_MORE : 0) | job_wire_flag(r->outcome)));
+	*n = buf_len(&p->out) - at - WIRE_HEADER;
+	return true;
+}
+
+static void put_text(struct peer *p, struct reply *r, size_t *n)
+{
+	size_t left = reply_length(r);
+	if (*n > buf_len(&r->text))
+		*n = buf_len(&r->text);
+	peer_send(p, WIRE_RESULT, (uint8_t)((*n < left ? WIRE_MORE : 0) | job_wire_flag(r->outcome)), r->id, buf_data(&r->text), *n);
+	buf_eat(&r->text, *n);
 }
 
 static void send_block(struct peer *p, struct sending *s)
 {
 	struct reply *r = s->reply;
-	size_t left = buf_len(&r->text);
-	size_t n = left < WIRE_BLOCK ? left : WIRE_BLOCK;
+	size_t left = reply_length(r), n = left < WIRE_BLOCK ? left : WIRE_BLOCK;
+	bool ok = true;
 	if (n > s->allowed)
 		n = s->allowed;
-	uint8_t flags = (uint8_t)((n < left ? WIRE_MORE : 0) | job_wire_flag(r->outcome));
-	peer_send(p, WIRE_RESULT, flags, r->id, buf_data(&r->text), n);
-	buf_eat(&r->text, n);
+	if (!buf_len(&r->text) && n >= BODY_LEAST) {
+		ok = put_rest(p, r, n, &n);
+	} else {
+		if (!buf_len(&r->text) && r->rest) /* its credit is too small for whole characters */
+			ok = body_fill(r->rest, &r->text, BODY_LEAST);
+		put_text(p, r, &n);
+	}
+	if (!ok) {
+		peer_drop(p, "no memory for an answer");
+		return;
+	}
 	s->allowed -= n;
 	p->unread -= n;
 	if (n == left) {
@@ -81,7 +113,7 @@ static void send_block(struct peer *p, struct sending *s)
 static void push_results(struct peer *p)
 {
 	struct sending *s;
-	while (!p->dead && !p->closing && buf_len(&p->out) < SERVER_OUT_HIGH && (s = ready(p)))
+	while (!p->dead && !p->closing && buf_len(&p->out) < OUT_ENOUGH && (s = ready(p)))
 		send_block(p, s);
 	if (!p->dead)
 		hold(p);
@@ -132,7 +164,7 @@ void peer_send_reply(struct peer *p, struct reply **reply)
 	s->reply = *reply;
 	*reply = NULL;
 	s->allowed = WIRE_WINDOW;
-	p->unread += buf_len(&s->reply->text);
+	p->unread += reply_length(s->reply);
 	TAILQ_INSERT_TAIL(&p->sendings, s, link);
 	push_results(p);
 }
@@ -281,6 +313,10 @@ void peer_drop(struct peer *p, const char *why)
 		return;
 	ev_io_stop(s->loop, &p->io);
 	ev_timer_stop(s->loop, &p->limit);
+	if (buf_len(&p->watches)) {
+		buf_finish(&p->watches);
+		server_watches(s);
+	}
 }
 
 void peer_free(struct peer *p)
@@ -291,6 +327,7 @@ void peer_free(struct peer *p)
 	buf_finish(&p->in);
 	buf_finish(&p->out);
 	buf_finish(&p->call);
+	buf_finish(&p->watches);
 	close(p->fd);
 	free(p);
 }

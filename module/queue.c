@@ -443,16 +443,22 @@ double queue_took(struct queue *q, uint64_t number, char tool[WIRE_TOOL_MAX + 1]
 }
 
 /* The job leaves.  When its answer has been given already, only its end is told. */
-static struct reply *settle(struct queue *q, struct job *job, struct buf *text, enum job_outcome outcome)
+static struct reply *settle(struct queue *q, struct job *job, struct buf *text, struct body **rest, enum job_outcome outcome)
 {
 	double now = queue_now();
 	history_add(&q->history, now, job->started_at ? now - job->started_at : 0, outcome != JOB_DONE && outcome != JOB_ASKS);
 	struct reply *reply = job_reply(job, text, outcome);
+	if (rest) {
+		reply->rest = *rest;
+		*rest = NULL;
+	}
 	if (!job->answered) {
 		*(outcome == JOB_STOPPED ? &q->counts.stopped : outcome == JOB_FAILED || outcome == JOB_FAULT ? &q->counts.failed : &q->counts.done) += 1;
 	} else {
 		reply->peer = 0;
 		buf_finish(&reply->text);
+		body_destroy(reply->rest);
+		reply->rest = NULL;
 	}
 	if (q->running == job)
 		q->running = NULL;
@@ -474,7 +480,7 @@ void queue_defer(struct queue *q, uint64_t number)
 	struct job *job = taken(q, number);
 	bool wake = job && (job->answered || job->stop);
 	if (job && job->answered) {
-		add_reply(q, settle(q, job, &none, JOB_STOPPED));
+		add_reply(q, settle(q, job, &none, NULL, JOB_STOPPED));
 	} else if (job) {
 		if (q->running == job)
 			q->running = NULL;
@@ -488,15 +494,23 @@ void queue_defer(struct queue *q, uint64_t number)
 
 bool queue_reply(struct queue *q, uint64_t number, struct buf *text, enum job_outcome outcome)
 {
+	struct body *none = NULL;
+	return queue_reply_long(q, number, text, &none, outcome);
+}
+
+bool queue_reply_long(struct queue *q, uint64_t number, struct buf *text, struct body **rest, enum job_outcome outcome)
+{
 	pthread_mutex_lock(&q->lock);
 	struct job *job = taken(q, number);
 	if (!job) {
 		pthread_mutex_unlock(&q->lock);
 		buf_finish(text);
+		body_destroy(*rest);
+		*rest = NULL;
 		return false;
 	}
 	bool alone = !job->stop && !job->noted && !q->waiting && !q->n_replies;
-	struct reply *reply = settle(q, job, text, outcome);
+	struct reply *reply = settle(q, job, text, rest, outcome);
 	bool wanted = reply->peer != 0;
 	pthread_mutex_unlock(&q->lock);
 	if (alone && q->send && q->send(q->wake_data, reply)) {

@@ -113,6 +113,7 @@ enum job_stop queue_why(struct queue *q, uint64_t number, char by[JOB_BY_MAX]);
 void queue_stop_seen(struct queue *q, uint64_t number, const char *obstacle); /* NULL: it unwinds now */
 /* Hands over an answer; takes TEXT.  False: nobody waits for it any more. */
 bool queue_reply(struct queue *q, uint64_t number, struct buf *text, enum job_outcome outcome);
+bool queue_reply_long(struct queue *q, uint64_t number, struct buf *text, struct body **rest, enum job_outcome outcome); /* takes both */
 /* Seconds since it began, 0: it did not; and the name of its TOOL, NULL: not wanted. */
 double queue_took(struct queue *q, uint64_t number, char tool[WIRE_TOOL_MAX + 1]);
 /* queue_note.c: a word of job NUMBER to its client, or with 0 to everybody, before any answer

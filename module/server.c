@@ -339,6 +339,7 @@ static void server_free(struct server *s)
 	if (s->doorbell >= 0)
 		close(s->doorbell);
 	buf_finish(&s->catalogue);
+	buf_finish(&s->watches);
 	events_finish(&s->events);
 	express_finish(&s->express);
 	pthread_mutex_destroy(&s->lock);
@@ -475,6 +476,42 @@ bool server_set_catalogue(struct server *s, const char *text, size_t len, const 
 	pthread_mutex_unlock(&s->lock);
 	ev_async_send(s->loop, &s->wake);
 	return true;
+}
+
+/* Without memory for it what was watched stays watched. */
+void server_watches(struct server *s)
+{
+	struct buf all = {0};
+	struct peer *p;
+	bool ok = buf_add(&all, "[", 1);
+	TAILQ_FOREACH(p, &s->peers, link)
+		if (ok && !p->dead && buf_len(&p->watches))
+			ok = (buf_len(&all) == 1 || buf_add(&all, ",", 1)) && buf_add(&all, buf_data(&p->watches), buf_len(&p->watches));
+	ok = ok && buf_add(&all, "]", 1);
+	if (!ok) {
+		buf_finish(&all);
+		return;
+	}
+	pthread_mutex_lock(&s->lock);
+	buf_finish(&s->watches);
+	s->watches = all;
+	pthread_mutex_unlock(&s->lock);
+	s->watches_new = true;
+	server_ring(s);
+}
+
+bool server_watches_new(const struct server *s)
+{
+	return s->watches_new;
+}
+
+bool server_take_watches(struct server *s, struct buf *out)
+{
+	s->watches_new = false;
+	pthread_mutex_lock(&s->lock);
+	bool ok = buf_add(out, buf_data(&s->watches), buf_len(&s->watches));
+	pthread_mutex_unlock(&s->lock);
+	return ok;
 }
 
 bool server_status(struct server *s, struct buf *out)

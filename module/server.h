@@ -36,6 +36,11 @@ void server_wake(struct server *s);
 /* The tools, as the text of a JSON array, and a hash of it.  Copies. */
 bool server_set_catalogue(struct server *s, const char *text, size_t len, const char *hash);
 
+/* What the bridges watch: the text of an array of arrays of URIs.  Lisp thread; `server_watches_new`
+ * is cheap, and false once it was taken.  The latter is false without memory: nothing is known then. */
+bool server_watches_new(const struct server *s);
+bool server_take_watches(struct server *s, struct buf *out);
+
 bool server_status(struct server *s, struct buf *out); /* STATE of WIRE.md */
 bool server_interrupt(struct server *s);                 /* stops what runs; false: nothing does */
 

@@ -47,6 +47,7 @@ struct peer {
 	char name[WIRE_CLIENT_MAX + 1];
 	struct buf in, out;
 	struct buf call; /* a CALL whose last frame has not come */
+	struct buf watches; /* its last WATCH; empty: none */
 	uint64_t call_id;
 	bool call_open;
 	TAILQ_HEAD(, sending) sendings;
@@ -86,11 +87,14 @@ struct server {
 	struct express express;
 	_Atomic unsigned n_waiters; /* of `waiters`; Lisp reads it too */
 
+	_Atomic bool watches_new;    /* `watches` is another one since Lisp took it */
+
 	pthread_mutex_t lock; /* what follows is used by both threads */
 	int doorbell;
 	bool stopping, catalogue_new;
 	char stop_why[128];
 	struct buf catalogue;
+	struct buf watches; /* of all peers: an array of arrays of URIs */
 	char hash[SERVER_HASH_MAX];
 	bool drop_waiting; /* the person stopped all agents */
 	uint64_t interrupt_number; /* asked for by Lisp */
@@ -98,6 +102,7 @@ struct server {
 
 /* server.c */
 void server_ring(struct server *s); /* one byte to Emacs, unless a ring is open */
+void server_watches(struct server *s); /* a peer watches something else: gathers, and has Lisp look */
 struct peer *server_peer(struct server *s, uint64_t serial); /* NULL: it is gone */
 
 /* answers.c: jobs as the loop sees them, their time, their stop, their answers */

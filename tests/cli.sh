@@ -54,6 +54,17 @@ run 2 setup code; complains 'vscode|claude-code'
 run 2 --set queu_max=1 instances; complains 'did you mean queue_max'
 run 2 call efrit_status '{'; complains 'no JSON'
 run 2 call efrit_status '[1]'; complains 'must be an object'
+from_input() { # STATUS printf's TEXT
+	local status
+	printf '%b' "$2" | timeout $patience "$bridge" call efrit_status - >"$tmp/out" 2>"$tmp/err"
+	status=$?
+	err=$(cat "$tmp/err")
+	[ $status = "$1" ] || wrong "efrit-bridge call efrit_status - ended with $status, not $1: $err"
+}
+for text in '\0' '{}\0' '{}\n\0\n' '{"instance_id":"a\0b"}' '\0{}'; do from_input 2 "$text"; complains 'no JSON: a NUL byte'; done
+from_input 2 '{}\n \0'; complains 'at line 2, column 2'
+from_input 3 '{"instance_id":"a"}\n'
+from_input 2 '{"instance_id":"a\\u0000"}'; [[ $err =~ 'NUL byte' ]] && wrong "an escape is no NUL byte: $err"; grep -q '"/instance_id"' "$tmp/out" || wrong "a NUL in a name: $(cat "$tmp/out")"
 
 # --- no Emacs ---
 run 3 call efrit_execute '{"content":"1"}'; is 'j["error_code"] == "no_instance"'

@@ -52,9 +52,15 @@ if [ "$level" = test ]; then
 	command_from openssl openssl
 	command_from patch patch
 	command_from pylsp python3-pylsp
+	command_from Xvfb xvfb
+	command_from xdotool xdotool
+	[ -n "$(fc-list 2>/dev/null | head -n 1)" ] || want+=(fontconfig fonts-dejavu-core)
+	command_from clangd clangd
 	[ -d /usr/share/perl5/auto/share/dist/Test-JSON-Schema-Acceptance ] || want+=(libtest-json-schema-acceptance-perl)
 	compgen -G '/usr/share/emacs/site-lisp/elpa*/package-lint-*' >/dev/null || want+=(elpa-package-lint)
 fi
+# What needs no installing; without it a test says that it is skipped.
+[ "$level" = test ] && "$(dirname "$0")/sources.sh"
 [ ${#want[@]} = 0 ] && exit 0
 
 echo "missing: ${want[*]}"

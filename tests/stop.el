@@ -78,6 +78,7 @@
     (condition-case nil
         (accept-process-output nil 3600)
       (quit (setq stop-quits (1+ stop-quits))))))
+(when (getenv "STOP_NATIVE") (mapc #'native-compile '(stop-work stop-foreign stop-filter)))
 (mapc #'byte-compile '(stop-work stop-foreign stop-filter stop-settings stop-after stop-report))
 
 ;;; stop.el ends here

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Stops at random moments, around the end of jobs above all, and what must not come of it.
 
-usage: stop.py daemon|batch|terminal ROUNDS [SEED]
+usage: stop.py daemon|batch|terminal|native ROUNDS [SEED]
+
+native: a daemon in which our Lisp and what the forms call are compiled natively, found
+where $EMACSNATIVELOADPATH says.
 
 Starts a real Emacs ($EMACS), runs forms and stops them, and checks at the end that
 Emacs lives, that no quit left a job, that no timer or filter of the person was cut in
@@ -52,7 +55,9 @@ class Emacs:
         args = [EMACS, "-Q", "-L", os.path.join(ROOT, "lisp"), "-l", "efrit-mcp" if quiet else os.path.join(ROOT, "tests", "stop.el"),
                 "-f", "efrit-mcp-mode"]
         self.master = None
-        if mode == "daemon":
+        if mode == "native":
+            env["STOP_NATIVE"] = "1" # see stop.el
+        if mode in ("daemon", "native"):
             args.insert(2, "--fg-daemon=default")
         elif mode == "batch":
             args = args[:2] + ["--batch"] + args[2:] + ["-f", "stop-serve"]
@@ -79,7 +84,7 @@ class Emacs:
 
     def connect(self, meanwhile=lambda: None):
         """A peer, as soon as Emacs listens; MEANWHILE is called between the tries."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + 90
         while True:
             try:
                 return wire.Peer(self.path)
@@ -161,11 +166,12 @@ def main():
     seen, problems = {}, []
     try:
         peer = emacs.connect()
-        peer.eval("1")
+        native = peer.eval("(seq-every-p #'subrp (mapcar #'symbol-function '(efrit-mcp-server--call stop-work)))")["result"]
+        assert mode != "native" or native == "t", "efrit-mcp-server is not compiled natively"
         for i in range(rounds):
             if mode == "terminal" and i == rounds // 2:
                 emacs.type(b"\033xforward-")
-                end = time.monotonic() + 30
+                end = time.monotonic() + 90
                 while peer.eval("(list (minibuffer-depth))", observe="none")["result"] != "(1)":
                     assert time.monotonic() < end, "the person's M-x does not get through"
                     time.sleep(0.01)

@@ -6,7 +6,7 @@
 Ends with 0 (played to the end), 1 (something else was said), 77 (cannot be played here).
 One line is one step; a line that begins with a space goes on from the one before; # is a comment.
 
-  emacs NAME [daemon|batch|terminal] [FORM...]   starts an Emacs that serves as NAME and waits for its socket
+  emacs NAME [daemon|batch|terminal|graphical] [FORM...]   starts an Emacs that serves as NAME and waits for its socket
   emacs NAME unready [daemon|...] [FORM...]      the same without waiting
   bridge [NAME] [-- ARGUMENT...]                 starts a bridge on pipes; without NAME it is "bridge"
   with NAME                                      the steps that follow are about that bridge
@@ -33,12 +33,16 @@ One line is one step; a line that begins with a space goes on from the one befor
   close stdin | bridge exits N | NAME is gone | NAME is alive
   stderr "~REGEX"                                the bridge has said so on stderr
   log NAME "~REGEX"                              that Emacs has said so
-  file PATH exists|missing|mode 0700             $XDG, $HOME, $TMP are the test's own, $B is the build
+  file PATH exists|missing|mode 0700             $XDG, $HOME, $TMP are the test's own, $B is the build,
+                                                 $ROOT the tree, $EMACS the Emacs
   folder PATH MODE (or a file that is there) | chown UID PATH | write PATH "TEXT"
+  copy FROM TO                                   a file or folder with all in it
+  change PATH "OLD" "NEW"                        in that file, where OLD must be exactly once
   stale NAME                                     a socket under that name nobody listens on
   fake NAME silent|"BYTES" [closes]              one that is listened on; after the first bytes it says these
   type NAME "KEYS" | screen NAME "~REGEX"        a terminal Emacs
-  needs root | needs COMMAND
+  press, click, picture                          a graphical Emacs: see tests/display.py
+  needs root | needs COMMAND | needs file PATH
 
 PART: objects need the members named and may have more, "!absent" says that there is no such member;
 arrays are equal, "..." stands for any number of elements; a string "~REGEX" is searched in the
@@ -62,6 +66,9 @@ import sys
 import tempfile
 import termios
 import time
+
+sys.dont_write_bytecode = True
+import display  # noqa: E402  tests/display.py
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 START_LIMIT = 60.0     # seconds an Emacs may take to serve
@@ -191,7 +198,9 @@ class Bridge(Program):
                 raise Wrong(f"the bridge {self.name} wrote a line that is no JSON ({error}): {line[:SHOWN]!r}") from error
 
 
-class Talk:
+class Talk(display.Steps):
+    wrong, skip = Wrong, Skip
+
     def __init__(self, path):
         self.path = path
         self.folder = tempfile.mkdtemp(prefix="talk-")
@@ -204,11 +213,12 @@ class Talk:
         for name in ("DISPLAY", "WAYLAND_DISPLAY", "INSIDE_EMACS", "EFRIT_MCP_INSTANCE"):
             self.env.pop(name, None)
         self.programs = {}
+        display.Steps.__init__(self)
         self.sockets = []          # (socket, answer or None)
         self.clients = []
         self.current = "bridge"
         self.command = None
-        self.variables = {"XDG": self.xdg, "HOME": self.home, "TMP": self.folder, "ROOT": ROOT, "B": os.environ.get("B", "build")}
+        self.variables = {"XDG": self.xdg, "HOME": self.home, "TMP": self.folder, "ROOT": ROOT, "EMACS": os.environ.get("EMACS", "emacs"), "B": os.environ.get("B", "build")}
         self.patience = MESSAGE_LIMIT
         self.story = []
 
@@ -316,7 +326,7 @@ class Talk:
         if name in self.programs:
             self.programs.pop(name).end()
         wait, kind = True, "daemon"
-        while rest.split(None, 1)[:1] and rest.split(None, 1)[0] in ("unready", "daemon", "batch", "terminal"):
+        while rest.split(None, 1)[:1] and rest.split(None, 1)[0] in ("unready", "daemon", "batch", "terminal", "graphical"):
             word, _, rest = rest.partition(" ")
             if word == "unready":
                 wait = False
@@ -329,6 +339,8 @@ class Talk:
         program = Program(name)
         if kind == "terminal":
             self.start_terminal(program, [emacs, "-Q", "-nw", *load, "-f", "efrit-mcp-mode"])
+        elif kind == "graphical":
+            self.start_graphical(program, load)
         else:
             first = ["-Q", "--batch"] if kind == "batch" else ["-Q", f"--fg-daemon={name}"]
             last = ["-f", "efrit-mcp-serve" if kind == "batch" else "efrit-mcp-mode"]
@@ -346,7 +358,7 @@ class Talk:
                    preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         self.env = env
         os.close(slave)
-        program.terminal = master
+        program.keys = lambda keys: os.write(master, keys)
         program.descriptors[master] = program.log
 
     def do_bridge(self, rest):
@@ -584,6 +596,19 @@ class Talk:
         with open(path, "wb") as file:
             file.write(unbytes(text))
 
+    def do_copy(self, rest):
+        source, target = shlex.split(rest)
+        shutil.copytree(source, target) if os.path.isdir(source) else shutil.copy(source, target)
+
+    def do_change(self, rest):
+        path, old, new = re.fullmatch(r'(\S+)\s+("(?:[^"\\]|\\.)*")\s+("(?:[^"\\]|\\.)*")', rest).groups()
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        if text.count(unquote(old)) != 1:
+            raise Wrong(f"{path} holds {old} {text.count(unquote(old))} times")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace(unquote(old), unquote(new)))
+
     def listener(self, name):
         os.makedirs(os.path.join(self.xdg, "efrit"), mode=0o700, exist_ok=True)
         s = socket.socket(socket.AF_UNIX)
@@ -603,7 +628,7 @@ class Talk:
 
     def do_type(self, rest):
         name, keys = rest.split(None, 1)
-        os.write(self.program(name).terminal, unbytes(keys))
+        self.program(name).keys(unbytes(keys))
 
     def do_screen(self, rest):
         name, part = rest.split(None, 1)
@@ -613,7 +638,10 @@ class Talk:
     def do_needs(self, rest):
         if rest == "root" and os.geteuid() != 0:
             raise Skip("it needs root")
-        if rest != "root" and not shutil.which(rest):
+        if rest.startswith("file "):
+            if not os.path.exists(rest[5:]):
+                raise Skip(f"there is no {os.path.relpath(rest[5:], ROOT)}: tests/deps.sh test fetches it")
+        elif rest != "root" and not shutil.which(rest):
             raise Skip(f"there is no {rest} here")
 
     # --- the whole ---
@@ -682,6 +710,7 @@ class Talk:
                 self.let_end(program)
         for program in self.programs.values():
             program.end()
+        self.end_displays()
         for s, _ in self.sockets + self.clients:
             s.close()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -46,6 +46,8 @@ static void on_welcome(struct emacs *e, const json_t *message)
 	struct ask *ask;
 	TAILQ_FOREACH(ask, &e->asks, of_worker)
 		dialogue_put_question(e, ask);
+	if (buf_len(&e->watches))
+		emacs_send_frame(e, WIRE_WATCH, 0, buf_data(&e->watches), buf_len(&e->watches));
 	keep_hash(e, message);
 	e->worker.on_room(&e->worker);
 }

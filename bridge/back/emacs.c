@@ -302,6 +302,17 @@ static void credit(struct worker *w, struct request *r, size_t bytes)
 	emacs_send_frame(of(w), WIRE_CREDIT, emacs_wire_id(r), amount, sizeof amount);
 }
 
+static void watch(struct worker *w, const char *uris)
+{
+	struct emacs *e = of(w);
+	if (strcmp(buf_len(&e->watches) ? text_string(&e->watches) : "[]", uris) == 0)
+		return;
+	buf_finish(&e->watches);
+	text_put(&e->watches, uris);
+	if (w->linked)
+		emacs_send_frame(e, WIRE_WATCH, 0, buf_data(&e->watches), buf_len(&e->watches));
+}
+
 static void on_ask_late(EV_P_ ev_timer *timer, int revents)
 {
 	struct ask *ask = timer->data;
@@ -344,11 +355,13 @@ static void destroy(struct worker *w)
 	ev_timer_stop(e->loop, &e->hello);
 	ev_timer_stop(e->loop, &e->tick);
 	ev_timer_stop(e->loop, &e->retry);
+	buf_finish(&e->watches);
 	free(e);
 }
 
 static const struct worker_ops ops = {
-	.call = call, .cancel = cancel, .credit = credit, .ask = ask_it, .drop = drop, .distrust = emacs_distrust, .destroy = destroy};
+	.noun = "the Emacs", .key = "instance_id", .gone = "emacs_gone",
+	.call = call, .cancel = cancel, .credit = credit, .ask = ask_it, .drop = drop, .watch = watch, .distrust = emacs_distrust, .destroy = destroy};
 
 struct worker *emacs_create(struct ev_loop *loop, const struct config *config, struct service *service, const char *name,
 			    char (*folders)[RUNTIME_PATH_MAX])

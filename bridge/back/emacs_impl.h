@@ -28,6 +28,7 @@ struct emacs {
 	bool refused_us;               /* it said GOODBYE with a reason that will not pass by itself */
 	bool news;                     /* the folder changed since we connected: somebody else may listen now */
 	bool ending;                   /* frames that are still in the buffer mean nothing */
+	struct buf watches;            /* what it was told to watch, or will be: a JSON array */
 	char parting[WORKER_WHY_MAX];  /* what GOODBYE, or our distrust, said */
 	char logged[WORKER_WHY_MAX];   /* the last complaint: a retry does not repeat it */
 };

@@ -84,7 +84,17 @@ void service_on_note(struct service *s, void (*on_note)(void *data, struct worke
 
 static json_t *about(const struct worker *w, bool may_have_run)
 {
-	return json_pack("{s:s,s:b}", "instance_id", w->name, "may_have_run", may_have_run);
+	return json_pack("{s:s,s:b}", w->ops->key, w->name, "may_have_run", may_have_run);
+}
+
+enum { TITLE_MAX = WORKER_NAME_MAX + 32 };
+
+/* `the Emacs "main"', or `the gateway', of which there is one. */
+static const char *title(const struct worker *w, char text[TITLE_MAX])
+{
+	bool named = strcmp(w->ops->key, "instance_id") == 0;
+	snprintf(text, TITLE_MAX, named ? "%s \"%s\"" : "%s", w->ops->noun, w->name);
+	return text;
 }
 
 static void set_flying(struct worker *w, struct request *r, bool flying)
@@ -216,8 +226,9 @@ static bool is_json(const struct request *r)
 static void disown(struct worker *w, struct request *r)
 {
 	static const char why[] = "a result that is no JSON";
+	char who[TITLE_MAX];
 	w->ops->distrust(w, why);
-	result_error(r, "bad_answer", about(w, true), "the Emacs \"%s\" sent %s; the call has run", w->name, why);
+	result_error(r, "bad_answer", about(w, true), "%s sent %s; the call has run", title(w, who), why);
 }
 
 static void on_reply(struct worker *w, struct request *r, bool last)
@@ -282,10 +293,10 @@ static void on_lost(struct worker *w, const char *why)
 		land(w, r, true); /* to die is no failure of one that is there */
 		if (r->idempotent && pool_again(r, w))
 			continue;
-		fail(r, w, "emacs_gone", true, why);
+		fail(r, w, w->ops->gone, true, why);
 		service_hand_over(r);
 	}
-	fail_waiting(w, "emacs_gone", why);
+	fail_waiting(w, w->ops->gone, why);
 	if (w->pool)
 		pool_room(w);
 }
@@ -353,12 +364,12 @@ void service_begin(struct request *r)
 /* Whether it may be given to W at all; if not, its reply says why. */
 static bool acceptable(const struct worker *w, struct request *r)
 {
-	char why[WORKER_WHY_MAX + WORKER_NAME_MAX + 64];
+	char who[TITLE_MAX], why[WORKER_WHY_MAX + TITLE_MAX + 64];
 	bool gone = w->state == WORKER_GONE;
 	if (!gone && (w->linked || w->state != WORKER_BLOCKED))
 		return true;
-	snprintf(why, sizeof why, "the Emacs \"%s\" %s: %s", w->name, gone ? "is gone" : "does not answer", w->why);
-	fail(r, w, gone ? "emacs_gone" : "not_responding", false, why);
+	snprintf(why, sizeof why, "%s %s: %s", title(w, who), gone ? "is gone" : "does not answer", w->why);
+	fail(r, w, gone ? w->ops->gone : "not_responding", false, why);
 	return false;
 }
 
@@ -374,10 +385,11 @@ bool service_submit(struct worker *w, struct request *r)
 	}
 	enum line_room room = line_room(&w->line, r);
 	if (room != LINE_ROOM) {
-		result_error(r, "queue_full", json_pack("{s:s,s:b,s:i}", "instance_id", w->name, "may_have_run", 0, "retry_after", 1),
-			     "%ld calls%s wait for the Emacs \"%s\" already; wait for some of them and try again",
+		char who[TITLE_MAX];
+		result_error(r, "queue_full", json_pack("{s:s,s:b,s:i}", w->ops->key, w->name, "may_have_run", 0, "retry_after", 1),
+			     "%ld calls%s wait for %s already; wait for some of them and try again",
 			     room == LINE_FULL ? w->line.count : w->line.policy->client_max,
-			     room == LINE_FULL ? "" : " of this client", w->name);
+			     room == LINE_FULL ? "" : " of this client", title(w, who));
 		return false;
 	}
 	line_add(&w->line, r, os_now());
@@ -444,8 +456,8 @@ void service_set_state(struct worker *w, enum worker_state state, const char *wh
 	if (why != w->why) /* who keeps the reason passes it */
 		snprintf(w->why, sizeof w->why, "%s", why);
 	if (state == WORKER_BLOCKED && !w->linked) {
-		char sentence[WORKER_WHY_MAX + WORKER_NAME_MAX + 64];
-		snprintf(sentence, sizeof sentence, "the Emacs \"%s\" does not answer: %s", w->name, why);
+		char who[TITLE_MAX], sentence[WORKER_WHY_MAX + TITLE_MAX + 64];
+		snprintf(sentence, sizeof sentence, "%s does not answer: %s", title(w, who), why);
 		fail_waiting(w, "not_responding", sentence);
 	}
 	if (changed && w->pool)

@@ -1,5 +1,5 @@
-/* worker.h - somebody who answers calls: today an Emacs instance.  What core and the
- * service see of it; its kind (back/emacs.c) embeds it and fills ops.  Bridge loop only. */
+/* worker.h - somebody who answers calls: an Emacs instance, or the gateway.  What core and the
+ * service see of it; its kind (back/emacs.c, back/gateway.c) embeds it and fills ops.  Bridge loop only. */
 #ifndef WORKER_H
 #define WORKER_H
 
@@ -37,11 +37,15 @@ struct ask {
 struct worker;
 
 struct worker_ops {
+	const char *noun; /* "the Emacs": what it is called, before its name if it has one of its own */
+	const char *key;  /* the member of an error that has its name */
+	const char *gone; /* the error_code when it was lost */
 	void (*call)(struct worker *, struct request *);
 	void (*cancel)(struct worker *, struct request *, const char *reason);
 	void (*credit)(struct worker *, struct request *, size_t bytes);
 	void (*ask)(struct worker *, struct ask *, const char *payload, double timeout); /* on_answer comes later */
 	void (*drop)(struct worker *, struct ask *);  /* on_answer does not come */
+	void (*watch)(struct worker *, const char *uris); /* tells whose changes are heard of, a JSON array; NULL: it cannot */
 	void (*distrust)(struct worker *, const char *why); /* it broke the contract: ends the connection */
 	void (*destroy)(struct worker *);
 };

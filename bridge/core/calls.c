@@ -3,6 +3,7 @@
  * to the client. */
 #include "core/calls.h"
 #include "back/service.h"
+#include "core/relay.h"
 #include "core/session.h"
 #include "core/tasks.h"
 #include "log.h"
@@ -300,8 +301,8 @@ enum verdict calls_submit(struct request *r, const struct place *at)
 
 bool calls_again(struct request *r, const json_t *responses, const json_t *state)
 {
-	struct worker *w = service_find(r->pipeline->service, r->instance);
-	struct pool *p = w ? NULL : pool_find(r->pipeline->service, r->instance);
+	struct worker *w = r->relayed ? relay_worker(r->pipeline) : service_find(r->pipeline->service, r->instance);
+	struct pool *p = w || r->relayed ? NULL : pool_find(r->pipeline->service, r->instance);
 	r->received = r->consumed = r->allowed = 0;
 	r->ended = r->failed = r->faulted = r->asks = r->streaming = false;
 	buf_eat(&r->reply, buf_len(&r->reply));

@@ -23,12 +23,14 @@ struct toolset {
 	const struct worker *asked;  /* compared only */
 	struct ask ask;
 	double since;                /* os_now when it was asked */
+	bool outer;                  /* the gateway's */
 };
 
 struct catalogue {
 	struct ev_loop *loop;        /* borrowed */
 	const struct config *config; /* borrowed */
 	struct service *service;     /* borrowed */
+	struct service *outer;       /* borrowed; the gateway's, or NULL */
 	TAILQ_HEAD(, toolset) sets;  /* owned */
 	struct tool *tools;          /* owned; in the order of the list */
 	size_t count, builtin;
@@ -50,18 +52,39 @@ static bool takes(const struct tool *t, const char *argument)
 	return json_object_get(json_object_get(json_object_get(t->definition, "inputSchema"), "properties"), argument) != NULL;
 }
 
-static void add_tool(struct catalogue *c, const json_t *definition, bool builtin)
+enum origin { BUILTIN, ADDED, OUTER };
+
+/* A tool says in which profiles it is; one that does not is in default, and all are in full. */
+static bool outside(const struct catalogue *c, const json_t *definition)
+{
+	const json_t *each, *profiles = json_object_get(definition, "profiles");
+	const char *wanted = c->config->profile;
+	size_t i;
+	if (strcmp(wanted, "full") == 0)
+		return false;
+	json_array_foreach(profiles, i, each)
+		if (json_is_string(each) && strcmp(json_string_value(each), wanted) == 0)
+			return false;
+	return profiles || strcmp(wanted, "default") != 0;
+}
+
+static void add_tool(struct catalogue *c, const json_t *definition, enum origin origin)
 {
 	struct tool *t = &c->tools[c->count++];
-	*t = (struct tool){.definition = json_copy((json_t *)(void *)(size_t)definition), .builtin = builtin};
+	*t = (struct tool){.definition = json_copy((json_t *)(void *)(size_t)definition), .builtin = origin == BUILTIN, .outer = origin == OUTER};
 	if (!t->definition)
 		log_no_memory();
 	json_object_del(t->definition, "answeredBy"); /* for people who read the table; self.c knows */
 	const char *task = json_string_value(json_object_get(t->definition, "task"));
+	t->outside = outside(c, definition);
 	t->may_task = task != NULL;
 	t->task_later = json_is_true(json_object_get(t->definition, "taskLater"));
 	t->must_task = task && strcmp(task, "required") == 0;
 	t->name = json_string_value(json_object_get(t->definition, "name"));
+	if (t->outer) { /* what words like these mean there is not ours to say */
+		t->may_task = t->task_later = t->must_task = false;
+		return;
+	}
 	json_t *hints = json_object_get(definition, "annotations");
 	t->idempotent = json_is_true(json_object_get(hints, "idempotentHint")) || json_is_true(json_object_get(hints, "readOnlyHint"));
 	t->takes_timeout = takes(t, "timeout");
@@ -138,9 +161,10 @@ static void write_lists(struct catalogue *c)
 		struct buf *out = &c->lists[level];
 		buf_finish(out);
 		text_put(out, "{\"tools\":[");
-		for (size_t i = 0; i < c->count; i++) {
-			if (i)
-				text_put(out, ",");
+		for (size_t i = 0, written = 0; i < c->count; i++) {
+			if (c->tools[i].outside)
+				continue;
+			text_put(out, written++ ? "," : "");
 			write_tool(out, &c->tools[i], level);
 		}
 		text_put(out, "]}");
@@ -161,9 +185,15 @@ static void on_changed_timer(EV_P_ ev_timer *timer, int revents)
 
 /* --- merging --- */
 
+static struct worker *first_of(const struct catalogue *c, const struct toolset *set)
+{
+	struct service *s = set->outer ? c->outer : c->service;
+	return s ? service_first(s) : NULL;
+}
+
 static bool in_use(const struct catalogue *c, const struct toolset *set)
 {
-	for (struct worker *w = service_first(c->service); w; w = service_next(w))
+	for (struct worker *w = first_of(c, set); w; w = service_next(w))
 		if (strcmp(w->hash, set->hash) == 0)
 			return true;
 	return false;
@@ -192,16 +222,20 @@ static void forget_unused(struct catalogue *c, const struct toolset *but)
 }
 
 struct found {
-	const char *name, *hash;
+	const char *name;
+	const struct toolset *set;
 	const json_t *definition;
 };
 
-/* By name; of two tools of one name always the same one is taken, whoever came first. */
+/* By name; of two tools of one name always the same one is taken, whoever came first, and
+ * the gateway's only when no Emacs has one. */
 static int by_name(const void *a, const void *b)
 {
 	const struct found *x = a, *y = b;
 	int order = strcmp(x->name, y->name);
-	return order ? order : strcmp(x->hash, y->hash);
+	if (!order)
+		order = (int)x->set->outer - (int)y->set->outer;
+	return order ? order : strcmp(x->set->hash, y->set->hash);
 }
 
 static size_t gather(struct catalogue *c, struct found *found, size_t most)
@@ -215,7 +249,7 @@ static size_t gather(struct catalogue *c, struct found *found, size_t most)
 			if (!name || !name_valid(name) || !json_is_object(json_object_get(definition, "inputSchema")))
 				log_debug("a tool without a proper name or schema was left out");
 			else if (n < most)
-				found[n++] = (struct found){name, set->hash, definition};
+				found[n++] = (struct found){name, set, definition};
 		}
 	return n;
 }
@@ -231,7 +265,7 @@ static void merge(struct catalogue *c)
 	qsort(found, n, sizeof *found, by_name);
 	for (size_t i = 0; i < n && c->count < TOOLS_MAX; i++)
 		if (!catalogue_find(c, found[i].name))
-			add_tool(c, found[i].definition, false);
+			add_tool(c, found[i].definition, found[i].set->outer ? OUTER : ADDED);
 	free(found);
 	write_lists(c);
 	catalogue_tell_later(c);
@@ -257,30 +291,33 @@ uint64_t catalogue_hash(const struct catalogue *c)
 	return c->hash;
 }
 
-bool catalogue_asks(const struct catalogue *c)
+bool catalogue_asks(const struct catalogue *c, bool outer)
 {
 	double lately = os_now() - (double)c->config->hello_timeout / 1000;
 	const struct toolset *set;
 	TAILQ_FOREACH(set, &c->sets, link)
-		if (set->ask.worker && set->since > lately)
+		if (set->ask.worker && set->since > lately && (set->outer || !outer))
 			return true;
+	return false;
+}
+
+bool catalogue_lists(const struct catalogue *c, const struct worker *w, const char *tool)
+{
+	const struct toolset *set = set_of(c, w->hash);
+	size_t i;
+	json_t *definition;
+	if (set)
+		json_array_foreach(set->tools, i, definition) {
+			const char *name = json_string_value(json_object_get(definition, "name"));
+			if (name && strcmp(name, tool) == 0)
+				return true;
+		}
 	return false;
 }
 
 bool catalogue_has(const struct catalogue *c, const struct worker *w, const struct tool *t)
 {
-	const struct toolset *set = set_of(c, w->hash);
-	size_t i;
-	json_t *definition;
-	if (t->builtin)
-		return true;
-	if (set)
-		json_array_foreach(set->tools, i, definition) {
-			const char *name = json_string_value(json_object_get(definition, "name"));
-			if (name && strcmp(name, t->name) == 0)
-				return true;
-		}
-	return false;
+	return t->builtin || catalogue_lists(c, w, t->name);
 }
 
 static void ask_for(struct toolset *set, struct worker *w);
@@ -288,7 +325,7 @@ static void ask_for(struct toolset *set, struct worker *w);
 /* The instance that was asked went away: another one with the same tools may tell. */
 static void ask_another(struct toolset *set)
 {
-	for (struct worker *w = service_first(set->catalogue->service); w; w = service_next(w))
+	for (struct worker *w = first_of(set->catalogue, set); w; w = service_next(w))
 		if (w->linked && w != set->asked && strcmp(w->hash, set->hash) == 0) {
 			ask_for(set, w);
 			return;
@@ -329,7 +366,7 @@ static void on_hash(void *data, struct worker *w)
 {
 	struct catalogue *c = data;
 	struct toolset *set = set_of(c, w->hash);
-	if (set && (set->all || set->ask.worker)) {
+	if (!*w->hash || (set && (set->all || set->ask.worker))) { /* none: it is gone, and what it had with it */
 		forget_unused(c, NULL);
 		merge(c);
 		return;
@@ -339,6 +376,7 @@ static void on_hash(void *data, struct worker *w)
 		if (!set)
 			log_no_memory();
 		set->catalogue = c;
+		set->outer = c->outer && w->service == c->outer;
 		snprintf(set->hash, sizeof set->hash, "%s", w->hash);
 		TAILQ_INSERT_TAIL(&c->sets, set, link);
 	}
@@ -356,11 +394,18 @@ static void load_builtin(struct catalogue *c)
 	assert(json_is_array(all));
 	json_array_foreach(all, i, definition) {
 		assert(json_is_string(json_object_get(definition, "name")) && c->count < TOOLS_MAX);
-		add_tool(c, definition, true);
+		add_tool(c, definition, BUILTIN);
 	}
 	c->builtin = c->count;
 	json_decref(whole);
 	write_lists(c);
+}
+
+void catalogue_use_outer(struct catalogue *c, struct service *outer)
+{
+	c->outer = outer;
+	if (outer)
+		service_on_hash(outer, on_hash, c);
 }
 
 void catalogue_tell_later(struct catalogue *c)

@@ -14,10 +14,12 @@ struct tool {
 	struct schema *schema; /* owned; compiled at the first call */
 	char *broken;          /* owned; why the schema cannot be used, or NULL */
 	bool builtin;          /* every instance has it */
+	bool outside;          /* not in the profile that the setting names: neither listed nor called */
 	bool may_task, must_task; /* where tasks are known, a call of it is one; nowhere else can it be called */
 	bool task_later;       /* but not before it says so itself */
 	bool idempotent;       /* it says that it may be called twice */
 	bool takes_timeout, takes_priority, takes_instance; /* its schema names these */
+	bool outer;            /* no Emacs that is known has it: it is the gateway's */
 };
 
 struct catalogue;
@@ -25,6 +27,7 @@ struct catalogue;
 /* ON_CHANGED: what instances offer may be another now; a few changes are one call. */
 struct catalogue *catalogue_create(struct ev_loop *, const struct config *, struct service *, void (*on_changed)(void *), void *data);
 void catalogue_destroy(struct catalogue *);
+void catalogue_use_outer(struct catalogue *, struct service *); /* borrowed; what its worker offers is there besides; NULL: it is gone for good */
 void catalogue_tell_later(struct catalogue *); /* calls on_changed after list_changed_delay */
 
 struct tool *catalogue_find(struct catalogue *, const char *name); /* borrowed until the loop turns */
@@ -39,8 +42,10 @@ const json_t *catalogue_offers(const struct catalogue *, const struct worker *, 
 /* {"tools":[...]} as clients of VERSION may see it. */
 const struct buf *catalogue_list(const struct catalogue *, enum version version);
 
-bool catalogue_asks(const struct catalogue *); /* an instance was asked for its tools within hello_timeout and has not told yet */
+/* A worker was asked for its tools within hello_timeout and has not told yet; OUTER: only the gateway counts. */
+bool catalogue_asks(const struct catalogue *, bool outer);
 bool catalogue_has(const struct catalogue *, const struct worker *, const struct tool *);
+bool catalogue_lists(const struct catalogue *, const struct worker *, const char *name); /* it told so itself */
 
 /* False: *pointer and *reason as schema_check has them. */
 bool catalogue_check(struct tool *, const json_t *arguments, char **pointer, char **reason) __attribute__((warn_unused_result));

@@ -19,7 +19,7 @@ static const struct {
 	{"promptsListChanged", "notifications/prompts/list_changed", OFFER_PROMPTS, OFFER_PROMPTS},
 	{"resourcesListChanged", "notifications/resources/list_changed", OFFER_RESOURCES, OFFER_TEMPLATES},
 };
-enum { LISTS = sizeof lists / sizeof lists[0] };
+enum { LISTS = sizeof lists / sizeof lists[0], WATCH_MAX = 256 * 1024 /* bytes; what is over it is not told */ };
 _Static_assert((int)OFFERS == (int)REQUEST_LISTS, "one number of lists");
 
 void changes_notify(struct session *s, struct request *about, const char *method, const char *params)
@@ -116,6 +116,8 @@ enum verdict changes_listen(struct request *r)
 		r->listens = true;
 	if (r->listens) {
 		request_forget_message(r);
+		if (r->listens_uris)
+			changes_watch(r->pipeline);
 		look(r->pipeline, r->knows);
 		text_format(&members, "\"notifications\":{%s},", text_string(&honoured));
 		tell_listener(r, "notifications/subscriptions/acknowledged", text_string(&members));
@@ -146,6 +148,7 @@ enum verdict changes_subscribe(struct request *r, bool on)
 		json_object_del(s->subscribed, uri);
 	free(plain);
 	if (!r->fault) {
+		changes_watch(s->pipeline);
 		text_put(&r->reply, "{}");
 		r->ended = true;
 	}
@@ -210,6 +213,52 @@ void changes_tell(struct pipeline *p)
 		tell_session(s, now);
 		begin(s, now);
 	}
+	changes_watch(p); /* an instance may be new */
+}
+
+/* --- what is watched for them --- */
+
+static void add_watch(json_t *set, const char *uri, const struct worker *w)
+{
+	char *plain = offers_plain(uri, w->name);
+	if (plain)
+		json_object_set_new(set, plain, json_true());
+	free(plain);
+}
+
+static void watch(const struct pipeline *p, struct worker *w)
+{
+	struct session *s;
+	struct request *r;
+	const char *key;
+	json_t *value, *set = json_object();
+	size_t i;
+	struct buf uris = {0};
+	TAILQ_FOREACH(s, &p->sessions, of_pipeline) {
+		json_object_foreach(s->subscribed, key, value)
+			add_watch(set, key, w);
+		TAILQ_FOREACH(r, &s->unanswered, of_session)
+			json_array_foreach(r->listens_uris, i, value)
+				add_watch(set, json_string_value(value), w);
+	}
+	text_put(&uris, "[");
+	json_object_foreach(set, key, value) {
+		if (buf_len(&uris) + 6 * strlen(key) > WATCH_MAX)
+			break;
+		text_put(&uris, buf_len(&uris) > 1 ? "," : "");
+		text_quote(&uris, key);
+	}
+	text_put(&uris, "]");
+	w->ops->watch(w, text_string(&uris));
+	buf_finish(&uris);
+	json_decref(set);
+}
+
+void changes_watch(struct pipeline *p)
+{
+	for (struct worker *w = service_first(p->service); w; w = service_next(w))
+		if (w->ops->watch)
+			watch(p, w);
 }
 
 static void tell_updated(struct session *s, struct request *listener, const char *uri)

@@ -188,6 +188,11 @@ void pipeline_result_read(struct handle *h, size_t at, size_t len, void (*done)(
 	handles_read(h, at, len, done, data);
 }
 
+int pipeline_result_file(struct handle *h)
+{
+	return h->all->spool->ops->descriptor(h->file);
+}
+
 void pipeline_release(struct handle *h, void *data)
 {
 	if (h)

@@ -2,7 +2,7 @@
  * told instead of it, and how it reads the pieces (resources/read).
  *
  *   note "size" -> large_announced: is it to be kept?        r->grown is set
- *   RESULT      -> on_grown: followed, unescaped, in blocks to the spool; credit as they are written
+ *   RESULT      -> on_grown: it is what was announced, and JSON; unescaped, in blocks to the spool; credit as they are written
  *   its end     -> on_finished: the result becomes a preview and a link; on with r->resume
  *
  * What cannot be kept is thrown away to its end, then the call is answered with the reason. */
@@ -10,7 +10,6 @@
 #include "core/handles.h"
 #include "core/session.h"
 #include "log.h"
-#include "mcp/closer.h"
 #include "mcp/era.h"
 #include "mcp/result.h"
 #include "mcp/text.h"
@@ -35,7 +34,6 @@ struct large {
 	struct handle *handle;   /* held; NULL: it cannot be kept */
 	char *why;               /* owned; then, for people */
 	const char *code;        /* static; and for programs */
-	struct closer closer;
 	struct unescape unescape;
 	struct buf block, preview;
 	char tail[TAIL_MAX + 1]; /* behind the text */
@@ -225,11 +223,9 @@ static void distrust(struct large *l)
 static void feed(struct large *l)
 {
 	struct request *r = l->request;
-	const char *data = buf_data(&r->reply);
-	size_t len = buf_len(&r->reply), brace = l->at == 0 && len > 0;
-	if (!l->why && (closer_feed(&l->closer, data + brace, len - brace) < len - brace || !take(l, data, len)))
+	if (!l->why && !take(l, buf_data(&r->reply), buf_len(&r->reply)))
 		distrust(l);
-	buf_eat(&r->reply, len);
+	buf_eat(&r->reply, buf_len(&r->reply));
 }
 
 static void on_finished(void *data, int error, const char *bytes, size_t len)
@@ -257,7 +253,7 @@ static void on_finished(void *data, int error, const char *bytes, size_t len)
 /* All of it has come. */
 static void finish(struct large *l)
 {
-	if (!l->why && (!closer_done(&l->closer) || (strcmp(l->tail, good_tail) != 0 && strcmp(l->tail, failed_tail) != 0)))
+	if (!l->why && strcmp(l->tail, good_tail) != 0 && strcmp(l->tail, failed_tail) != 0)
 		distrust(l);
 	l->failed = strcmp(l->tail, failed_tail) == 0;
 	if (l->why) {
@@ -289,7 +285,6 @@ static struct large *create(struct request *r)
 	struct large *l = calloc(1, sizeof *l);
 	if (!l)
 		log_no_memory();
-	closer_init(&l->closer);
 	l->request = r;
 	r->large = l;
 	return l;

@@ -21,16 +21,27 @@ struct guest {
 	struct lobby *lobby;       /* borrowed; NULL: it was sent on, or nobody waits for it */
 	struct request *request;   /* borrowed */
 	struct http_said *http;    /* owned; NULL: it did not come by HTTP */
+	bool outer;                /* it waits for the gateway alone */
 	json_t *message, *params;  /* owned, borrowed from it; what the request needs to enter again */
 };
 
-static bool everybody_told(const struct lobby *l)
+static bool told(const struct service *s)
 {
-	const struct pipeline *p = l->pipeline;
-	for (struct worker *w = service_first(p->service); w; w = service_next(w))
+	for (struct worker *w = service_first(s); w; w = service_next(w))
 		if (w->listed && (w->state == WORKER_STARTING || (w->linked && !*w->hash))) /* it serves, and tells what at once */
 			return false;
-	return !catalogue_asks(p->catalogue);
+	return true;
+}
+
+static bool gateway_told(const struct lobby *l)
+{
+	const struct pipeline *p = l->pipeline;
+	return !p->outer || (told(p->outer) && !catalogue_asks(p->catalogue, true));
+}
+
+static bool everybody_told(const struct lobby *l)
+{
+	return told(l->pipeline->service) && gateway_told(l) && !catalogue_asks(l->pipeline->catalogue, false);
 }
 
 static double time_left(const struct request *r)
@@ -116,6 +127,20 @@ static void send_on_those(struct lobby *l, bool all)
 	watch(l);
 }
 
+/* What they do may bring others, of whom none waits for the gateway: it has told. */
+static void send_on_outer(struct lobby *l)
+{
+	struct guest *g;
+	do {
+		TAILQ_FOREACH(g, &l->guests, link)
+			if (g->outer)
+				break;
+		if (g)
+			send_on(g);
+	} while (g && gateway_told(l));
+	watch(l);
+}
+
 static void on_turn(EV_P_ ev_check *check, int revents)
 {
 	struct lobby *l = check->data;
@@ -123,6 +148,8 @@ static void on_turn(EV_P_ ev_check *check, int revents)
 	(void)revents;
 	if (everybody_told(l))
 		send_on_those(l, true);
+	else if (gateway_told(l))
+		send_on_outer(l);
 }
 
 static void on_patience(EV_P_ ev_timer *timer, int revents)
@@ -137,20 +164,30 @@ bool lobby_knows(const struct pipeline *p)
 	return everybody_told(p->lobby);
 }
 
-bool lobby_keeps(struct request *r)
+static bool keep(struct request *r, bool outer)
 {
 	struct lobby *l = r->pipeline->lobby;
-	if (everybody_told(l) || time_left(r) <= 0)
+	if ((outer ? gateway_told(l) : everybody_told(l)) || time_left(r) <= 0)
 		return false;
 	struct guest *g = calloc(1, sizeof *g);
 	if (!g)
 		log_no_memory();
-	*g = (struct guest){.task = {drop, destroy}, .lobby = l, .request = r, .http = headers_keep(r->http),
+	*g = (struct guest){.task = {drop, destroy}, .lobby = l, .request = r, .http = headers_keep(r->http), .outer = outer,
 			    .message = json_incref(r->message), .params = r->params};
 	r->task = &g->task;
 	TAILQ_INSERT_TAIL(&l->guests, g, link);
 	watch(l);
 	return true;
+}
+
+bool lobby_keeps(struct request *r)
+{
+	return keep(r, false);
+}
+
+bool lobby_keeps_for_gateway(struct request *r)
+{
+	return keep(r, true);
 }
 
 struct lobby *lobby_create(struct pipeline *p)

@@ -13,6 +13,7 @@ bool lobby_knows(const struct pipeline *); /* all that were found have told what
 
 /* True: it waits, and will enter the stage it is in again.  False: it is decided now. */
 bool lobby_keeps(struct request *);
+bool lobby_keeps_for_gateway(struct request *); /* the same, until a gateway that was found has told what it has */
 
 /* R, whose task is gone, enters the stage it is in again.  MESSAGE, which PARAMS is in, and HTTP are taken. */
 void lobby_send_in(struct request *, json_t *message, json_t *params, struct http_said *http);

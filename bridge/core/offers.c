@@ -86,6 +86,19 @@ bool offers_means(const char *subscribed, const char *uri, const char *name)
 	return means;
 }
 
+char *offers_plain(const char *subscribed, const char *name)
+{
+	size_t before;
+	const char *instance = instance_in(subscribed, &before);
+	char *plain;
+	if (instance && strcmp(instance, name) != 0)
+		return NULL;
+	plain = instance ? strndup(subscribed, before) : strdup(subscribed);
+	if (!plain)
+		log_no_memory();
+	return plain;
+}
+
 /* --- lists --- */
 
 struct entry {

@@ -24,6 +24,9 @@ struct worker *offers_template(struct request *r, const char *uri, char **plain)
 /* Does who asked for SUBSCRIBED hear of a change of URI in the instance NAME? */
 bool offers_means(const char *subscribed, const char *uri, const char *name);
 
+/* What the instance NAME calls the resource SUBSCRIBED, owned by the caller; NULL: it is another instance's. */
+char *offers_plain(const char *subscribed, const char *name);
+
 bool offers_uri_fits(const char *form, const char *uri); /* FORM may have {variables} */
 
 #endif

@@ -447,6 +447,12 @@ void pipeline_use_spool(struct pipeline *p, struct spool *spool)
 	p->handles = handles_create(p, spool);
 }
 
+void pipeline_use_outer(struct pipeline *p, struct service *outer)
+{
+	p->outer = outer;
+	catalogue_use_outer(p->catalogue, outer);
+}
+
 void pipeline_destroy(struct pipeline *p)
 {
 	if (!p)

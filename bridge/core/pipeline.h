@@ -19,6 +19,7 @@ void pipeline_resume_batches(struct pipeline *); /* goes on with what the store 
  * once when nothing of that kind runs, maybe at once. */
 void pipeline_rest(struct pipeline *, void (*on_rested)(void *data), void *data);
 void pipeline_use_spool(struct pipeline *, struct spool *); /* borrowed, before any session: from then on long results are kept */
+void pipeline_use_outer(struct pipeline *, struct service *); /* borrowed, before any session: of the gateway, where what is not Emacs is passed to */
 void pipeline_destroy(struct pipeline *); /* after its sessions and the service */
 
 struct session *pipeline_open(struct pipeline *, struct outlet *); /* outlet: borrowed, outlives it */
@@ -69,6 +70,7 @@ void pipeline_cut(struct request *, const char *why, struct buf *out); /* finish
 struct handle;
 struct handle *pipeline_result(struct pipeline *, const char *id, const char *principal, size_t *size, const char **digest);
 void pipeline_result_read(struct handle *, size_t at, size_t len, void (*done)(void *data, int error, const char *bytes, size_t len), void *data);
+int pipeline_result_file(struct handle *); /* a descriptor of the caller's own, to read from; -1: none */
 void pipeline_release(struct handle *, void *data); /* DATA is told nothing more; NULL handle is fine */
 
 #endif

@@ -3,6 +3,7 @@
 #include "core/lobby.h"
 #include "core/calls.h"
 #include "core/fleet.h"
+#include "core/relay.h"
 #include "core/self.h"
 #include "core/session.h"
 #include "core/tasks.h"
@@ -84,6 +85,13 @@ static enum verdict read_resource(struct request *r)
 	char *plain;
 	if (uri && r->pipeline->handles && large_is_uri(uri))
 		return large_read(r, uri);
+	if (uri && large_is_uri(uri) && lobby_keeps_for_gateway(r))
+		return WAIT;
+	struct worker *gateway = uri && large_is_uri(uri) ? relay_usable(r->pipeline) : NULL;
+	if (gateway) { /* what it has kept */
+		r->relayed = true;
+		return submit_method(r, gateway, json_pack("{s:s}", "uri", uri));
+	}
 	if (uri && lobby_keeps(r))
 		return WAIT;
 	struct worker *w = uri ? offers_resource(r, uri, &plain) : NULL;
@@ -180,9 +188,13 @@ static bool read_priority(struct request *r, const json_t *value)
 	return bad_argument(r, "/priority", "it must be interactive, normal or batch");
 }
 
-/* What the tool's schema says; NULL: nothing. */
-static json_t *default_timeout(const struct tool *tool)
+/* What the tool says: for these arguments (its member "patient"), or in its schema; NULL: nothing. */
+static json_t *default_timeout(const struct tool *tool, const json_t *arguments)
 {
+	json_t *patient = json_object_get(tool->definition, "patient");
+	const char *name = json_string_value(json_object_get(patient, "argument"));
+	if (name && json_equal(json_object_get(arguments, name), json_object_get(patient, "value")))
+		return json_object_get(patient, "timeout");
 	json_t *schema = json_object_get(json_object_get(tool->definition, "inputSchema"), "properties");
 	return json_object_get(json_object_get(schema, "timeout"), "default");
 }
@@ -201,13 +213,13 @@ static bool read_arguments(struct request *r, struct tool *tool, const json_t *a
 	}
 	if (tool->takes_instance && id && !json_is_null(id)) {
 		*instance = json_string_value(id);
-		if (!*instance)
+		if (!*instance || strlen(*instance) != json_string_length(id))
 			return bad_argument(r, "/instance_id", "it must be the name of an Emacs instance");
 		if (!**instance)
 			*instance = NULL;
 	}
 	if (!timeout || json_is_null(timeout))
-		timeout = default_timeout(tool);
+		timeout = default_timeout(tool, arguments);
 	if (tool->takes_timeout && timeout && !read_timeout(r, timeout))
 		return false;
 	return !tool->takes_priority || !priority || json_is_null(priority) || read_priority(r, priority);
@@ -232,6 +244,12 @@ static enum verdict find_tool(struct request *r, struct tool **tool)
 		return DONE;
 	}
 	snprintf(r->tool, sizeof r->tool, "%s", (*tool)->name);
+	if ((*tool)->outside) {
+		result_error(r, "not_allowed", json_pack("{s:b}", "may_have_run", 0),
+			     "%s is not in the profile %s, which is all that clients of this bridge have (its setting profile)", r->tool,
+			     r->pipeline->config->profile);
+		return DONE;
+	}
 	return NEXT;
 }
 
@@ -273,7 +291,8 @@ static enum verdict call_tool(struct request *r)
 	json_t *arguments = given ? json_incref(given) : json_object();
 	if (!read_arguments(r, tool, arguments, &instance))
 		verdict = DONE;
-	else if (!self_call(r, tool, arguments, instance = fleet_serves(r->pipeline->fleet, instance), &verdict))
+	else if (!relay_call(r, tool, arguments, instance, &verdict)
+		 && !self_call(r, tool, arguments, instance = fleet_serves(r->pipeline->fleet, instance), &verdict))
 		verdict = submit(r, tool, arguments, instance);
 	json_decref(arguments);
 	if (verdict == WAIT)

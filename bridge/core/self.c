@@ -2,6 +2,7 @@
 #include "core/self.h"
 #include "core/bulk.h"
 #include "core/fleet.h"
+#include "core/relay.h"
 #include "log.h"
 #include "mcp/result.h"
 #include "mcp/text.h"
@@ -159,6 +160,10 @@ static void finish_list(struct questions *t)
 	}
 	size_t absent = fleet_absent(fleet, &text, t->count > 0);
 	text_put(&text, "]");
+	if (relay_worker(t->request->pipeline)) {
+		text_put(&text, ",\"gateway\":");
+		relay_describe(t->request->pipeline, &text);
+	}
 	if (!t->count && !absent) {
 		registry_absence(s, &absence);
 		text_put(&text, ",\"why\":");

@@ -29,6 +29,8 @@ struct session *session_create(struct pipeline *p, struct outlet *outlet)
 void session_destroy(struct session *s)
 {
 	TAILQ_REMOVE(&s->pipeline->sessions, s, of_pipeline);
+	if (s->subscribed)
+		changes_watch(s->pipeline);
 	json_decref(s->capabilities);
 	free(s->folder);
 	json_decref(s->subscribed);
@@ -74,6 +76,8 @@ void session_forget(struct request *r)
 	if (!r->unanswered)
 		return;
 	TAILQ_REMOVE(&r->session->unanswered, r, of_session);
+	if (r->listens_uris)
+		changes_watch(r->pipeline);
 	r->session->unanswered_count--;
 	r->unanswered = false;
 }

@@ -46,6 +46,7 @@ enum verdict changes_subscribe(struct request *, bool on); /* resources/subscrib
 void changes_begin(struct session *);         /* from now on it hears of changes, also of lists it has not asked for */
 void changes_tell(struct pipeline *);         /* tells every client that wants to know which lists are others now */
 void changes_note(struct pipeline *, const struct worker *, const char *json, size_t len); /* an instance tells everybody */
+void changes_watch(struct pipeline *);        /* tells each instance which of its resources somebody hears of */
 void changes_tell_listener(struct request *, const char *method, struct buf *members); /* of an open subscription */
 void changes_notify(struct session *, struct request *about, const char *method, const char *params);
 

@@ -20,6 +20,7 @@ struct pipeline {
 	struct ev_loop *loop;         /* borrowed */
 	const struct config *config;  /* borrowed */
 	struct service *service;      /* borrowed */
+	struct service *outer;        /* borrowed; of the gateway that a bridge may find; NULL: none is looked for */
 	struct catalogue *catalogue;  /* owned */
 	struct starter *starter;      /* owned */
 	struct lobby *lobby;          /* owned */

@@ -86,6 +86,7 @@ void conn_drop(struct conn *c)
 	ev_prepare_start(all->loop, &all->turn);
 	if (told)
 		all->user->on_gone(c);
+	conn_file_end(c);
 	tls_close(c->tls);
 	c->tls = NULL;
 	if (c->fd >= 0)

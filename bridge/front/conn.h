@@ -51,6 +51,10 @@ void conn_set_user_data(struct conn *, void *);
 void conn_begin(struct conn *, int status, const char *type, long length, const char *more);
 void conn_piece(struct conn *, const char *data, size_t len);
 void conn_end(struct conn *);
+/* The next piece: LEN bytes of a file, whose descriptor is taken, sent without being read.  on_room comes
+ * when they are gone, or when what conn_file_left says must be sent as pieces.  False: it cannot be, nothing was taken. */
+bool conn_file(struct conn *, int *fd, size_t at, size_t len);
+size_t conn_file_left(const struct conn *);
 void conn_answer(struct conn *, int status, const char *type, const char *body, size_t len, const char *more);
 bool conn_begun(const struct conn *);
 size_t conn_unsent(const struct conn *); /* bytes of output that the client has not taken */

@@ -28,6 +28,9 @@ struct conn {
 	ev_io readable, writable;
 	ev_timer timer;
 	llhttp_t parser;
+	int file;                   /* owned while filing; what follows out */
+	size_t file_at, file_left;
+	bool filing, file_stuck;    /* it is not in memory: no more of it goes so */
 	size_t scanned, raw;        /* of the head in in; bytes of the body as they came */
 	struct head *head;          /* owned; of the request under way */
 	struct buf in, body, out;
@@ -65,5 +68,6 @@ void conn_set_timer(struct conn *, double seconds); /* 0: stops it */
 void conn_mark(struct conn *);                  /* it has something to write, or to do, at the end of the turn */
 void conn_refuse(struct conn *, int status, const char *why); /* and closes */
 bool conn_flush(struct conn *);                 /* false: the client is gone */
+void conn_file_end(struct conn *);
 
 #endif

@@ -3,11 +3,13 @@
 #include "front/conn_impl.h"
 #include "front/tls.h"
 #include "log.h"
+#include "os.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static void add(struct buf *b, const char *data, size_t len)
 {
@@ -99,12 +101,41 @@ void conn_piece(struct conn *c, const char *data, size_t len)
 	conn_mark(c);
 }
 
+bool conn_file(struct conn *c, int *fd, size_t at, size_t len)
+{
+	if (*fd < 0 || c->tls || c->chunked || c->is_head || c->filing || c->ended || c->state == DEAD)
+		return false;
+	c->file = *fd;
+	*fd = -1;
+	c->file_at = at;
+	c->file_left = len;
+	c->filing = true;
+	c->file_stuck = false;
+	conn_mark(c);
+	return true;
+}
+
+size_t conn_file_left(const struct conn *c)
+{
+	return c->file_left;
+}
+
+void conn_file_end(struct conn *c)
+{
+	if (c->filing)
+		close(c->file);
+	c->filing = false;
+}
+
 void conn_end(struct conn *c)
 {
 	if (c->ended || c->state == DEAD)
 		return;
 	if (c->chunked && !c->is_head)
 		add(&c->out, "0\r\n\r\n", 5);
+	if (c->filing && c->file_left) /* what was promised does not come: nothing else may take its place */
+		c->closing = true;
+	conn_file_end(c);
 	c->ended = true;
 	c->user_data = NULL;
 	conn_mark(c);
@@ -132,7 +163,7 @@ void conn_refuse(struct conn *c, int status, const char *why)
 
 static void watch_output(struct conn *c, bool progress)
 {
-	bool waits = buf_len(&c->out) > 0;
+	bool waits = buf_len(&c->out) > 0 || (c->filing && c->file_left && !c->file_stuck);
 	if (c->state == LINGER && !waits)
 		return;
 	if (waits && (progress || !c->armed_write)) {
@@ -143,10 +174,31 @@ static void watch_output(struct conn *c, bool progress)
 	}
 }
 
+/* Some of the file, if all before it is gone; others want their turn too.  False: the client is gone. */
+static bool flush_file(struct conn *c)
+{
+	enum { TURN = 2 * 1024 * 1024 };
+	size_t most = TURN;
+	while (c->filing && !c->file_stuck && c->file_left && !buf_len(&c->out) && most) {
+		ssize_t n = os_send_file(c->fd, c->file, c->file_at, c->file_left < most ? c->file_left : most);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		c->file_stuck = n < 0 && errno == ENOTSUP;
+		if (n < 0)
+			return c->file_stuck;
+		c->file_at += (size_t)n;
+		c->file_left -= (size_t)n;
+		most -= (size_t)n;
+	}
+	return true;
+}
+
 /* False: the client is gone. */
 bool conn_flush(struct conn *c)
 {
-	size_t before = buf_len(&c->out);
+	size_t before = buf_len(&c->out) + c->file_left;
 	bool wants_read = false;
 	while (buf_len(&c->out)) {
 		ssize_t n = c->tls ? tls_write(c->tls, buf_data(&c->out), buf_len(&c->out), &wants_read)
@@ -159,11 +211,14 @@ bool conn_flush(struct conn *c)
 			return false;
 		buf_eat(&c->out, (size_t)n);
 	}
-	if (buf_len(&c->out) && !wants_read)
+	if (!flush_file(c))
+		return false;
+	bool waits = buf_len(&c->out) || (c->filing && c->file_left && !c->file_stuck);
+	if (waits && !wants_read)
 		ev_io_start(c->conns->loop, &c->writable);
 	else
 		ev_io_stop(c->conns->loop, &c->writable);
-	watch_output(c, buf_len(&c->out) < before);
+	watch_output(c, buf_len(&c->out) + c->file_left < before);
 	return true;
 }
 

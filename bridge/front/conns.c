@@ -32,7 +32,10 @@ static bool settle(struct conn *c)
 		buf_finish(&c->out);
 	if (c->ended && !buf_len(&c->out) && c->state != LINGER)
 		conn_turn_over(c);
-	else if (full && c->begun && !c->ended && buf_len(&c->out) < CONN_LOW)
+	else if (c->filing && (!c->file_left || c->file_stuck)) {
+		conn_file_end(c);
+		c->conns->user->on_room(c);
+	} else if (full && c->begun && !c->ended && buf_len(&c->out) < CONN_LOW)
 		c->conns->user->on_room(c);
 	else
 		worked = false;

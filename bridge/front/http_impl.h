@@ -49,12 +49,14 @@ struct exchange {
 	struct request *open;          /* borrowed; whose result is on its way in pieces */
 	struct handle *result;         /* held; the kept result that is its answer */
 	size_t result_at, result_end;  /* what of it is still to be sent */
+	bool filed, filing;            /* the file itself was given to the connection, once; and is being sent */
 	bool reading;                  /* a piece of it is on its way */
 	enum shape shape;
 	bool modern, takes_json, takes_stream, asked_stream; /* asked: by name */
 	bool waits;                    /* for the answer of a request in a session */
 	bool tells_session;            /* its answer names the session */
 	bool streaming;                /* the answer is an event stream */
+	size_t again;                  /* bytes of it that its client is shown because it missed them */
 	bool over;                     /* in http::dead */
 	struct buf pieces;             /* of a result that must be one event */
 	ev_timer later;                /* it becomes a stream; or the stream is closed to be resumed */

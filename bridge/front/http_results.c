@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 enum { PIECE = 256 * 1024, AHEAD = 1024 * 1024 }; /* bytes read at a time; of output that the client has not taken */
 
@@ -74,13 +75,34 @@ static void on_read(void *data, int error, const char *bytes, size_t len)
 		results_on_room(e);
 }
 
+/* As far as the file is in memory it goes to the client by itself; a part that is not is read. */
+static bool send_file(struct exchange *e)
+{
+	int fd = e->filed ? -1 : pipeline_result_file(e->result);
+	e->filed = true;
+	if (conn_file(e->conn, &fd, e->result_at, e->result_end - e->result_at)) {
+		e->filing = true;
+		return true;
+	}
+	if (fd >= 0)
+		close(fd);
+	return false;
+}
+
 void results_on_room(struct exchange *e)
 {
-	size_t left = e->result_end - e->result_at;
 	if (e->reading)
 		return;
-	e->reading = true;
-	pipeline_result_read(e->result, e->result_at, left < PIECE ? left : PIECE, on_read, e);
+	if (e->filing)
+		e->result_at = e->result_end - conn_file_left(e->conn);
+	e->filing = false;
+	size_t left = e->result_end - e->result_at;
+	if (!left) {
+		end(e);
+	} else if (!send_file(e)) {
+		e->reading = true;
+		pipeline_result_read(e->result, e->result_at, left < PIECE ? left : PIECE, on_read, e);
+	}
 }
 
 void results_forget(struct exchange *e)

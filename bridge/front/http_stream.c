@@ -3,6 +3,7 @@
 #include "front/http_impl.h"
 #include "log.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@ struct stream {
 	unsigned number;
 	unsigned long seq, shown; /* of the last event, of the last that a client was sent */
 	TAILQ_HEAD(, event) events; /* owned; the oldest first */
-	bool done, gaps;
+	bool done;
 };
 
 static void add(struct buf *b, const char *data, size_t len)
@@ -46,7 +47,7 @@ void stream_begin(struct exchange *e)
 
 void stream_check(struct exchange *e)
 {
-	if (e->conn && conn_unsent(e->conn) > (size_t)e->http->config->stream_high) {
+	if (e->conn && conn_unsent(e->conn) > (size_t)e->http->config->stream_high + e->again) {
 		log_info("a client does not read its event stream; it is closed");
 		conn_drop(e->conn);
 	}
@@ -70,7 +71,6 @@ static void forget(struct stream *s, struct event *event)
 {
 	TAILQ_REMOVE(&s->events, event, of_stream);
 	s->legacy->bytes -= sizeof *event + event->len;
-	s->gaps |= event->seq > s->shown;
 	free(event);
 }
 
@@ -182,14 +182,16 @@ void stream_show(struct stream *s, struct exchange *e, unsigned long after, bool
 	s->viewer = e;
 	e->views = s;
 	stream_begin(e);
-	if (s->gaps)
+	event = TAILQ_FIRST(&s->events);
+	if ((event ? event->seq : s->seq + 1) > after + 1) /* what it was sent may not have reached it */
 		conn_piece(e->conn, lost, sizeof lost - 1);
-	s->gaps = false;
 	if (prime && s->seq <= after)
 		prime_client(s);
+	e->again = SIZE_MAX / 2; /* it is not to blame for what comes now, which is bounded by events_bytes */
 	TAILQ_FOREACH(event, &s->events, of_stream)
 		if (event->seq > after && s->viewer && e->conn)
 			show(s, event->seq, event->line, event->len);
+	e->again = e->conn ? conn_unsent(e->conn) : 0;
 	if (s->done)
 		stream_hide(s);
 }

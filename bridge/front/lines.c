@@ -30,6 +30,7 @@ struct lines {
 	size_t scanned;          /* bytes of in without a newline */
 	bool skipping;           /* inside a line over the limit */
 	bool paused, ended, over, widened;
+	bool behindhand;         /* it was left something out, which was said in the log */
 	struct buf out;          /* whole lines, then at most one open one */
 	struct buf behind;       /* whole lines that wait until the open one ends */
 	struct request *open;    /* borrowed; whose line is open */
@@ -144,11 +145,37 @@ static void on_more(struct outlet *outlet, struct request *r)
 	pump(s);
 }
 
+/* Bytes that the client has not read. */
+static long held(const struct lines *s)
+{
+	return (long)(buf_len(&s->out) + buf_len(&s->behind));
+}
+
+static bool begins(const char *line, size_t len, const char *words)
+{
+	return len >= strlen(words) && memcmp(line, words, strlen(words)) == 0;
+}
+
+/* What a client that does not read has to do without: a form may say as much as it likes. */
+static bool left_out(struct lines *s, const char *line, size_t len)
+{
+	if (held(s) <= s->config->output_high
+	    || (!begins(line, len, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"")
+		&& !begins(line, len, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"")))
+		return false;
+	if (!s->behindhand)
+		log_info("a client does not read: it misses what is told of its calls");
+	s->behindhand = true;
+	return true;
+}
+
 static void on_notify(struct outlet *outlet, struct request *about, const char *line, size_t len)
 {
 	(void)about; /* one pipe carries everything */
 	struct lines *s = (struct lines *)(void *)outlet;
 	struct buf *to = s->open ? &s->behind : &s->out;
+	if (left_out(s, line, len))
+		return;
 	add(to, line, len);
 	add(to, "\n", 1);
 	watch_stall(s);
@@ -207,8 +234,8 @@ static bool flush(struct lines *s)
 /* A client that does not read is not listened to either. */
 static void balance(struct lines *s)
 {
-	long held = (long)(buf_len(&s->out) + buf_len(&s->behind));
-	bool pause = held > s->config->output_high || (s->paused && held > s->config->output_high / 2);
+	bool pause = held(s) > s->config->output_high || (s->paused && held(s) > s->config->output_high / 2);
+	s->behindhand &= pause;
 	if (pause != s->paused && !s->ended) {
 		if (pause)
 			ev_io_stop(s->loop, &s->readable);

@@ -1,10 +1,10 @@
 /* closer.c - see closer.h */
 #include "mcp/closer.h"
+#include "mcp/runs.h"
 #include "mcp/text.h"
 
 #include <ctype.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
 void closer_init(struct closer *c)
@@ -104,14 +104,6 @@ static bool on_escape(struct closer *c, char ch)
 	return true;
 }
 
-static bool begin_sequence(struct closer *c, unsigned char u)
-{
-	c->utf8 = u >= 0xC2 && u < 0xE0 ? 1 : u >= 0xE0 && u < 0xF0 ? 2 : u >= 0xF0 && u < 0xF5 ? 3 : 0;
-	c->lowest = u == 0xE0 ? 0xA0 : u == 0xF0 ? 0x90 : 0x80;
-	c->highest = u == 0xED ? 0x9F : u == 0xF4 ? 0x8F : 0xBF;
-	return c->utf8 > 0;
-}
-
 static bool on_string(struct closer *c, char ch)
 {
 	unsigned char u = (unsigned char)ch;
@@ -139,7 +131,7 @@ static bool on_string(struct closer *c, char ch)
 		end_string(c);
 		return true;
 	}
-	return u < 0x80 || begin_sequence(c, u);
+	return u < 0x80 || runs_begin(u, &c->utf8, &c->lowest, &c->highest);
 }
 
 /* The number cannot end here. */
@@ -203,52 +195,12 @@ static bool on_byte(struct closer *c, char ch)
 	return false;
 }
 
-#define EACH(c) (UINT64_C(0x0101010101010101) * (c))
-
-/* How many bytes from DATA on mean nothing in a string: eight at a time. */
-static size_t plain(const char *data, size_t len)
-{
-	size_t i = 0;
-	for (uint64_t v; len - i >= 8; i += 8) {
-		memcpy(&v, data + i, 8);
-		uint64_t quote = v ^ EACH('"'), slash = v ^ EACH('\\');
-		uint64_t odd = (v | ((v - EACH(0x20)) & ~v) | ((quote - EACH(1)) & ~quote) | ((slash - EACH(1)) & ~slash)) & EACH(0x80);
-		if (!odd)
-			continue;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-		return i + (size_t)__builtin_ctzll(odd) / 8; /* the lowest bit is never a false one */
-#else
-		break;
-#endif
-	}
-	while (i < len && (unsigned char)data[i] >= 0x20 && (unsigned char)data[i] < 0x80 && data[i] != '"' && data[i] != '\\')
-		i++;
-	return i;
-}
-
-/* Inside a string whole characters and short escapes change nothing: skipped at speed. */
-static size_t characters(const char *data, size_t len)
-{
-	static const bool is_short[256] = {['"'] = true, ['\\'] = true, ['/'] = true, ['b'] = true, ['f'] = true, ['n'] = true, ['r'] = true, ['t'] = true};
-	size_t i = 0, n;
-	while ((i += plain(data + i, len - i)) < len) {
-		unsigned char c = (unsigned char)data[i];
-		if (c == '\\' && i + 1 < len && is_short[(unsigned char)data[i + 1]])
-			i += 2;
-		else if (c >= 0x80 && (n = text_sequence(data + i, len - i)))
-			i += n;
-		else
-			break;
-	}
-	return i;
-}
-
 size_t closer_feed(struct closer *c, const char *data, size_t len)
 {
 	struct closer before;
 	for (size_t i = 0; i < len; i++) {
 		if (c->state == CLOSER_STRING && !c->in_key && !c->escape && !c->utf8 && !c->high)
-			i += characters(data + i, len - i);
+			i += runs_skip(data + i, len - i);
 		if (i == len)
 			break;
 		memcpy(&before, c, offsetof(struct closer, kind));

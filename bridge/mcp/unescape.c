@@ -1,13 +1,8 @@
 /* unescape.c - see unescape.h */
 #include "mcp/unescape.h"
 #include "log.h"
+#include "mcp/runs.h"
 #include "mcp/text.h"
-
-#include <string.h>
-
-/* What a letter after a backslash stands for. */
-static const char meaning[256] = {
-	['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
 
 static void put_character(struct buf *out, unsigned code)
 {
@@ -54,9 +49,9 @@ static bool take(struct unescape *u, char c, struct buf *out)
 			return true;
 		}
 		u->escape = 0;
-		if (!meaning[(unsigned char)c] || u->high)
+		if (!runs_meaning[(unsigned char)c] || u->high)
 			return false;
-		text_add(out, &meaning[(unsigned char)c], 1);
+		text_add(out, &runs_meaning[(unsigned char)c], 1);
 		return true;
 	}
 	int value = digit(c);
@@ -66,70 +61,49 @@ static bool take(struct unescape *u, char c, struct buf *out)
 	return ++u->escape < 6 || take_code(u, out);
 }
 
-#define EACH(c) (UINT64_C(0x0101010101010101) * (c))
-
-/* Copies bytes up to the first quote or backslash, eight at a time, to TO, which has room for
- * eight more than LEN.  How many these are. */
-static size_t copy_plain(char *to, const char *data, size_t len)
+/* A byte that is no part of an escape. */
+static bool take_plain(struct unescape *u, char c, struct buf *out)
 {
-	size_t i = 0;
-	for (uint64_t v; len - i >= 8; i += 8) {
-		memcpy(&v, data + i, 8);
-		memcpy(to + i, &v, 8);
-		uint64_t quote = v ^ EACH('"'), slash = v ^ EACH('\\');
-		uint64_t odd = (((quote - EACH(1)) & ~quote) | ((slash - EACH(1)) & ~slash)) & EACH(0x80);
-		if (!odd)
-			continue;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-		return i + (size_t)__builtin_ctzll(odd) / 8; /* what lies before the first is right */
-#else
-		break;
-#endif
+	unsigned char byte = (unsigned char)c;
+	if (u->utf8) {
+		bool fits = byte >= u->lowest && byte <= u->highest;
+		u->utf8 -= fits;
+		u->lowest = 0x80;
+		u->highest = 0xBF;
+		text_add(out, &c, fits);
+		return fits;
 	}
-	for (; i < len && data[i] != '"' && data[i] != '\\'; i++)
-		to[i] = data[i];
-	return i;
+	if (c == '\\') {
+		u->escape = 1;
+		return true;
+	}
+	if (u->high || byte < 0x20)
+		return false;
+	u->ended = c == '"';
+	if (!u->ended)
+		text_add(out, &c, 1);
+	return byte < 0x80 || runs_begin(byte, &u->utf8, &u->lowest, &u->highest);
 }
 
-/* Plain bytes and escapes of one letter, which nearly all is made of; stops before all else. */
 static size_t run(const char *data, size_t len, struct buf *out)
 {
-	size_t at = 0;
-	if (!buf_reserve(out, len + 8))
+	if (!buf_reserve(out, len + RUNS_ROOM))
 		log_no_memory();
 	char *to = buf_room(out);
-	for (;;) {
-		size_t n = copy_plain(to, data + at, len - at);
-		to += n;
-		at += n;
-		if (len - at < 2 || data[at] != '\\' || !meaning[(unsigned char)data[at + 1]])
-			break;
-		*to++ = meaning[(unsigned char)data[at + 1]];
-		at += 2;
-	}
+	size_t n = runs_copy(&to, data, len);
 	buf_filled(out, (size_t)(to - buf_room(out)));
-	return at;
+	return n;
 }
 
 size_t unescape_feed(struct unescape *u, const char *data, size_t len, struct buf *out)
 {
 	size_t at = 0;
 	while (at < len && !u->ended && !u->wrong) {
-		if (u->escape) {
-			u->wrong = !take(u, data[at], out);
-			at += !u->wrong;
-			continue;
-		}
-		if (!u->high)
+		if (!u->escape && !u->high && !u->utf8)
 			at += run(data + at, len - at, out);
 		if (at == len)
 			break;
-		if (data[at] == '\\')
-			u->escape = 1;
-		else if (u->high)
-			u->wrong = true;
-		else
-			u->ended = true;
+		u->wrong = !(u->escape ? take(u, data[at], out) : take_plain(u, data[at], out));
 		at += !u->wrong;
 	}
 	return at;

@@ -1,5 +1,5 @@
 /* unescape.h - the text that a JSON string stands for, while the string comes in pieces.
- * What is no escape passes as it is: whether it is UTF-8 is closer.h's to say.  Pure; core calls. */
+ * It must be JSON as closer.h wants it: UTF-8 without control characters.  Pure; core calls. */
 #ifndef UNESCAPE_H
 #define UNESCAPE_H
 
@@ -9,8 +9,10 @@ struct unescape {
 	unsigned escape; /* 0; 1 after a backslash; 2 to 5 after \u and its digits */
 	unsigned code;   /* of the \u so far */
 	unsigned high;   /* the first half of a surrogate pair, whose other half must follow; 0: none */
+	unsigned utf8;   /* continuation bytes still to come */
+	unsigned char lowest, highest; /* of the next one */
 	bool ended;      /* the closing quote went by */
-	bool wrong;      /* an escape that is none, or half a surrogate pair */
+	bool wrong;      /* no JSON: a control character, an escape that is none, half a surrogate pair, bytes that are no UTF-8 */
 };
 
 /* All zero at first, behind the opening quote.  Appends the text to OUT.  How many bytes of

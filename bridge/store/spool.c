@@ -286,6 +286,11 @@ static void read_file(struct spool_file *f, size_t at, size_t len, spool_done *d
 	give(o);
 }
 
+static int descriptor(struct spool_file *f)
+{
+	return f->error ? -1 : fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
+}
+
 static void forget_in(struct order_list *list, const void *data)
 {
 	struct order *o;
@@ -349,7 +354,7 @@ static bool start_thread(struct thread_spool *s)
 
 struct spool *spool_create(struct ev_loop *loop, const char *folder, char **error)
 {
-	static const struct spool_ops ops = {create, add, finish, read_file, forget, close_later, destroy};
+	static const struct spool_ops ops = {create, add, finish, descriptor, read_file, forget, close_later, destroy};
 	struct thread_spool *s = calloc(1, sizeof *s);
 	if (!s || !(s->folder = strdup(folder)))
 		log_no_memory();

@@ -24,6 +24,7 @@ struct spool_ops {
 	struct spool_file *(*create)(struct spool *, size_t expected);
 	void (*add)(struct spool_file *, struct buf *bytes, spool_done *, void *data); /* bytes: taken, empty afterwards */
 	void (*finish)(struct spool_file *, spool_done *, void *data); /* all was added: the digest */
+	int (*descriptor)(struct spool_file *); /* after finish was told: one of the caller's own, to read from; -1: none */
 	void (*read)(struct spool_file *, size_t at, size_t len, spool_done *, void *data); /* fewer at its end */
 	void (*forget)(struct spool *, void *data); /* nothing is told to DATA any more */
 	void (*close)(struct spool_file *); /* after what was ordered; NULL is fine */

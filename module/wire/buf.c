@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { KEEP = 64 * 1024 }; /* bytes an empty buffer may hold on to */
 
@@ -49,6 +50,19 @@ bool buf_reserve(struct buf *b, size_t more)
 	return true;
 }
 
+/* A page fault for each 4 KiB costs more than the copy. */
+void buf_advise(const struct buf *b)
+{
+#ifdef MADV_HUGEPAGE
+	enum { HUGE = 2 * 1024 * 1024 };
+	uintptr_t from = ((uintptr_t)b->mem + HUGE - 1) & ~(uintptr_t)(HUGE - 1), to = ((uintptr_t)b->mem + b->cap) & ~(uintptr_t)(HUGE - 1);
+	if (to > from)
+		madvise((void *)from, to - from, MADV_HUGEPAGE);
+#else
+	(void)b;
+#endif
+}
+
 bool buf_add(struct buf *b, const void *data, size_t len)
 {
 	if (!len)
@@ -58,6 +72,16 @@ bool buf_add(struct buf *b, const void *data, size_t len)
 	memcpy(b->mem + b->tail, data, len);
 	b->tail += len;
 	return true;
+}
+
+bool buf_digits(struct buf *b, unsigned long long n, unsigned least)
+{
+	char text[20];
+	unsigned at = sizeof text;
+	do
+		text[--at] = (char)('0' + n % 10);
+	while ((n /= 10) || (at && sizeof text - at < least));
+	return buf_add(b, text + at, sizeof text - at);
 }
 
 bool buf_printf(struct buf *b, const char *format, ...)

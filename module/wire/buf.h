@@ -19,7 +19,10 @@ void buf_finish(struct buf *b); /* frees; the buffer may be used again; NULL is 
 bool buf_reserve(struct buf *b, size_t more) __attribute__((warn_unused_result));
 bool buf_add(struct buf *b, const void *data, size_t len) __attribute__((warn_unused_result));
 bool buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3), warn_unused_result));
+bool buf_digits(struct buf *b, unsigned long long n, unsigned least) __attribute__((warn_unused_result)); /* decimal, with zeros before to LEAST digits, at most 20 */
 void buf_eat(struct buf *b, size_t len); /* len <= buf_len(b); gives big memory back once empty */
+
+void buf_advise(const struct buf *b); /* its room, if it is big, is about to be filled at once */
 
 static inline size_t buf_len(const struct buf *b) { return b->tail - b->head; }
 static inline const char *buf_data(const struct buf *b) { return b->mem ? b->mem + b->head : ""; } /* borrowed until the next change */

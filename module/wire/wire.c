@@ -50,6 +50,13 @@ bool wire_put(struct buf *out, uint8_t type, uint8_t flags, uint64_t id, const v
 	return true;
 }
 
+void wire_grown(struct buf *out, size_t at, uint8_t flags)
+{
+	char *h = out->mem + out->head + at;
+	wire_store_u32(h, (uint32_t)(buf_len(out) - at - WIRE_HEADER));
+	h[7] = (char)flags;
+}
+
 bool wire_put_call(struct buf *out, uint64_t id, const struct wire_call *call)
 {
 	struct buf payload = {0};

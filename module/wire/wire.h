@@ -9,13 +9,13 @@
 #include <stdint.h>
 
 enum {
-	WIRE_VERSION = 2,
+	WIRE_VERSION = 3,
 	WIRE_GOODBYE_VERSION = 1,              /* of every GOODBYE, so that any version reads why */
 	WIRE_MAGIC = 0xEF,
 	WIRE_HEADER = 16,                      /* bytes before the payload */
 	WIRE_FRAME_MAX = 1024 * 1024,          /* payload bytes in one frame */
 	WIRE_REQUEST_MAX = 4 * 1024 * 1024,    /* bytes of one CALL's payload, all its frames */
-	WIRE_RESULT_MAX = 64 * 1024 * 1024,    /* bytes of one RESULT, all its frames */
+	WIRE_RESULT_MAX = 128 * 1024 * 1024,   /* bytes of one RESULT, all its frames; a long text is held once, as it is, while it is sent */
 	WIRE_BLOCK = 64 * 1024,                /* RESULT bytes in one frame: other answers get in between */
 	WIRE_WINDOW = 256 * 1024,              /* RESULT bytes a call may send before its first CREDIT */
 	WIRE_PEERS_MAX = 64,                   /* bridges at one Emacs: it cannot use descriptors over 1023 */
@@ -23,6 +23,7 @@ enum {
 	WIRE_TOOL_MAX = 128,                   /* bytes of a tool's name */
 	WIRE_CLIENT_MAX = 128,                 /* bytes of a client's name */
 	WIRE_NOTE_MAX = 64 * 1024,             /* bytes of a NOTE */
+	WIRE_WATCH_MAX = 256 * 1024,           /* bytes of a WATCH */
 	WIRE_SPECIAL_MAX = 1024 * 1024,        /* bytes of a RESULT that is a FAULT or ASKS */
 	WIRE_TIMEOUT_DEFAULT = 30 * 1000,      /* ms a form may run */
 	WIRE_TIMEOUT_MAX = 60 * 60 * 1000,     /* ms */
@@ -38,6 +39,7 @@ enum wire_type {
 	WIRE_INTERRUPT = 6,
 	WIRE_CREDIT = 7,    /* id of the CALL; u32 bytes */
 	WIRE_CATALOGUE = 8,
+	WIRE_WATCH = 9,     /* id 0; the resources whose changes somebody at this peer hears of */
 
 	WIRE_WELCOME = WIRE_HELLO | 0x40,
 	WIRE_PONG = WIRE_PING | 0x40,
@@ -78,6 +80,9 @@ struct wire_call {
 /* Appends one frame.  len <= WIRE_FRAME_MAX.  False: out of memory. */
 bool wire_put(struct buf *out, uint8_t type, uint8_t flags, uint64_t id, const void *data, size_t len)
 	__attribute__((warn_unused_result));
+
+/* What follows the head of the frame that was put AT bytes into OUT, without a payload, is its payload. */
+void wire_grown(struct buf *out, size_t at, uint8_t flags);
 
 /* Appends a CALL, in as many frames as it needs.  False: out of memory or over a limit. */
 bool wire_put_call(struct buf *out, uint64_t id, const struct wire_call *call) __attribute__((warn_unused_result));

@@ -1,6 +1,8 @@
 """What a call costs over HTTP, here and beside others: the part of tests/bench/run that starts servers with a port.
 
 Each server gets a free port, is asked by the client of http.c, and is ended by process id, with what it started."""
+import hashlib
+import http.client
 import json
 import os
 import pwd
@@ -9,7 +11,9 @@ import select
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -125,18 +129,19 @@ class Other:
 
 
 class Ours:
-    """A gateway of this tree."""
+    """A gateway of this tree; HOME: a folder of its own, so that it may run beside another."""
 
-    def __init__(self, world, bridge, era="session", kind="session", *settings):
+    def __init__(self, world, bridge, era="session", kind="session", *settings, home=None):
         self.world, self.era, self.kind, self.path, self.bridge = world, era, kind, "/mcp", bridge
-        self.process = subprocess.Popen([bridge, "serve", "--listen", "127.0.0.1:0", *settings], env=world.env, cwd=world.dir, stdin=subprocess.DEVNULL,
+        env = dict(world.env, HOME=home, XDG_RUNTIME_DIR=home) if home else world.env
+        self.process = subprocess.Popen([bridge, "serve", "--listen", "127.0.0.1:0", *settings], env=env, cwd=world.dir, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=world.log, text=True)
         world.processes.append(self.process)
         found = re.search(r"http://127\.0\.0\.1:(\d+)/mcp", self.process.stdout.readline())
         if not found:
             raise SystemExit("the gateway does not start: " + world.tail())
         self.port = int(found.group(1))
-        self.token = subprocess.run([bridge, "token"], env=world.env, capture_output=True, text=True, check=True).stdout.strip()
+        self.token = subprocess.run([bridge, "token"], env=env, capture_output=True, text=True, check=True).stdout.strip()
 
     url = Other.url
 
@@ -167,7 +172,7 @@ def attempt(figures, name, work):
     except (Failed, OSError, RuntimeError) as e:
         words = str(e).strip().replace("|", "/").replace("\n", " ")
         if "result_too_large" in words:
-            words = "refused (result_too_large: Lisp gives at most 64 MiB)"
+            words = "refused (result_too_large: Lisp gives at most 128 MiB)"
         figures[name] = {"failed": words[-200:]}
         print("%s: %s" % (name, figures[name]["failed"]), flush=True)
 
@@ -250,9 +255,9 @@ def streams(world, bridge, node, say):
 
 
 def large(world, bridge, node, prepare, say):
-    """Results of 1 to 100 MB: ours out of Lisp, the others out of a Node server that has nothing to do for it."""
+    """Results of 1 to 100 MB in one piece: ours out of Lisp, the others out of a Node server that has nothing to do for it."""
     figures = {}
-    counts = {1: 9, 10: 5, 60: 2, 100: 1}
+    counts = {1: 9, 10: 7, 100: 3}
     few = {1: 5, 10: 1, 100: 1}
 
     def sizes(server, tool_of, name):
@@ -261,7 +266,7 @@ def large(world, bridge, node, prepare, say):
                 attempt(figures, (name, size), lambda size=size, count=count: ask(server, 1, tool_of(size), "-n", count, "-s", 20, "-t", LARGE_LIMIT))
         finally:
             server.end()
-    server = Ours(world, bridge)
+    server = Ours(world, bridge, "session", "session", "--set=large_min=0")
     try:
         for size, count in counts.items():
             say("a result of %d MB over HTTP" % size)
@@ -282,4 +287,103 @@ def large(world, bridge, node, prepare, say):
                 figures[name, 1] = {"failed": str(e)}
                 continue
             sizes(server, lambda size: ("evaluate", json.dumps({"code": "'0123456789abcdef'.repeat(%d)" % (size * 62500)})), name)
+    return figures
+
+
+class Fetcher:
+    """A client as they are, over one connection: it reads into one buffer as the bytes come, and no faster than Python does."""
+    META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {}}
+
+    def __init__(self, server, room):
+        self.server, self.room = server, memoryview(bytearray(room))
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        self.headers = {"Authorization": "Bearer " + server.token, "Accept": "application/json, text/event-stream"}
+        self.body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "bench_text", "arguments": {}, "_meta": self.META}})
+
+    def read(self, digest=None):
+        """The bytes of the answer; each counts in DIGEST when it has come."""
+        response, n = self.connection.getresponse(), 0
+        while got := response.readinto(self.room[n:n + (1 << 20)]):
+            if digest:
+                digest.update(self.room[n:n + got])
+            n += got
+        if response.status != 200:
+            raise SystemExit("status %d: %s" % (response.status, bytes(self.room[:400])))
+        return n
+
+    def call(self):
+        self.connection.request("POST", "/mcp", self.body, dict(self.headers, **{
+            "Content-Type": "application/json", "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "bench_text"}))
+        return self.read()
+
+    def result(self, n):
+        return json.loads(bytes(self.room[:n]))["result"]
+
+    def one_piece(self):
+        """Seconds until all of it has come, and until it is the text that the tool gave."""
+        begun = time.perf_counter()
+        n = self.call()
+        came = time.perf_counter() - begun
+        text = self.result(n)["content"][0]["text"]
+        return {"came": came, "whole": time.perf_counter() - begun, "bytes": len(text)}
+
+    def kept(self):
+        """Seconds until it is announced, until all of it has come, and until its digest is known to be right."""
+        begun = time.perf_counter()
+        link = self.result(self.call())["content"][1]
+        announced = time.perf_counter() - begun
+        self.connection.request("GET", "/api/v1/results/" + link["uri"].split("//")[1], headers=self.headers)
+        digest = hashlib.sha256()
+        n = self.read(digest)
+        came = time.perf_counter() - begun
+        if n != link["size"] or digest.hexdigest() != link["_meta"]["efrit-mcp/sha256"]:
+            raise SystemExit("what was fetched is not what was announced")
+        return {"announced": announced, "came": came, "whole": time.perf_counter() - begun, "bytes": n}
+
+
+def processor_ms(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+def resident_kb(pid, field):
+    with open("/proc/%d/status" % pid) as f:
+        return next(int(line.split()[1]) for line in f if line.startswith(field + ":"))
+
+
+def fetched(world, bridge, prepare, say):
+    """A result in one piece and one that is kept and fetched, in turn: (way, MB) -> medians, processor time, growth of the gateway."""
+    figures = {}
+    with tempfile.TemporaryDirectory(prefix="efb") as home:
+        servers = {"one": Ours(world, bridge, "stateless", "listen", "--set=large_min=0", "--set=stream_after=0"),
+                   "kept": Ours(world, bridge, "stateless", "listen", "--set=large_min=300000", "--set=stream_after=0", home=home)}
+        clients = {way: Fetcher(server, 128 << 20) for way, server in servers.items()}
+        try:
+            for size, count in {1: 15, 10: 11, 100: 5}.items():
+                say("a result of %d MB, in one piece and kept" % size)
+                prepare(size)
+                runs = {way: [] for way in servers}
+                before = {}
+                for way, server in servers.items():
+                    getattr(clients[way], "one_piece" if way == "one" else "kept")() # what the first one takes is no result's
+                    with open("/proc/%d/clear_refs" % server.process.pid, "w") as f:
+                        f.write("5") # the peak begins anew
+                    before[way] = resident_kb(server.process.pid, "VmRSS")
+                spent = dict.fromkeys(servers, 0)
+                for _ in range(count):
+                    for way, server in servers.items():
+                        at = processor_ms(server.process.pid) + processor_ms(world.emacs.pid)
+                        runs[way].append(getattr(clients[way], "one_piece" if way == "one" else "kept")())
+                        spent[way] += processor_ms(server.process.pid) + processor_ms(world.emacs.pid) - at
+                for way, server in servers.items():
+                    figures[way, size] = {key: statistics.median(r[key] for r in runs[way]) for key in runs[way][0]}
+                    figures[way, size].update(processor=spent[way] / count,
+                                              grew_kb=resident_kb(server.process.pid, "VmHWM") - before[way])
+        finally:
+            for way, server in servers.items():
+                clients[way].connection.close()
+                server.end()
+            prepare(0)
     return figures

@@ -30,6 +30,7 @@ NAMES = [
     ("wire", "bare wire to Lisp, `(+ 1 2)`"),
     ("ours_none", "**bridge and Emacs, `(+ 1 2)`, observe none**"),
     ("ours", "**bridge and Emacs, `(+ 1 2)`**"),
+    ("bytecode", "bridge and Emacs, `(+ 1 2)`, Lisp not compiled natively"),
     ("node", "Node.js MCP server, `1+2` in its own process"),
     ("client", "`emacsclient --eval '(+ 1 2)'`"),
     ("batch", "`emacs -Q --batch`"),
@@ -132,6 +133,8 @@ def write(about, f, more_verdicts, more_sections):
     return "\n".join([
         "# What a call costs\n",
         "Written by `make bench`, never by hand.  %s.  %s.  %s.\n" % (about["date"], about["machine"], ", ".join(about["versions"])),
+        ("Our Lisp is compiled natively, as this Emacs does by itself when it has loaded a file for the first time; "
+         "one row shows what it is before that.\n" if about["native"] else "This Emacs has no native compiler.\n"),
         "All peers are asked by one client, tests/bench/bench.c, in three rounds of which the median is shown; the run took %.0f s."
         "  The ping-pong's p50 differed between the rounds by a factor of %.2f;"
         " before or after the run others used %.0f %% of the cores.%s\n" % (about["seconds"], about["spread"], 100 * about["busy"], disturbed),

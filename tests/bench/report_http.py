@@ -59,19 +59,33 @@ def large(f, missing):
     rows = []
     for key, name in LARGE_NAMES:
         row = [name]
-        for size in (1, 10, 60, 100):
+        for size in (1, 10, 100):
             r = f.get((key, size))
-            if not r and size == 60 and key != "ours":
-                row.append("-")
-            elif not r or "failed" in r:
+            if not r or "failed" in r:
                 row.append("none: " + (r["failed"] if r else missing or "see before"))
             else:
                 row.append("%s ms (%.0f MB/s%s)" % (ms(r["p50"]), r["bytes"] / r["p50"], ", then %s" % mb(r["kb"]) if "kb" in r else ""))
         rows.append(row)
-    return table(["one call with a result of", "1 MB", "10 MB", "60 MB", "100 MB"], rows)
+    return table(["one call with a result of, in one piece", "1 MB", "10 MB", "100 MB"], rows)
 
 
-def verdicts(f, s):
+def share(big, size, key="whole"):
+    """How much longer it takes when it is kept and fetched, in percent."""
+    return (big["kept", size][key] / big["one", size][key] - 1) * 100
+
+
+def fetched(big):
+    rows = []
+    for size in (1, 10, 100):
+        one, kept = big["one", size], big["kept", size]
+        rows.append(["%d MB" % size, ms(one["came"] * 1e6), ms(one["whole"] * 1e6), ms(kept["announced"] * 1e6), ms(kept["came"] * 1e6), ms(kept["whole"] * 1e6),
+                     "%+.0f %%" % share(big, size), "%+.0f %%" % share(big, size, "came"), "%.0f / %.0f ms" % (one["processor"], kept["processor"]),
+                     "%s / %s" % (mb(one["grew_kb"]), mb(kept["grew_kb"]))])
+    return table(["a result, by a client in Python", "one piece: has come, ms", "and is text again", "kept: announced after, ms", "fetched", "and its digest is right",
+                  "overhead", "of what has come", "processor, Emacs and gateway", "growth of the gateway"], rows)
+
+
+def verdicts(f, s, big):
     """(what, met, figure) of each thing that is promised over HTTP."""
     peer = f.get(("everything", 64))
     if peer:
@@ -83,10 +97,13 @@ def verdicts(f, s):
             *(ms(m["p99"]) for m in mine), ms(peer["p50"]))
     for key, name in STREAM_NAMES[:2]:
         yield "under 4 KB of memory for an idle stream: " + name.replace("*", ""), s[key]["bytes"] < 4096, "%.1f KB" % (s[key]["bytes"] / 1024)
+    for size in (1, 10, 100):
+        yield "%d MB announced and fetched: under 10 %% over one piece" % size, share(big, size) < 10, "%+.0f %% (%s and %s ms; without what the client does with it %+.0f %%)" % (
+            share(big, size), ms(big["kept", size]["whole"] * 1e6), ms(big["one", size]["whole"] * 1e6), share(big, size, "came"))
 
 
-def sections(f, s, big, missing):
+def sections(f, s, big, kept, missing):
     return ["## Over HTTP\n",
             "One client for all, tests/bench/http.c: keep-alive connections, each with one question at a time, all in one session, because supergateway"
             " starts a process for each; two rounds and their mean.  Ours checks a token.\n",
-            calls(f, missing), rates(f), streams(s, missing), large(big, missing)]
+            calls(f, missing), rates(f), streams(s, missing), large(big, missing), fetched(kept)]

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
-"""tools.py - what each typed tool costs: time and size of the answer, in a daemon with a
-10 MB buffer and in one with 1,000 open buffers.  Prints the table that lisp/README.md holds.
+"""tools.py - what each typed tool costs: time and size of the answer, in an Emacs with a
+10 MB buffer, and with 1,000 open buffers besides.  A part of `make bench'.
 
-    tests/bench/tools.py [ROUNDS]        EMACS chooses the program
+    tests/bench/tools.py [ROUNDS]        the table alone; EMACS chooses the program
 
-Times are Emacs's own (execution_time where the answer has it is the same), measured by
-`float-time` around `efrit-mcp-tool-call` and the writing of its JSON, median of ROUNDS.
+Times are Emacs's own, from the call to the answer's JSON, the median of ROUNDS.  An answer
+that kept Emacs for more than 50 ms is to say so (busy_ms): one that did not is told.
 """
+import json
 import os
 import subprocess
 import sys
 import tempfile
+
+sys.dont_write_bytecode = True
+from report import table  # noqa: E402  tests/bench/report.py
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -28,18 +32,19 @@ FORM = r'''
                           ((vectorp value) (vconcat (mapcar #'fill-in value)))
                           ((consp value) (cons (fill-in (car value)) (fill-in (cdr value)))) (t value)))
   (defun measure (call)
-    (let ((times nil) (size 0) (arguments (fill-in (cdr call))))
+    (let ((times nil) (silent 0) (size 0) (arguments (fill-in (cdr call))))
       (dotimes (_ ROUNDS)
         (garbage-collect)
-        (let* ((t0 (float-time)) (answer (efrit-mcp-tool-call (car call) arguments))
+        (let* ((t0 (float-time)) (answer (efrit-mcp-tool-call (car call) arguments)) (took (- (float-time) t0))
                (value (append (and (listp (cdr answer)) (cdr answer))
                               (unless (listp (cdr answer)) nil)
                               (and efrit-mcp-observe--level (efrit-mcp-observe-end))))
                (text (if (stringp (cdr answer)) (cdr answer) (efrit-mcp--mod-json value))))
           (push (- (float-time) t0) times)
           (unless (memq (car answer) '(done whole)) (error "%s: %S" call answer))
+          (unless (string-match-p "busy_ms" text) (setq silent (max silent took)))
           (setq size (length text))))
-      (list (* 1000 (median times)) size)))
+      (vector (* 1000 (median times)) size (* 1000 silent))))
   (defvar calls
     '(("emacs_look") ("emacs_look" ("what" . ["state" "windows" "buffers" "messages" "modes" "processes" "changes"]))
       ("emacs_read" ("file" . "BIG")) ("emacs_read" ("file" . "BIG") ("from" . 150000) ("to" . 150050) ("numbers" . t))
@@ -62,24 +67,47 @@ FORM = r'''
     (setq second (mapcar #'measure calls))
     (while calls
       (let ((c (pop calls)) (a (pop first)) (b (pop second)))
-        (princ (format "| `%s`%s | %.1f | %d | %.1f | %d |\n" (car c)
-                       (mapconcat (lambda (x) (format " %s" (replace-regexp-in-string "PROJECT" "this" (replace-regexp-in-string "BIG" "10 MB" (if (stringp (cdr x)) (cdr x) (format "%s" (car x))))))) (cdr c) "")
-                       (car a) (cadr a) (car b) (cadr b))))))
+        (princ (concat (json-serialize
+                (vector (car c) (mapconcat (lambda (x) (format " %s" (replace-regexp-in-string "PROJECT" "this" (replace-regexp-in-string "BIG" "10 MB" (if (stringp (cdr x)) (cdr x) (format "%s" (car x))))))) (cdr c) "") a b)) "\n")))))
   (dolist (b (buffer-list)) (with-current-buffer b (set-buffer-modified-p nil)))
   (kill-emacs 0))
 '''
 
 
-def main():
-    rounds = sys.argv[1] if len(sys.argv) > 1 else "5"
+LIMIT = 50   # milliseconds an answer may keep Emacs without saying so
+
+
+def measure(rounds=5, emacs=os.environ.get("EMACS", "emacs")):
+    """Rows of (tool, with what, [ms, characters, ms of the longest that did not say so], the same with 1,000 buffers)."""
     with tempfile.TemporaryDirectory() as folder:
-        form = FORM.replace("ROUNDS", rounds).replace('"PROJECT"', f'"{ROOT}"')
+        form = FORM.replace("ROUNDS", str(rounds)).replace('"PROJECT"', f'"{ROOT}"')
         env = dict(os.environ, TMPDIR=folder, HOME=folder, XDG_RUNTIME_DIR=folder, LC_ALL="C.UTF-8")
-        print("| tool | 10 MB buffer: ms | characters | and 1,000 buffers: ms | characters |\n|---|---|---|---|---|")
-        sys.stdout.flush()
-        return subprocess.call([os.environ.get("EMACS", "emacs"), "-Q", "--batch", "-L", os.path.join(ROOT, "lisp"),
-                                "--eval", form], env=env, timeout=100)
+        p = subprocess.run([emacs, "-Q", "--batch", "-L", os.path.join(ROOT, "lisp"), "--eval", form],
+                           env=env, timeout=300, capture_output=True, text=True)
+    if p.returncode != 0:
+        raise SystemExit(f"tools.py: Emacs ended with {p.returncode}: {p.stderr[-2000:]}")
+    return [json.loads(line) for line in p.stdout.splitlines() if line.startswith("[")]
+
+
+def section(rows):
+    return "\n".join([
+        "## The tools\n",
+        "Emacs in batch, the median of five calls each; with a buffer of 10 MB open, and with 1,000 other buffers besides."
+        "  What compiles and tests is an Emacs of its own, language servers are asked without waiting.\n",
+        table(["tool", "10 MB buffer: ms", "characters", "and 1,000 buffers: ms", "characters"],
+              [[f"`{name}`{what}", "%.1f" % a[0], a[1], "%.1f" % b[0], b[1]] for name, what, a, b in rows])])
+
+
+def verdicts(rows):
+    longest, what = max((max(a[2], b[2]), name + said) for name, said, a, b in rows)
+    yield (f"nothing above {LIMIT} ms keeps Emacs without saying so (busy_ms), {len(rows)} calls", longest <= LIMIT,
+           "%.1f ms, %s, is the longest that did not" % (longest, what))
+
+
+def main():
+    rows = measure(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    print(section(rows) + "\n" + table(["promise", "met", "measured"], [[what, "yes" if met else "**no**", said] for what, met, said in verdicts(rows)]))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,7 +9,7 @@ import select
 import socket
 import stat
 
-from gate.driver import Gateway, Wrong, case, check, until
+from gate.driver import PROGRAMS, Gateway, Wrong, case, check, until
 
 WORDS = r"The result of (\S+) is (\d+) bytes long.* kept for (\d+) s as (efrit-result://[0-9a-f]{32}) \(SHA-256 ([0-9a-f]{64})\), in (\d+) blocks of (\d+) bytes"
 SMALL = {"large_min": 300000, "large_block": 100001}
@@ -272,6 +272,70 @@ def large_memory():
             until(lambda: len(files(g)) == kept, "it is dropped")
         until(lambda: g.state() == "idle", "idle")
         check(g.memory() - before < 6 << 20, "memory", before, g.memory())
+
+
+TEXT = """(progn (defvar gate-text nil)
+  (efrit-mcp-define-tool gate-text "The prepared text." () (:read-only t) gate-text) t)"""
+PREPARE = """(let ((line "(message \\"%%s\\\\n\\" x)\\n"))
+  (setq gate-text (apply (function concat) (make-list (/ %d (length line)) line))) (garbage-collect) (length gate-text))"""
+LINE = b'(message "%s\\n" x)\n'
+
+
+def resident(pid, field="VmRSS"):
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) << 10 for line in f if line.startswith(field + ":"))
+
+
+@case(emacs=True)
+def large_most():
+    """100 MB, in one piece and kept, leave the gateway as it is and Emacs holds them once; what is over the limit is refused, and Emacs goes on."""
+    size = 100_000_000 // len(LINE) * len(LINE)
+    for least in (0, 1_000_000):
+        with Gateway(settings={"large_min": least, "stream_after": 0}) as g:
+            g.start_emacs()
+            check(g.value(TEXT) == "t")
+            check(int(g.value(PREPARE % 2_000_000)) > 1_900_000)
+            with g.client() as c:
+                check("result" in c.call("gate_text", {}).json)
+                pid = int(g.value("(emacs-pid)"))
+                check(int(g.value(PREPARE % 100_000_000)) == size)
+                gateway, emacs, most = g.memory(), resident(pid), 0
+                with open(f"/proc/{pid}/clear_refs", "w") as f:
+                    f.write("5") # the peak begins anew
+                c.call("gate_text", {}, send_only=True)
+                if least:
+                    uri, n, digest, *_ = link_of(c.answer().json["result"])
+                    most = g.memory() - gateway
+                    check(n == size and digest == hashlib.sha256(LINE * (size // len(LINE))).hexdigest(), n)
+                    c.request("GET", "/api/v1/results/" + uri.split("//")[1], send_only=True)
+                    left, found = int(c.head()[1]["content-length"]), hashlib.sha256()
+                    while left:
+                        data = c.got or c.sock.recv(1 << 20)
+                        c.got = b""
+                        if not data:
+                            raise Wrong("it ended early")
+                        found.update(data)
+                        left -= len(data)
+                    most = max(most, g.memory() - gateway)
+                    check(found.hexdigest() == digest)
+                else:
+                    check(c.head()[0] == 200)
+                    text = []
+                    while piece_of := c.chunk():
+                        text.append(piece_of)
+                        if len(text) % 100 == 1:
+                            most = max(most, g.memory() - gateway)
+                    text = json.loads(b"".join(text))["result"]["content"][0]["text"]
+                    check(text.encode() == LINE * (size // len(LINE)))
+                    del text
+                if "san" not in PROGRAMS:
+                    check(most < 8 << 20, "the gateway grew by", most)
+                    check(resident(pid, "VmHWM") - emacs < 1.2 * size, "Emacs holds it once more:", emacs, resident(pid, "VmHWM"))
+                check(int(g.value(PREPARE % 135_000_000)) > 134_000_000)
+                r = c.call("gate_text", {}).json["result"]
+                said = json.loads(r["content"][0]["text"])
+                check(r["isError"] and said["error_code"] == "result_too_large" and "128 MiB" in said["error"], r)
+                check(g.value("(+ 1 1)") == "2")
 
 
 @case(emacs=True)

@@ -205,7 +205,7 @@ def changes():
 def large_results():
     size = 15 * 1000 * 1000
     form = {"content": f"(make-string {size} ?x)", "max_chars": size + 100, "timeout": 60}
-    with Gateway(settings={"large_min": 0}) as g:
+    with Gateway(settings={"large_min": 0, "stream_after": 0}) as g:
         g.start_emacs()
         g.value("1")
         before = g.memory()

@@ -69,4 +69,29 @@
           (primitive-undo 1 (progn (while (null (car buffer-undo-list)) (pop buffer-undo-list)) buffer-undo-list))
           (should (equal (buffer-string) old)))))))
 
+(ert-deftest efrit-mcp-diff/what-a-proposal-shows-is-what-it-does ()
+  (random "diff")
+  (dotimes (_ 300)
+    (let ((text (mapconcat (lambda (_) (make-string (random 4) (+ ?a (random 3)))) (number-sequence 1 (1+ (random 12))) "\n"))
+          (pieces nil) (shown nil) (wanted nil))
+      (when (= 0 (random 2)) (setq text (concat text "\n")))
+      (with-temp-buffer
+        (insert text)
+        (let ((at (point-min)))
+          (while (< at (point-max))
+            (let* ((beg (min (point-max) (+ at (random 6)))) (end (min (point-max) (+ beg (random 5)))))
+              (unless (and pieces (= beg end (nth 1 (car pieces))))
+                (push (list beg end (nth (random 6) '("" "X" "\n" "Y\n" "\nZ" "P\nQ\n"))) pieces))
+              (setq at (1+ end)))))
+        (let ((proposal (efrit-mcp-edit-of-pieces (current-buffer) (nreverse pieces))))
+          (setq shown (efrit-mcp-edit-diff proposal))
+          (efrit-mcp-edit-apply (list proposal))
+          (setq wanted (buffer-string))))
+      (unless (equal text wanted)
+        (with-temp-buffer
+          (insert text)
+          (ert-info ((format "%S\n%s" text shown))
+            (when (efrit-mcp-diff-hunks shown) (efrit-mcp-diff-apply shown))
+            (should (equal (buffer-string) wanted))))))))
+
 ;;; efrit-mcp-diff-test.el ends here

@@ -43,6 +43,23 @@
       (kill-buffer old)
       (kill-buffer new))))
 
+(ert-deftest efrit-mcp-observe/apart-outlives-other-jobs ()
+  (let ((seen (efrit-mcp-observe-apart "brief")) (none (efrit-mcp-observe-apart "none"))
+        (mine (generate-new-buffer "observe-apart")) (told (generate-new-buffer "observe-told")))
+    (unwind-protect
+        (progn
+          (message "first")
+          ;; Another job in between takes its own snapshot and tells its own.
+          (let ((other (efrit-mcp-observe-test--of "brief" (lambda () (with-current-buffer mine (insert "x"))))))
+            (should (= 1 (length (alist-get 'changed other)))))
+          (should-not (efrit-mcp-observe-since none))
+          (let ((all (efrit-mcp-observe-since seen (list told))))
+            (should (member "first" (append (alist-get 'messages all) nil)))
+            (should (equal (mapcar (lambda (c) (alist-get 'buffer c)) (alist-get 'changed all)) (list (buffer-name mine))))
+            (should (alist-get 'state all))))
+      (kill-buffer mine)
+      (kill-buffer told))))
+
 (ert-deftest efrit-mcp-observe/bounded ()
   (let ((seen (efrit-mcp-observe-test--of
                "brief" (lambda () (dotimes (i 60) (message "m%d %s" i (make-string 2000 ?x)))))))
@@ -64,6 +81,19 @@
                                 (efrit-mcp-observe-test--of
                                  "brief" (lambda () (kill-buffer one) (kill-buffer two))))))
     (should-not (alist-get 'killed_buffers (efrit-mcp-observe-test--of "brief" #'ignore)))))
+
+(ert-deftest efrit-mcp-observe/killed-without-hooks ()
+  "A buffer that Emacs kills silently is counted, though the list of buffers is kept."
+  (let* ((quiet (get-buffer-create "observe-quiet" t))
+         (seen (efrit-mcp-observe-test--of "brief" (lambda () (kill-buffer quiet)))))
+    (should (equal 1 (alist-get 'killed_buffers seen)))
+    (should-not (assq 'killed_buffers (efrit-mcp-observe-test--of "brief" #'ignore)))))
+
+(ert-deftest efrit-mcp-observe/stop-leaves-no-hook ()
+  (efrit-mcp-observe-test--of "brief" #'ignore)
+  (should (memq #'efrit-mcp-observe--stale (default-value 'buffer-list-update-hook)))
+  (efrit-mcp-observe-stop)
+  (should-not (memq #'efrit-mcp-observe--stale (default-value 'buffer-list-update-hook))))
 
 (ert-deftest efrit-mcp-observe/more-buffers-than-ever ()
   (let ((many nil))

@@ -35,6 +35,16 @@
     (should (equal (buffer-string) "b\n"))
     (should-not (buffer-live-p review))))
 
+(ert-deftest efrit-mcp-review/the-person-finds-it ()
+  (efrit-mcp-review-test--with
+    (should (equal (efrit-mcp-review-waiting) (list review)))
+    (save-window-excursion
+      (efrit-mcp-review-visit)
+      (should (eq (window-buffer (selected-window)) review)))
+    (with-current-buffer review (efrit-mcp-review-reject))
+    (should-not (efrit-mcp-review-waiting))
+    (should-error (efrit-mcp-review-visit) :type 'user-error)))
+
 (ert-deftest efrit-mcp-review/amended ()
   (efrit-mcp-review-test--with
     (with-current-buffer review

@@ -139,4 +139,52 @@
             (should (string-match-p "a\\.py:1: " (aref (alist-get 'places (efrit-mcp-tools-test-call "emacs_symbols" "file" a "name" "first" "line" 8)) 0))))
         (efrit-mcp-tools-test-call "emacs_lsp" "op" "stop" "file" a)))))
 
+(defun efrit-mcp-tools-test-start-server (file)
+  "Start a language server for FILE and wait until it manages the buffer."
+  (efrit-mcp-tools-test-call "emacs_lsp" "op" "start" "file" file)
+  (let ((until (+ (float-time) 60)))
+    (while (and (< (float-time) until) (not (with-current-buffer (find-buffer-visiting file) (eglot-current-server))))
+      (accept-process-output nil 0.1))))
+
+(ert-deftest efrit-mcp-tools/lsp-actions-and-format-with-clangd ()
+  (unless (and (require 'eglot nil t) (executable-find "clangd"))
+    (message "SKIP no %s: actions and format of a language server are not tried" (if (featurep 'eglot) "clangd" "eglot")))
+  (skip-unless (and (featurep 'eglot) (executable-find "clangd")))
+  (efrit-mcp-tools-test-files (("a.c" . "int add(int a,int b){return a+b;}\nint main(void)\n{\n\tint one = 1\n\treturn add(one,2);\n}\n"))
+    (let ((inhibit-message t) (eglot-autoshutdown nil) (eglot-server-programs '((c-mode . ("clangd")))) (read nil))
+      (efrit-mcp-tools-test-start-server a)
+      (setq read (lambda () (with-current-buffer (find-buffer-visiting a) (buffer-string))))
+      (unwind-protect
+          (progn
+            ;; What is missing is offered, as a diff first; then done, and taken back.
+            (let ((until (+ (float-time) 60)) (actions nil))
+              (while (and (null actions) (< (float-time) until))
+                (accept-process-output nil 0.1)
+                (setq actions (append (alist-get 'actions (efrit-mcp-tools-test-call "emacs_lsp" "op" "actions" "file" a "line" 5)) nil)))
+              (let ((insert (seq-find (lambda (title) (string-match-p "insert ';'" title)) actions)))
+                (should insert)
+                (should (string-match-p "^-\tint one = 1\n\\+\tint one = 1;\n"
+                                        (alist-get 'preview (efrit-mcp-tools-test-call "emacs_lsp" "op" "actions" "file" a "line" 5 "choose" insert))))
+                (should-not (string-match-p "1;" (funcall read)))
+                (efrit-mcp-tools-test-call "emacs_lsp" "op" "actions" "file" a "line" 5 "choose" insert "apply" t)
+                (should (string-match-p "int one = 1;\n" (funcall read)))
+                (should (equal (efrit-mcp-tools-test-fails "emacs_lsp" "op" "actions" "file" a "line" 5 "choose" "no such")
+                               "efrit-mcp-invalid-argument"))))
+            (let* ((before (funcall read))
+                   (preview (alist-get 'preview (efrit-mcp-tools-test-call "emacs_lsp" "op" "format" "file" a)))
+                   (answer nil))
+              (should (equal before (funcall read)))
+              (setq answer (efrit-mcp-tools-test-call "emacs_lsp" "op" "format" "file" a "apply" t))
+              (should (string-match-p "return a \\+ b;" (funcall read)))
+              (should-not (string-match-p "No newline" preview))
+              ;; The diff says what was done.
+              (let ((after (funcall read)))
+                (with-temp-buffer
+                  (insert before)
+                  (efrit-mcp-diff-apply preview)
+                  (should (equal (buffer-string) after))))
+              (efrit-mcp-tools-test-call "emacs_undo" "undo_id" (alist-get 'undo_id answer))
+              (should (equal before (funcall read)))))
+        (efrit-mcp-tools-test-call "emacs_lsp" "op" "stop" "file" a)))))
+
 ;;; efrit-mcp-tools-code-test.el ends here

@@ -129,6 +129,22 @@ static void test_long_life(void **state)
 	free(model);
 }
 
+static void test_digits(void **state)
+{
+	static const struct {
+		unsigned long long n;
+		unsigned least;
+		const char *text;
+	} cases[] = {{0, 0, "0"}, {0, 1, "0"}, {7, 3, "007"}, {1234, 3, "1234"}, {~0ull, 1, "18446744073709551615"}, {5, 99, "00000000000000000005"}};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct buf b = {0};
+		assert_true(buf_digits(&b, cases[i].n, cases[i].least) && buf_add(&b, "", 1));
+		assert_string_equal(buf_data(&b), cases[i].text);
+		buf_finish(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +153,7 @@ int main(void)
 		cmocka_unit_test(test_reserve_leaves_what_is_there),
 		cmocka_unit_test(test_reserve_of_everything_is_refused),
 		cmocka_unit_test(test_printf),
+		cmocka_unit_test(test_digits),
 		cmocka_unit_test(test_big_memory_is_given_back),
 		cmocka_unit_test(test_long_life),
 	};

@@ -21,6 +21,8 @@ static void expect(const char *text, size_t len, const char *json, bool is_lossy
 	assert_string_equal(put(text, len, &lossy), json);
 	assert_int_equal(lossy, is_lossy);
 	assert_int_equal(json_is_utf8(text, len), !is_lossy);
+	if (!is_lossy)
+		assert_int_equal(json_escaped_length(text, len) + 2, strlen(json));
 }
 
 static void test_escapes(void **state)
@@ -85,11 +87,15 @@ static void test_any_bytes_make_json(void **state)
 	unsigned seed = 1;
 	(void)state;
 	for (int i = 0; i < 5000; i++) {
-		char *text = malloc(24); /* its own, so that reading past the end is seen */
-		size_t n = (size_t)(rand_r(&seed) % 25);
+		size_t n = (size_t)(rand_r(&seed) % (i % 2 ? 25 : 200));
+		char *text = malloc(n ? n : 1); /* its own, so that reading past the end is seen */
 		bool lossy;
+		int ascii = i % 3 ? 0xFF : 0x7F;
 		for (size_t k = 0; k < n; k++)
-			text[k] = (char)rand_r(&seed);
+			text[k] = (char)(rand_r(&seed) & ascii);
+		const char *made = put(text, n, &lossy);
+		if (!lossy)
+			assert_int_equal(json_escaped_length(text, n) + 2, strlen(made));
 		json_t *back = json_loads(put(text, n, &lossy), JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 		assert_non_null(back);
 		assert_int_equal(lossy, !json_is_utf8(text, n));

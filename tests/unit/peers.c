@@ -51,7 +51,7 @@ static void test_noise(void **state)
 
 static void test_half_a_frame(void **state)
 {
-	static const char whole[] = "\0\0\0\0\xEF\2\2\0\0\0\0\0\0\0\0\7"; /* a PING */
+	static const char whole[] = "\0\0\0\0\xEF\3\2\0\0\0\0\0\0\0\0\7"; /* a PING */
 	struct client c = join(), d = join();
 	(void)state;
 	for (size_t i = 0; i < 16; i++) {
@@ -69,10 +69,10 @@ static void test_huge_frames(void **state)
 {
 	struct client c = join();
 	(void)state;
-	send_bytes(&c, "\0\x10\0\1\xEF\2\4\0\0\0\0\0\0\0\0\1", 16);
+	send_bytes(&c, "\0\x10\0\1\xEF\3\4\0\0\0\0\0\0\0\0\1", 16);
 	expect_goodbye(&c, "protocol", "limit of 1 MiB");
 	c = join();
-	send_bytes(&c, "\xFF\xFF\xFF\xFF\xEF\2\4\0\0\0\0\0\0\0\0\1", 16);
+	send_bytes(&c, "\xFF\xFF\xFF\xFF\xEF\3\4\0\0\0\0\0\0\0\0\1", 16);
 	expect_goodbye(&c, "protocol", "limit of 1 MiB");
 }
 
@@ -80,7 +80,7 @@ static void test_another_version(void **state)
 {
 	struct client c = call_in();
 	(void)state;
-	send_bytes(&c, "\0\0\0\0\xEF\3\1\0", 8);
+	send_bytes(&c, "\0\0\0\0\xEF\4\1\0", 8);
 	expect_goodbye(&c, "version", "restart Emacs");
 }
 
@@ -97,7 +97,7 @@ static void test_wrong_frames(void **state)
 	say(&c, WIRE_HELLO, 0, "[]");
 	expect_goodbye(&c, "protocol", "JSON object");
 	for (unsigned type = 0; type < 256; type++)
-		if (type == 0 || type > WIRE_CATALOGUE) {
+		if (type == 0 || type > WIRE_WATCH) {
 			c = join();
 			say(&c, (uint8_t)type, 1, "");
 			expect_goodbye(&c, "protocol", "unknown type");
@@ -334,7 +334,7 @@ static void test_no_hello(void **state)
 	struct client silent = call_in(), half = call_in(), good = join();
 	double from = queue_now();
 	(void)state;
-	send_bytes(&half, "\0\0\0\x20\xEF\2\1", 7);
+	send_bytes(&half, "\0\0\0\x20\xEF\3\1", 7);
 	expect_goodbye(&silent, "protocol", "no HELLO");
 	expect_goodbye(&half, "protocol", "no HELLO");
 	assert_true(queue_now() - from > 1);

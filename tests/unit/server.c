@@ -403,6 +403,37 @@ static void test_catalogue(void **state)
 	hang_up(&c);
 }
 
+/* Takes what is watched, which is new. */
+static void assert_watched(const char *wanted)
+{
+	struct buf text = {0};
+	await_ring();
+	assert_true(server_watches_new(server));
+	assert_true(server_take_watches(server, &text));
+	assert_false(server_watches_new(server));
+	assert_int_equal(buf_len(&text), strlen(wanted));
+	assert_memory_equal(buf_data(&text), wanted, strlen(wanted));
+	buf_finish(&text);
+}
+
+static void test_watches(void **state)
+{
+	struct client c = join(), d = join();
+	(void)state;
+	assert_false(server_watches_new(server));
+	say(&c, WIRE_WATCH, 0, "[\"a://b\"]");
+	assert_watched("[[\"a://b\"]]");
+	say(&d, WIRE_WATCH, 0, "[\"a://b\",\"c\"]");
+	assert_watched("[[\"a://b\"],[\"a://b\",\"c\"]]");
+	say(&d, WIRE_WATCH, 0, "[]");
+	assert_watched("[[\"a://b\"]]");
+	hang_up(&c); /* and takes it along */
+	assert_watched("[]");
+	say(&d, WIRE_WATCH, 0, "{}");
+	assert_says(hear(&d, WIRE_GOODBYE, 0), "no array");
+	hang_up(&d);
+}
+
 /* ---- results and their credit ---- */
 
 /* Reads what comes of the result of ID until the last block, or a PONG.  Returns the bytes. */
@@ -437,10 +468,11 @@ static void test_results_of_all_sizes(void **state)
 		size_t now = sizes[i] < WIRE_WINDOW ? sizes[i] : WIRE_WINDOW;
 		call(&c, i, "a");
 		assert_true(reply_bytes(begin(), 'r', sizes[i], JOB_DONE));
-		say(&c, WIRE_PING, 999, "");
-		size_t got = read_result(&c, i, 'r', &last);
-		while (!last && got < now) /* the PONG may come in between */
+		size_t got = 0;
+		for (last = false; !last && got < now;) { /* the PONG may come in between */
+			say(&c, WIRE_PING, 999, "");
 			got += read_result(&c, i, 'r', &last);
+		}
 		assert_int_equal(got, now);
 		if (now < sizes[i]) {
 			assert_false(last);
@@ -452,7 +484,7 @@ static void test_results_of_all_sizes(void **state)
 		}
 		assert_true(last);
 		assert_int_equal(got, sizes[i]);
-		call(&c, 5000, "a"); /* so that the PONG has come, whatever its place was */
+		call(&c, 5000, "a"); /* so that all PONGs have come, whatever their place was */
 		reply(begin(), "{}", JOB_DONE);
 		struct wire_frame f;
 		do {
@@ -476,6 +508,59 @@ static void test_a_result_that_could_not_be_made(void **state)
 	expect_end(&c);
 	ping(&d);
 	hang_up(&d);
+}
+
+/* Is the text of a long answer what was to come: lines, each escaped, between head and end? */
+static void check_long(const struct buf *got, const char *head, const char *line, size_t lines, const char *end)
+{
+	size_t at = strlen(head), len = strlen(line);
+	assert_int_equal(buf_len(got), at + lines * len + strlen(end));
+	assert_memory_equal(buf_data(got), head, at);
+	for (size_t i = 0; i < lines; i++, at += len)
+		assert_memory_equal(buf_data(got) + at, line, len);
+	assert_memory_equal(buf_data(got) + at, end, strlen(end));
+}
+
+/* A long text becomes JSON on its way, however its credit is cut. */
+static void test_a_text_written_while_it_is_sent(void **state)
+{
+	static const char head[] = "{\"a\":\"", raw[] = "say \"h\xC3\xA9\xF0\x9F\x98\x80\"\1\n", line[] = "say \\\"h\xC3\xA9\xF0\x9F\x98\x80\\\"\\u0001\\n", end[] = "\"}";
+	static const size_t grants[] = {UINT32_MAX, 100 * 1000, 4097, 1};
+	enum { LINES = 20 * 1000 };
+	struct client c = join();
+	(void)state;
+	for (size_t i = 0; i < sizeof grants / sizeof *grants; i++) {
+		size_t lines = grants[i] == 1 ? WIRE_WINDOW / (sizeof line - 1) + 20 : LINES, allowed = WIRE_WINDOW;
+		struct buf text = {0}, source = {0}, got = {0};
+		struct wire_frame f;
+		bool last = false;
+		call(&c, i, "a");
+		assert_true(buf_add(&text, head, strlen(head)));
+		for (size_t k = 0; k < lines; k++)
+			assert_true(buf_add(&source, raw, sizeof raw - 1));
+		struct body *rest = body_create(&source, end);
+		assert_non_null(rest);
+		assert_int_equal(rest->left, lines * strlen(line) + strlen(end));
+		uint64_t number = begin();
+		queue_end(queue, number);
+		assert_true(queue_reply_long(queue, number, &text, &rest, JOB_FAILED));
+		assert_null(rest);
+		while (!last) {
+			assert_true(next_frame(&c, &f));
+			assert_true(f.type == WIRE_RESULT && f.id == i && f.len <= WIRE_BLOCK && (f.flags & WIRE_FAILED));
+			assert_true(buf_add(&got, f.data, f.len));
+			last = !(f.flags & WIRE_MORE);
+			wire_eat(&c.in, &f);
+			assert_true(buf_len(&got) <= allowed);
+			if (buf_len(&got) == allowed && !last) {
+				credit(&c, i, (uint32_t)grants[i]);
+				allowed += grants[i];
+			}
+		}
+		check_long(&got, head, line, lines, end);
+		buf_finish(&got);
+	}
+	hang_up(&c);
 }
 
 static void test_a_slow_reader(void **state)
@@ -775,8 +860,10 @@ int main(void)
 		TEST(test_pause),
 		TEST(test_nested),
 		TEST(test_catalogue),
+		TEST(test_watches),
 		TEST(test_results_of_all_sizes),
 		TEST(test_a_result_that_could_not_be_made),
+		TEST(test_a_text_written_while_it_is_sent),
 		TEST(test_a_slow_reader),
 		TEST(test_many_results_at_once),
 		TEST(test_credit),

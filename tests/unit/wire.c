@@ -40,7 +40,7 @@ static void test_round_trip(void **state)
 /* WIRE.md is the contract: these bytes may never change. */
 static void test_the_bytes_of_a_frame(void **state)
 {
-	static const unsigned char bytes[] = {0, 0, 0, 3, 0xEF, 2, 4, 1, 1, 2, 3, 4, 5, 6, 7, 8, 'a', 0, 'c'};
+	static const unsigned char bytes[] = {0, 0, 0, 3, 0xEF, 3, 4, 1, 1, 2, 3, 4, 5, 6, 7, 8, 'a', 0, 'c'};
 	struct buf b = {0};
 	(void)state;
 	assert_true(wire_put(&b, WIRE_CALL, WIRE_MORE, 0x0102030405060708u, "a\0c", 3));
@@ -116,7 +116,7 @@ static void test_another_version(void **state)
 {
 	const char *why = NULL;
 	(void)state;
-	assert_int_equal(take_raw("\0\0\0\0\xEF\x03", 6, &why), WIRE_TAKE_BAD);
+	assert_int_equal(take_raw("\0\0\0\0\xEF\x04", 6, &why), WIRE_TAKE_BAD);
 	assert_says(why, "version");
 	assert_int_equal(take_raw("\0\0\0\0\xEF\x00", 6, &why), WIRE_TAKE_BAD);
 	assert_says(why, "version");
@@ -140,9 +140,9 @@ static void test_the_largest_frame_and_one_more(void **state)
 	buf_finish(&b);
 	free(big);
 	/* A head alone is enough to refuse, nothing is waited for or allocated. */
-	assert_int_equal(take_raw("\x00\x10\x00\x01\xEF\x02\x02\x00\0\0\0\0\0\0\0\1", 16, &why), WIRE_TAKE_BAD);
+	assert_int_equal(take_raw("\x00\x10\x00\x01\xEF\x03\x02\x00\0\0\0\0\0\0\0\1", 16, &why), WIRE_TAKE_BAD);
 	assert_says(why, "1 MiB");
-	assert_int_equal(take_raw("\xFF\xFF\xFF\xFF\xEF\x02\x02\x00\0\0\0\0\0\0\0\1", 16, &why), WIRE_TAKE_BAD);
+	assert_int_equal(take_raw("\xFF\xFF\xFF\xFF\xEF\x03\x02\x00\0\0\0\0\0\0\0\1", 16, &why), WIRE_TAKE_BAD);
 }
 
 static void test_u32(void **state)
