@@ -36,6 +36,7 @@ static inline void stub_destroy(struct worker *w)
 static inline struct worker *stub_worker(struct service *s, const char *name)
 {
 	static const struct worker_ops ops = {
+		.noun = "the Emacs", .key = "instance_id", .gone = "emacs_gone",
 		.call = stub_call, .cancel = stub_cancel, .credit = stub_credit, .distrust = stub_distrust, .destroy = stub_destroy};
 	struct worker *w = calloc(1, sizeof *w);
 	w->ops = &ops;
