@@ -164,7 +164,8 @@ static void give_back(uint64_t number)
 static emacs_value mod_take(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
 {
 	(void)n, (void)data;
-	const struct job *job = server ? queue_take(queue, env->is_not_nil(env, args[0])) : NULL;
+	/* What was watched before a call is watched when it runs: Lisp hears of it first, for it was rung for. */
+	const struct job *job = server && !server_watches_new(server) ? queue_take(queue, env->is_not_nil(env, args[0])) : NULL;
 	if (!job)
 		return lisp_nil(env);
 	json_t *json = json_loadb(job->arguments, job->arguments_len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);

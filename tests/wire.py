@@ -2,6 +2,7 @@
 without the bridge."""
 import json
 import os
+import re
 import socket
 import struct
 
@@ -10,9 +11,11 @@ WELCOME, PONG, STATE, RESULT, INTERRUPTED, TOOLS = 0x41, 0x42, 0x43, 0x44, 0x46,
 REFUSED, CHANGED, GOODBYE = 0x50, 0x51, 0x52
 MORE, FAILED = 1, 2
 HEADER = struct.Struct(">IBBBBQ")
+with open(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "module/wire/wire.h")) as _header:
+    VERSION = int(re.search(r"WIRE_VERSION = (\d+)", _header.read()).group(1))
 
 
-def frame(kind, ident, payload=b"", flags=0, version=2, magic=0xEF):
+def frame(kind, ident, payload=b"", flags=0, version=VERSION, magic=0xEF):
     return HEADER.pack(len(payload), magic, version, kind, flags, ident) + payload
 
 
