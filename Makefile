@@ -84,7 +84,7 @@ $(B)/o/bridge/%.o: bridge/%.c
 # The tools as the Lisp defines them, for a bridge that has not met an Emacs yet.
 $(B)/catalogue_text.c: $(ELC)
 	@mkdir -p $(@D)
-	$(call say,GEN)$(EMACS) -Q --batch -L lisp -l efrit-mcp-catalogue -f efrit-mcp-catalogue-write-c $@
+	$(call say,GEN)"$(EMACS)" -Q --batch -L lisp -l efrit-mcp-catalogue -f efrit-mcp-catalogue-write-c $@
 
 $(B)/o/catalogue_text.o: $(B)/catalogue_text.c
 	@mkdir -p $(@D)
@@ -92,12 +92,12 @@ $(B)/o/catalogue_text.o: $(B)/catalogue_text.c
 
 # One Emacs for all files: the macros of one are used by the next.
 $(ELC) &: $(LISP)
-	$(call say,ELC)$(EMACS) -Q --batch -L lisp --eval '(setq byte-compile-error-on-warn $(if $(CI),t,nil) load-prefer-newer t)' -f batch-byte-compile $(LISP)
+	$(call say,ELC)"$(EMACS)" -Q --batch -L lisp --eval '(setq byte-compile-error-on-warn $(if $(CI),t,nil) load-prefer-newer t)' -f batch-byte-compile $(LISP)
 
 # What Emacs does by itself, in the background, when it has loaded a file for the first
 # time; found by it where EMACSNATIVELOADPATH says build/eln.
 eln: $(ELC)
-	$(call say,ELN)$(EMACS) -Q --batch -L lisp -l tests/eln.el $(B)/eln $(LISP)
+	$(call say,ELN)"$(EMACS)" -Q --batch -L lisp -l tests/eln.el $(B)/eln $(LISP)
 
 # From the tables of the bridge; a test says when it was forgotten.
 man: $(B)/efrit-bridge
@@ -107,7 +107,7 @@ man: $(B)/efrit-bridge
 info: $(ELC)
 	@tests/deps.sh manual
 	@mkdir -p build
-	$(call say,MAN)$(EMACS) -Q --batch -L lisp -l efrit-mcp-manual -f efrit-mcp-manual-write lisp/efrit-mcp.texi
+	$(call say,MAN)"$(EMACS)" -Q --batch -L lisp -l efrit-mcp-manual -f efrit-mcp-manual-write lisp/efrit-mcp.texi
 	$(call say,INFO)makeinfo --no-split -o build/efrit-mcp.info lisp/efrit-mcp.texi
 
 deps:

@@ -96,6 +96,10 @@ bool launch_emacs(struct launch *l, const struct config *config, const char *nam
 	l->argv[n++] = batch ? "--batch" : l->daemon;
 	l->argv[n++] = "--eval";
 	l->argv[n++] = "(setenv \"EFRIT_MCP_STARTED\" nil)"; /* what it starts itself was not started by a bridge */
+	if (strcmp(init, "default") != 0) { /* a hundred workers would each compile our Lisp natively, all at once; what is compiled already is used */
+		l->argv[n++] = "--eval";
+		l->argv[n++] = "(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil)";
+	}
 	if (file) {
 		text_put(&l->name, init);
 		l->argv[n++] = "-l";

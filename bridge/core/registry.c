@@ -1,5 +1,6 @@
 /* registry.c - see registry.h */
 #include "core/registry.h"
+#include "core/fleet.h"
 #include "core/session.h"
 #include "mcp/result.h"
 #include "mcp/text.h"
@@ -162,11 +163,38 @@ static struct pool *by_pool(const struct request *r, const struct tool *tool)
 	return p && pool_fits(r, p, tool) ? p : NULL;
 }
 
-/* The only one, or the one called "default"; one that is merely listed as gone counts last. */
+/* Of those that may be meant: how many there are, and which it is if it must be decided. */
+struct choice {
+	struct worker *last, *standard, *first; /* standard: called "default"; first: of the highest priority */
+	long count, priority;
+	bool tied;
+};
+
+static void consider(struct choice *c, struct worker *w, long priority)
+{
+	c->tied = c->count && (priority == c->priority || (c->tied && priority < c->priority));
+	if (!c->count || priority > c->priority) {
+		c->first = w;
+		c->priority = priority;
+	}
+	c->last = w;
+	c->count++;
+	if (strcmp(w->name, "default") == 0)
+		c->standard = w;
+}
+
+static struct worker *decide(const struct choice *c)
+{
+	return c->count == 1 ? c->last : c->count && !c->tied ? c->first : c->standard;
+}
+
+/* The only one, the one of the highest declared priority, or the one called "default"; one that is
+ * merely listed as gone counts last.  Batch work goes to one that no person sits at, if there is any. */
 static struct worker *by_itself(const struct request *r, const struct tool *tool, long *count)
 {
-	struct worker *only = NULL, *standard = NULL, *gone = NULL;
-	*count = 0;
+	const struct fleet *fleet = r->pipeline->fleet;
+	struct choice all = {0}, free_of_people = {0};
+	struct worker *gone = NULL;
 	for (struct worker *w = service_first(r->pipeline->service); w; w = service_next(w)) {
 		if (w->pool || w->pooled || !fits(r, w, tool))
 			continue;
@@ -174,12 +202,13 @@ static struct worker *by_itself(const struct request *r, const struct tool *tool
 			gone = w;
 			continue;
 		}
-		only = w;
-		++*count;
-		if (strcmp(w->name, "default") == 0)
-			standard = w;
+		consider(&all, w, fleet_priority(fleet, w));
+		if (fleet_may_batch(fleet, w))
+			consider(&free_of_people, w, fleet_priority(fleet, w));
 	}
-	return *count == 0 ? gone : *count == 1 ? only : standard;
+	const struct choice *c = r->priority == PRIORITY_BATCH && free_of_people.count ? &free_of_people : &all;
+	*count = c->count;
+	return c->count ? decide(c) : gone;
 }
 
 static struct worker *nowhere(struct request *r, long count)
