@@ -163,6 +163,7 @@ static void give_back(uint64_t number)
 
 static emacs_value mod_take(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
 {
+	enum { CONTEXT_COMMON = 32 }; /* bytes: what only says what the client wants is the same in all its calls */
 	(void)n, (void)data;
 	/* What was watched before a call is watched when it runs: Lisp hears of it first, for it was rung for. */
 	const struct job *job = server && !server_watches_new(server) ? queue_take(queue, env->is_not_nil(env, args[0])) : NULL;
@@ -175,7 +176,9 @@ static emacs_value mod_take(emacs_env *env, ptrdiff_t n, emacs_value *args, void
 		lisp_name(env, job->client),
 		json_is_object(json) ? lisp_from_json(env, json) : lisp_symbol(env, ":invalid"),
 		env->make_float(env, job->timeout_ms / 1000.0),
-		job->context ? lisp_string(env, job->context, job->context_len) : lisp_nil(env),
+		!job->context ? lisp_nil(env) : strlen(job->context) < job->context_len || job->context_len > CONTEXT_COMMON
+			? lisp_string(env, job->context, job->context_len)
+			: lisp_name(env, job->context),
 	};
 	json_decref(json);
 	emacs_value taken = lisp_list(env, 6, list);

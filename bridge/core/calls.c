@@ -29,26 +29,32 @@ const json_t *calls_capabilities(const struct request *r)
 	return r->era == ERA_LEGACY ? r->session->capabilities : NULL;
 }
 
-static void add(json_t **context, const char *key, json_t *value) /* takes VALUE; NULL: nothing */
+/* The beginning of a member of an object that is being written. */
+static void key(struct buf *b, const char *name)
 {
-	if (!value)
-		return;
-	if (!*context)
-		*context = json_object();
-	json_object_set_new(*context, key, value);
+	text_put(b, buf_len(b) ? ",\"" : "{\"");
+	text_put(b, name);
+	text_put(b, "\":");
 }
 
 /* Those that a call may make use of. */
-static json_t *useful(const json_t *capabilities)
+static void put_capabilities(struct buf *context, const json_t *capabilities)
 {
 	static const char *const names[] = {"elicitation", "sampling", "roots"};
-	json_t *made = NULL;
+	struct buf useful = {0};
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		json_t *one = json_object_get(capabilities, names[i]);
-		if (json_is_object(one))
-			add(&made, names[i], json_incref(one));
+		if (!json_is_object(one))
+			continue;
+		key(&useful, names[i]);
+		text_json(&useful, one);
 	}
-	return made;
+	if (buf_len(&useful)) {
+		key(context, "capabilities");
+		text_add(context, buf_data(&useful), buf_len(&useful));
+		text_put(context, "}");
+	}
+	buf_finish(&useful);
 }
 
 bool calls_tell_messages(const struct request *r)
@@ -56,36 +62,49 @@ bool calls_tell_messages(const struct request *r)
 	return r->log_level <= LOG_LEVEL_INFO && (r->era == ERA_MODERN || r->session->log_set);
 }
 
-static json_t *wants(const struct request *r)
+static void put_wants(struct buf *context, const struct request *r)
 {
 	bool log = r->log_level != LOG_NOTHING;
-	json_t *made = r->token || log || r->may_become_task ? json_array() : NULL;
-	if (r->token)
-		json_array_append_new(made, json_string("progress"));
-	if (log)
-		json_array_append_new(made, json_string("log"));
-	if (r->token || calls_tell_messages(r))
-		json_array_append_new(made, json_string("said"));
-	if (r->may_become_task)
-		json_array_append_new(made, json_string("task"));
-	return made;
+	const char *comma = "";
+	const struct {
+		bool wanted;
+		const char *word;
+	} all[] = {{r->token != NULL, "\"progress\""}, {log, "\"log\""}, {r->token || calls_tell_messages(r), "\"said\""}, {r->may_become_task, "\"task\""}};
+	if (!r->token && !log && !r->may_become_task)
+		return;
+	key(context, "wants");
+	text_put(context, "[");
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		if (!all[i].wanted)
+			continue;
+		text_put(context, comma);
+		text_put(context, all[i].word);
+		comma = ",";
+	}
+	text_put(context, "]");
 }
 
+/* Written as text: a tree made for each call would cost more than the rest of its way through here. */
 static void write_context(struct request *r, const json_t *responses, const json_t *state)
 {
-	json_t *context = NULL;
-	buf_finish(&r->context);
-	add(&context, "capabilities", useful(calls_capabilities(r)));
-	if (r->version < VERSION_2025_06_18)
-		add(&context, "version", json_string(version_words[r->version]));
-	add(&context, "wants", wants(r));
-	if (json_is_object(responses))
-		add(&context, "inputResponses", json_incref((json_t *)(void *)(size_t)responses));
-	if (state)
-		add(&context, "state", json_incref((json_t *)(void *)(size_t)state));
-	if (context)
-		text_json(&r->context, context);
-	json_decref(context);
+	struct buf *context = &r->context;
+	buf_finish(context);
+	put_capabilities(context, calls_capabilities(r));
+	if (r->version < VERSION_2025_06_18) {
+		key(context, "version");
+		text_quote(context, version_words[r->version]);
+	}
+	put_wants(context, r);
+	if (json_is_object(responses)) {
+		key(context, "inputResponses");
+		text_json(context, responses);
+	}
+	if (state) {
+		key(context, "state");
+		text_json(context, state);
+	}
+	if (buf_len(context))
+		text_put(context, "}");
 }
 
 /* --- requestState --- */
