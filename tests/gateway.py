@@ -16,7 +16,8 @@ from gate import commands, driver, eras, fleet, flow, large, life, link, shapes,
 
 def main():
     if sys.argv[1] == "--list":
-        print("\n".join(n for n, (_, emacs) in driver.CASES.items() if emacs == (sys.argv[2] == "emacs")))
+        kinds = {"each": True, "first": "first", "alone": False}
+        print("\n".join(n for n, (_, emacs) in driver.CASES.items() if emacs == kinds[sys.argv[2]]))
         return 0
     try:
         driver.CASES[sys.argv[1]][0]()

@@ -112,7 +112,7 @@ class Screen:
         check(not re.search(rb"error|assert", said), said)
 
 
-@case(emacs=True)
+@case(emacs="first")
 def top():
     with Gateway() as g:
         with Screen(g, "top") as s:
@@ -171,7 +171,7 @@ def top():
         check(r.returncode == 3 and "no Emacs" in r.stdout, r)
 
 
-@case(emacs=True)
+@case(emacs="first")
 def top_of_pools():
     with Gateway(config={"pools": {"work": {"min": 1, "max": 1}}}) as g, Screen(g, "top") as s:
         s.shows(r"^POOL +WORKERS +IDLE +RUNNING +i/n/b +OLDEST\nwork +1 +1 +0 +0/0/0 ")
@@ -300,7 +300,7 @@ def migrate_settings():
         check(r.returncode == 1 and "has no file queue" in r.stderr, r)
 
 
-@case(emacs=True)
+@case(emacs="first")
 def migrate():
     with Gateway() as g:
         q = Queue(g)
@@ -367,7 +367,7 @@ def migrate():
             g.run("call", "efrit_stop_instance", '{"instance_id":"other","force":true}')
 
 
-@case(emacs=True)
+@case(emacs="first")
 def migrate_killed():
     """kill -9 at any moment: each request runs at most once, and has an answer or waits."""
     with Gateway() as g:
@@ -398,7 +398,7 @@ def migrate_killed():
             check(len(q.files("responses")) == many + 3 and unsure <= kills, q.files("responses"), unsure, kills)
 
 
-@case(emacs=True)
+@case(emacs="first")
 def migrate_beside_others():
     """Efrit itself takes requests from the same folder, and a second migrate tries to."""
     with Gateway() as g:
@@ -458,7 +458,7 @@ def migrate_full_disk():
 
 # --- load-test ---
 
-@case(emacs=True)
+@case(emacs="first")
 def load_test():
     with Gateway() as g:
         g.start_emacs()

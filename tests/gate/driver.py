@@ -31,6 +31,7 @@ class Skip(Exception):
 
 
 def case(emacs=False):
+    """EMACS: True: it is for each of them, "first": for one of them, as what is tested is the gateway's; False: it needs none."""
     def note(function):
         CASES[function.__name__.replace("_", "-")] = (function, emacs)
         return function

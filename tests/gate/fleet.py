@@ -100,7 +100,7 @@ def fleet_config():
         g.configure('{"auth":"none"}')
 
 
-@case(emacs=True)
+@case(emacs="first")
 def fleet_life():
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
         life(os.path.realpath(folder))
@@ -148,7 +148,7 @@ def life(folder):
         gone(work, batch)
 
 
-@case(emacs=True)
+@case(emacs="first")
 def fleet_survivors():
     """The gateway is killed: workers of pools end with it, instances go on and the next gateway has them."""
     config = {"instances": {"main": {"auto_start": True}}, "pools": {"batch": {"min": 1}}}
@@ -173,7 +173,7 @@ def fleet_survivors():
         os.kill(main, signal.SIGKILL)
 
 
-@case(emacs=True)
+@case(emacs="first")
 def fleet_person():
     """Somebody else's Emacs under a declared name is neither killed nor ended, whatever it does."""
     with Fleet(settings={"stuck_timeout": 300, "stuck_grace": 10}, config={"instances": {"desk": {"replace_stuck": True}}}) as g:
@@ -199,7 +199,7 @@ def fleet_person():
 
 # --- faults ---
 
-@case(emacs=True)
+@case(emacs="first")
 def fleet_crash_loop():
     with Fleet(settings={"crash_max": 3, "restart_max": 1}, config="{}") as g:
         init = write(os.path.join(g.base, "init.el"), f'(let ((create-lockfiles nil)) (append-to-file "x" nil "{g.base}/tries")) (message "broken on purpose") (kill-emacs 9)')
@@ -220,7 +220,7 @@ def fleet_crash_loop():
         check(g.good("fine", "bad") == "t")
 
 
-@case(emacs=True)
+@case(emacs="first")
 def fleet_killed():
     """kill -9 of a worker in the middle of calls: none is lost, none runs twice, the next is served."""
     with Fleet(settings={"crash_max": 100}, config={"pools": {"pool": {"min": 1, "max": 2}}}) as g:
@@ -262,7 +262,7 @@ def fleet_killed():
         check(g.descriptors() < 60, "descriptors")
 
 
-@case(emacs=True)
+@case(emacs="first")
 def fleet_recovery():
     """One worker and no other: from its death to the next success, beside the first success of one that is just started."""
     with Fleet(settings={"crash_max": 100}, config={"instances": {"fresh": {}}, "pools": {"pool": {"min": 1, "max": 1}}}) as g:
@@ -287,7 +287,7 @@ def fleet_recovery():
               f"p95 {(again[high] - fresh[high]) * 1000:.0f} ms")
 
 
-@case(emacs=True)
+@case(emacs="first")
 def fleet_stopped():
     """SIGSTOP: continued in time nothing is lost; else the worker is killed and replaced."""
     with Fleet(settings={"stuck_timeout": 2000, "silence": 200, "ping_interval": 50, "call_margin": 60000},
@@ -315,7 +315,7 @@ def fleet_stopped():
             check(int(g.good("(emacs-pid)", "pool")) != pid)
 
 
-@case(emacs=True)
+@case(emacs="first")
 def fleet_stuck():
     """What cannot be stopped is killed with all that it has brought up, and replaced; so are those who were killed."""
     with Fleet(settings={"stuck_grace": 50}, config={"pools": {"pool": {"min": 1, "max": 1}}}) as g:
@@ -351,7 +351,7 @@ def fleet_stuck():
         until(lambda: g.eval("(+ 1 2)", "pool").get("result") == "3", "another one serves")
 
 
-@case(emacs=True)
+@case(emacs="first")
 def fleet_pool():
     """It grows with what waits, shrinks when nothing does, and replaces who has worked enough."""
     with Fleet(config={"pools": {"pool": {"min": 0, "max": 3, "idle_time": 1}}}) as g:
@@ -379,7 +379,7 @@ def fleet_pool():
         until(lambda: g.eval("1", "pool").get("error_code") in ("unknown_instance", "no_instance"), f"the pool is no more: {g.eval('1', 'pool')}")
 
 
-@case(emacs=True)
+@case(emacs="first")
 def fleet_many():
     """Many workers, mostly idle: all there, none lost, the gateway does next to nothing."""
     with Fleet(settings={"start_timeout": 600}, config={"pools": {"pool": {"min": WORKERS, "max": WORKERS}}}) as g:

@@ -60,7 +60,7 @@ def ends(g, c):
     c.close()
 
 
-@case(emacs=True)
+@case(emacs="first")
 def slow_readers():
     """2026-07-28: an event stream with too much unread is closed, and its work is stopped."""
     most = []
@@ -80,7 +80,7 @@ def slow_readers():
         check(g.value("(+ 1 2)") == "3")
 
 
-@case(emacs=True)
+@case(emacs="first")
 def slow_sessions():
     """Before: the stream is closed, the work goes on, and who comes back gets what is kept and is told what is not."""
     most = []
@@ -114,7 +114,7 @@ def slow_sessions():
         compare(most[1], most[2], "a stream of a session")
 
 
-@case(emacs=True)
+@case(emacs="first")
 def slow_listeners():
     """The stream of a session's own, and the one of 2024-11-05, which ends with it."""
     with Gateway(settings={"stream_high": HIGH, "events_bytes": HIGH}) as g:
@@ -156,7 +156,7 @@ def slow_listeners():
         compare(most[1], most[2], "the stream of 2024-11-05")
 
 
-@case(emacs=True)
+@case(emacs="first")
 def fast_readers():
     """Who reads gets all of it, with the settings as they are."""
     with Gateway() as g:
@@ -169,7 +169,7 @@ def fast_readers():
         check(MARK in events[-1]["result"]["content"][0]["text"], events[-1])
 
 
-@case(emacs=True)
+@case(emacs="first")
 def slow_lines():
     """On the Unix socket who does not read misses notes, never an answer."""
     most = []

@@ -83,7 +83,7 @@ def shared_group():
         shutil.rmtree(base)
 
 
-@case(emacs=True)
+@case(emacs="first")
 def other_users():
     """One user's Emacs is not seen by another one, and answers him nothing, whatever the modes are."""
     needs_root()
@@ -125,7 +125,7 @@ def other_users():
             shutil.rmtree(mine)
 
 
-@case(emacs=True)
+@case(emacs="first")
 def bare_machine():
     """A batch Emacs and its bridge without home, terminal and environment, the root file system read-only."""
     needs_root()
