@@ -45,7 +45,12 @@
 
 (defun efrit-mcp-org--agenda ()
   "Return (BUFFERS . SKIPPED): the agenda files, and alists of those left out."
-  (let ((org-agenda-skip-unavailable-files t) (org-resource-download-policy nil) (buffers nil) (skipped nil))
+  (let* ((org-agenda-skip-unavailable-files t) (org-resource-download-policy nil)
+         ;; Even to ask whether a file of another machine is there takes its time.
+         (far (and (listp org-agenda-files) (not efrit-mcp-remote-files) (seq-filter #'file-remote-p org-agenda-files)))
+         (org-agenda-files (if far (seq-difference org-agenda-files far) org-agenda-files))
+         (buffers nil)
+         (skipped (mapcar (lambda (file) `((file . ,file) (why . "on another machine (efrit-mcp-remote-files)"))) far)))
     (dolist (file (org-agenda-files t))
       (condition-case err
           (if (>= (length buffers) efrit-mcp-org--files-max)

@@ -52,7 +52,8 @@ SCHEDULED: <2020-01-01 Wed>
      (should (= 2 (length (alist-get 'entries two))))
      (should (= 7 (alist-get 'total two))))
    (should (string-match-p "no agenda files" (alist-get 'note (efrit-mcp-tools-org-test--org "list"))))
-   (let ((org-agenda-files (list a (concat a ".gone"))))
+   (let ((org-agenda-files (list a "/ssh:nowhere.invalid:/x.org" (concat a ".gone"))))
+     (should (string-match-p "another machine" (alist-get 'why (aref (alist-get 'skipped (efrit-mcp-tools-org-test--org "list")) 0))))
      (should (equal '("Write the report") (efrit-mcp-tools-org-test--titles (efrit-mcp-tools-org-test--org "list" "due" 7)))))
    (should-not (buffer-modified-p (find-file-noselect a)))))
 
@@ -120,6 +121,7 @@ SCHEDULED: <2020-01-01 Wed>
                    ("set" "heading" "r-1" "title" "Other" "properties" (("TODO" . "x"))) ("add" "heading" "Projects") ("append" "heading" "r-1")))
      (ert-info ((format "%S" call))
        (should (equal "efrit-mcp-invalid-argument" (apply #'efrit-mcp-tools-test-fails "emacs_org" "op" (car call) "file" a (cdr call))))
+       (should-not (buffer-modified-p (find-file-noselect a)))
        (should (equal efrit-mcp-tools-org-test--text (with-current-buffer (find-file-noselect a) (buffer-string))))))
    (should (string-match-p "TODO, NEXT, WAIT, DONE" (efrit-mcp-tools-test-error "emacs_org" "op" "set" "file" a "heading" "r-1" "todo" "SOON")))
    (should (string-match-p "not in Org mode" (efrit-mcp-tools-test-error "emacs_org" "op" "list" "buffer" "*scratch*")))
