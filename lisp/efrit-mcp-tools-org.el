@@ -96,14 +96,15 @@
       due)))
 
 (defun efrit-mcp-org--matcher (match)
-  "Return a function that says if the heading at point is as MATCH wants it."
+  "Return a function that says if the heading at point is as MATCH wants it.
+It is called with the tags of the heading, inherited ones too."
   (if (not (org-string-nw-p match))
       #'always
     (let ((matcher (condition-case err
                        (cdr (org-make-tags-matcher match))
                      (error (efrit-mcp-invalid "match is none of Org's: %s" (error-message-string err))))))
-      (lambda ()
-        (funcall matcher (org-get-todo-state) (org-get-tags) (org-current-level))))))
+      (lambda (tags)
+        (funcall matcher (org-get-todo-state) tags (org-current-level))))))
 
 (defun efrit-mcp-org--headings (buffer match days)
   "Return the headings in BUFFER that fit MATCH and are due within DAYS.
@@ -111,15 +112,26 @@ Each is (DUE POSITION . BUFFER)."
   (let ((found nil))
     (with-current-buffer buffer
       (org-with-wide-buffer
-       (let ((fits (efrit-mcp-org--matcher match)) (case-fold-search nil))
+       (let ((fits (efrit-mcp-org--matcher match)) (case-fold-search nil) (above nil))
          (goto-char (point-min))
          (while (re-search-forward org-outline-regexp-bol nil t)
            (save-excursion
              (goto-char (line-beginning-position))
+             (when (org-string-nw-p match) (setq above (efrit-mcp-org--below above)))
              (let ((due (and days (efrit-mcp-org--due days))))
-               (when (and (or due (not days)) (funcall fits))
+               (when (and (or due (not days)) (funcall fits (cdar above)))
                  (push (cons due (cons (point) buffer)) found))))))))
     (nreverse found)))
+
+(defun efrit-mcp-org--below (above)
+  "Return the heading at point before those ABOVE it, each (LEVEL . TAGS).
+Tags are with those that are inherited: Org would look for them anew, all
+the way up, for each heading."
+  (let ((level (org-current-level)))
+    (while (and above (>= (caar above) level)) (pop above))
+    (cons (cons level (seq-uniq (append (org-remove-uninherited-tags (if above (cdar above) org-file-tags))
+                                        (org-get-tags nil t))))
+          above)))
 
 (defun efrit-mcp-org--list (file buffer match days limit)
   "Return the headings of FILE, BUFFER or the agenda; MATCH and DAYS choose.
@@ -153,11 +165,24 @@ At most LIMIT are shown; with DAYS those due first come first."
            (string-suffix-p (concat "/" (string-remove-prefix "/" name)) (concat "/" (efrit-mcp-org--path))))
       (equal name (org-entry-get nil "ID"))))
 
+(defun efrit-mcp-org--maybe (heading)
+  "Return the places of headings that HEADING may name, last first."
+  (let ((title (car (last (split-string heading "/" t)))) (case-fold-search nil) (places nil))
+    (when title
+      (goto-char (point-min))
+      (while (search-forward title nil t)
+        (let ((in-id (save-excursion (forward-line 0) (looking-at-p "[ \t]*:[Ii][Dd]:"))))
+          (save-excursion
+            (when (and (or in-id (org-at-heading-p)) (ignore-errors (org-back-to-heading t)))
+              (push (point) places)))
+          (forward-line 1))))
+    (seq-uniq places)))
+
 (defun efrit-mcp-org--find (heading)
   "Go to the only heading named HEADING in the widened current buffer."
   (let ((places nil))
-    (dolist (each (efrit-mcp-org--headings (current-buffer) nil nil))
-      (goto-char (cadr each))
+    (dolist (place (nreverse (efrit-mcp-org--maybe heading)))
+      (goto-char place)
       (when (efrit-mcp-org--named-p heading) (push (point) places)))
     (cond ((null places)
            (signal 'efrit-mcp-not-found

@@ -46,6 +46,9 @@ SCHEDULED: <2020-01-01 Wed>
                       (scheduled . "2020-01-02 Thu") (deadline . "2020-01-05 Sun") (id . "r-1")))))
    (should (equal '("Write the report" "Call home") (efrit-mcp-tools-org-test--titles (efrit-mcp-tools-org-test--org "list" "file" a "match" "work/NEXT|TODO"))))
    (should (equal '("Write the report") (efrit-mcp-tools-org-test--titles (efrit-mcp-tools-org-test--org "list" "file" a "match" "Effort=\"2:00\""))))
+   (should (= 4 (alist-get 'total (efrit-mcp-tools-org-test--org "list" "file" a "match" "work"))))
+   (let ((org-tags-exclude-from-inheritance '("work")))
+     (should (= 1 (alist-get 'total (efrit-mcp-tools-org-test--org "list" "file" a "match" "work")))))
    ;; What is done is due no more.
    (should (equal '("Write the report") (efrit-mcp-tools-org-test--titles (efrit-mcp-tools-org-test--org "list" "file" a "due" 0))))
    (let ((two (efrit-mcp-tools-org-test--org "list" "file" a "limit" 2)))
