@@ -104,8 +104,25 @@ The first line is a paragraph: Emacs 30 makes it one where a mode is defined."
 (defun efrit-mcp-manual--tools ()
   "Return the tools as Texinfo."
   (mapconcat #'efrit-mcp-manual--tool
-             (alist-get 'tools (json-parse-string (decode-coding-string (efrit-mcp-tool-catalogue) 'utf-8)
-                                                  :object-type 'alist))
+             (seq-remove (lambda (tool) (member (alist-get 'name tool) (efrit-mcp-manual--in-packs)))
+                         (efrit-mcp-manual--catalogue))
+             "\n"))
+
+(defun efrit-mcp-manual--catalogue ()
+  "Return the tools as the catalogue has them, a sequence of alists."
+  (alist-get 'tools (json-parse-string (decode-coding-string (efrit-mcp-tool-catalogue) 'utf-8) :object-type 'alist)))
+
+(defun efrit-mcp-manual--in-packs ()
+  "Return the names of the tools that are in a pack."
+  (mapcar (lambda (tool) (plist-get tool :name))
+          (seq-filter (lambda (tool) (plist-get (plist-get tool :options) :pack)) efrit-mcp-tool--all)))
+
+(defun efrit-mcp-manual--packs ()
+  "Return the tools of all packs as Texinfo."
+  (customize-set-variable 'efrit-mcp-packs (mapcar #'car efrit-mcp-profile--packs))
+  (mapconcat #'efrit-mcp-manual--tool
+             (seq-filter (lambda (tool) (member (alist-get 'name tool) (efrit-mcp-manual--in-packs)))
+                         (efrit-mcp-manual--catalogue))
              "\n"))
 
 (defun efrit-mcp-manual-write ()
@@ -114,7 +131,8 @@ The first line is a paragraph: Emacs 30 makes it one where a mode is defined."
     (insert-file-contents (pop command-line-args-left))
     (pcase-dolist (`(,name . ,text) `(("settings" . ,(efrit-mcp-manual--settings))
                                       ("commands" . ,(efrit-mcp-manual--commands))
-                                      ("tools" . ,(efrit-mcp-manual--tools))))
+                                      ("tools" . ,(efrit-mcp-manual--tools))
+                                      ("packs" . ,(efrit-mcp-manual--packs))))
       (goto-char (point-min))
       (search-forward (format "@c made:%s\n" name))
       (delete-region (point) (save-excursion (search-forward "@c made end\n") (match-beginning 0)))

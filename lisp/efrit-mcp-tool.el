@@ -180,6 +180,7 @@ ALIST is the _meta of the listed tool.  :task optional or required: where
 the client and the way to it know tasks, a call is one; with :task-later
 not before BODY calls `efrit-mcp-begin-task'.  :patient (ARGUMENT VALUE
 SECONDS): the timeout where none is given and the argument has the value.
+:pack SYMBOL: it is in the profile full, but not in default.
 
 A parameter's option :header STRING has clients over HTTP repeat the
 argument in a header of that name.

@@ -106,6 +106,9 @@ It takes the place of a lower `gc-cons-threshold' from an agent's call until
 a second after the last one; 0 leaves that alone."
   :type 'natnum)
 
+(defvar efrit-mcp-stop-all-hook nil
+  "Functions called when the person stops all agents.")
+
 (defvar efrit-mcp--stopped nil
   "Non-nil after `efrit-mcp-stop-all': agents may run nothing.")
 
@@ -312,6 +315,7 @@ In batch this does not return before the server is stopped; elsewhere it is
   (setq efrit-mcp--stopped t)
   (efrit-mcp--mod-pause t)
   (efrit-mcp--mod-interrupt)
+  (run-hooks 'efrit-mcp-stop-all-hook)
   (efrit-mcp--mod-log "the person stopped all agents")
   (efrit-mcp--update-sign)
   (message "Agents are stopped; M-x efrit-mcp-resume lets them go on"))
