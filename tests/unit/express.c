@@ -21,6 +21,7 @@ static int open_lane(void **state)
 	if (!express_init(&express) || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
 		return -1;
 	near_end = pair[0];
+	fcntl(near_end, F_SETFL, O_NONBLOCK); /* as both files of wire/socket make theirs */
 	far_end = pair[1];
 	setsockopt(near_end, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 	express_open(&express, PEER, near_end);
@@ -113,7 +114,6 @@ static void test_the_rest_comes_first(void **state)
 	assert_int_equal(sent, EXPRESS_PART);
 	assert_int_equal(answer(PEER, 5000, 10, JOB_DONE), EXPRESS_NO);
 	assert_true(wire_put(&out, WIRE_PONG, 0, 6000, NULL, 0));
-	fcntl(near_end, F_SETFL, O_NONBLOCK);
 	for (uint64_t i = 1; i <= id; i++) {
 		write_out(&out);
 		assert_int_equal(hear(3000).id, i);
