@@ -236,7 +236,8 @@ def tools_of_the_gateway():
             before = a.tools()
             check("test_simple_text" not in before and "efrit_execute" in before, before)
             g.value(f"(progn (load {json.dumps(FIXTURES)}) t)")
-            a.note(CHANGED)
+            a.note(CHANGED) # they come one by one
+            until(lambda: "test_tool_with_task" in a.tools() and "multi_input" in a.tools(), "the last of them")
             after = a.tools()
             check("test_simple_text" in after and len(after) == len(set(after)) and after[:len(before)] == before, after)
             # a tool that both have is called here
@@ -358,7 +359,7 @@ def changing_the_gateway():
         g.start_emacs()
         g.value("(progn (efrit-mcp-define-tool quickly \"Quick.\" () () 7) t)")
         with Agent(blind(g)) as a:
-            check("quickly" in a.tools())
+            until(lambda: "quickly" in a.tools(), "what Emacs has just got")
             first = a.gateway()["pid"]
             g.process.send_signal(signal.SIGUSR2)
             until(lambda: a.gateway()["pid"] != first and a.gateway()["state"] == "ready", "the other one is used")
