@@ -10,7 +10,7 @@
   (let ((folder (expand-file-name (pop command-line-args-left))))
     (dolist (file command-line-args-left)
       (let ((output (comp-el-to-eln-filename file folder)))
-        (when (file-newer-than-file-p file output)
+        (when (file-newer-than-file-p (concat file "c") output) ; Emacs loads no older one
           (make-directory (file-name-directory output) t)
           (native-compile file output))))))
 (setq command-line-args-left nil)

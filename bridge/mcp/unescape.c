@@ -77,12 +77,12 @@ static bool take_plain(struct unescape *u, char c, struct buf *out)
 		u->escape = 1;
 		return true;
 	}
-	if (u->high || byte < 0x20)
+	if (u->high || byte < 0x20 || (byte >= 0x80 && !runs_begin(byte, &u->utf8, &u->lowest, &u->highest)))
 		return false;
 	u->ended = c == '"';
 	if (!u->ended)
 		text_add(out, &c, 1);
-	return byte < 0x80 || runs_begin(byte, &u->utf8, &u->lowest, &u->highest);
+	return true;
 }
 
 static size_t run(const char *data, size_t len, struct buf *out)
