@@ -1,6 +1,7 @@
 /* fleet_config.c - see fleet_config.h */
 #include "fleet_config.h"
 #include "config.h"
+#include "config_line.h"
 #include "log.h"
 
 #include <stdio.h>
@@ -146,29 +147,6 @@ struct spot {
 	size_t depth;
 };
 
-/* The line of a member.  The text is known to be JSON without members that occur twice. */
-static int line_of(const char *text, const struct spot *spot)
-{
-	size_t depth = 0, met = 0;
-	int line = 1;
-	for (const char *p = text; *p; p++) {
-		if (*p == '"') {
-			const char *begin = ++p;
-			while (*p && *p != '"')
-				p += *p == '\\' && p[1] ? 2 : 1;
-			size_t len = (size_t)(p - begin);
-			bool key = p[0] && p[1 + strspn(p + 1, " \t\r\n")] == ':';
-			if (key && depth == met + 1 && strlen(spot->keys[met]) == len && memcmp(begin, spot->keys[met], len) == 0
-			    && ++met == spot->depth)
-				return line;
-		}
-		line += *p == '\n';
-		depth += *p == '{' || *p == '[';
-		depth -= *p == '}' || *p == ']';
-	}
-	return line;
-}
-
 struct place {
 	const char *path, *text; /* the file */
 	struct spot spot;
@@ -179,7 +157,7 @@ static bool wrong(const struct place *p, char **error, const char *why)
 {
 	const char *const *k = p->spot.keys;
 	size_t n = p->spot.depth;
-	return config_complain(error, "%s, line %d: %s%s%s%s%s%s%s %s", p->path, line_of(p->text, &p->spot), k[0], n > 1 ? "." : "",
+	return config_complain(error, "%s, line %d: %s%s%s%s%s%s%s %s", p->path, config_line(p->text, p->spot.keys, p->spot.depth), k[0], n > 1 ? "." : "",
 			       n > 1 ? k[1] : "", n > 2 ? "." : "", n > 2 ? k[2] : "", n > 3 ? "." : "", n > 3 ? k[3] : "", why);
 }
 
@@ -336,7 +314,7 @@ static bool take_one(struct fleet_config *c, const struct place *p, bool pool, j
 		return wrong(p, error, "must be an object, {} at least");
 	struct fleet_spec *s = create(name, pool);
 	s->file = copy(p->path);
-	s->line = line_of(p->text, &p->spot);
+	s->line = config_line(p->text, p->spot.keys, p->spot.depth);
 	bool good = true;
 	json_object_foreach(value, key, field) {
 		struct place q = inside(p, key);

@@ -1,5 +1,6 @@
 /* setup_edit.c - see setup_edit.h */
 #include "setup_edit.h"
+#include "json_scan.h"
 #include "log.h"
 #include "setup_toml.h"
 
@@ -23,67 +24,27 @@ char *setup_edit_compose(const char *format, ...)
 
 /* --- JSON: jansson has said that the text is sound; here only places are looked for --- */
 
-static const char *skip_space(const char *p)
-{
-	return p + strspn(p, " \t\r\n");
-}
-
-static const char *skip_string(const char *p) /* at its first quote */
-{
-	for (p++; *p && *p != '"'; p++)
-		if (*p == '\\' && p[1])
-			p++;
-	return *p ? p + 1 : p;
-}
-
-static const char *skip_value(const char *p)
-{
-	int depth = 0;
-	do {
-		if (*p == '"') {
-			p = skip_string(p);
-			continue;
-		}
-		if (*p == '{' || *p == '[')
-			depth++;
-		else if (*p == '}' || *p == ']')
-			depth--;
-		else if (!depth)
-			return p + strcspn(p, ",}] \t\r\n");
-		p++;
-	} while (*p && depth);
-	return p;
-}
-
 struct place {
 	const char *value, *end;   /* of the member; NULL: there is none */
 	const char *last;          /* behind the last member, or behind the opening brace */
 	bool empty;
 };
 
-static bool is_key(const char *quoted, const char *end, const char *key)
-{
-	json_t *text = json_loadb(quoted, (size_t)(end - quoted), JSON_DECODE_ANY, NULL);
-	bool same = text && strcmp(json_string_value(text), key) == 0;
-	json_decref(text);
-	return same;
-}
-
 /* The member KEY of the object that begins at P. */
 static struct place find(const char *p, const char *key)
 {
 	struct place place = {.last = p + 1, .empty = true};
-	for (p = skip_space(p + 1); *p == '"'; p = skip_space(p)) {
-		const char *name = p, *name_end = skip_string(p);
-		const char *value = skip_space(skip_space(name_end) + 1); /* behind the colon */
-		const char *end = skip_value(value);
-		if (is_key(name, name_end, key)) {
+	for (p = scan_space(p + 1); *p == '"'; p = scan_space(p)) {
+		const char *name = p, *name_end = scan_string(p);
+		const char *value = scan_space(scan_space(name_end) + 1); /* behind the colon */
+		const char *end = scan_value(value);
+		if (scan_is_key(name, name_end, key)) {
 			place.value = value;
 			place.end = end;
 		}
 		place.last = end;
 		place.empty = false;
-		p = skip_space(end);
+		p = scan_space(end);
 		p += *p == ',';
 	}
 	return place;
@@ -97,7 +58,7 @@ char *setup_edit_splice(const char *old, const char *from, const char *to, const
 /* DEPTH is how far the new member is indented. */
 static char *insert(const char *old, struct place where, int depth, const char *key, const char *value)
 {
-	const char *rest = skip_space(where.last);
+	const char *rest = scan_space(where.last);
 	char *member = setup_edit_compose("%s\n%*s\"%s\": %s%s%*s", where.empty ? "" : ",", depth * 2, "", key, value, where.empty ? "\n" : "",
 			       where.empty ? (depth - 1) * 2 : 0, "");
 	char *made = setup_edit_splice(old, where.last, where.empty ? rest : where.last, member);
@@ -147,7 +108,7 @@ static enum setup_edit edit(const char *old, const json_t *all, const char *key,
 		*out = setup_edit_compose("%s is no object of JSON", !json_is_object(all) ? "the whole" : !json_is_object(servers) ? key : name);
 		return SETUP_REFUSED;
 	}
-	struct place place = find(skip_space(old), key);
+	struct place place = find(scan_space(old), key);
 	if (ours)
 		return replace(old, find(place.value, name), ours, name, bridge, out);
 	if (servers) {
@@ -163,7 +124,7 @@ static enum setup_edit edit(const char *old, const json_t *all, const char *key,
 static enum setup_edit edit_json(const char *old, const char *key, const char *name, const char *entry, const char *bridge, char **out)
 {
 	json_error_t error;
-	if (!*skip_space(old)) {
+	if (!*scan_space(old)) {
 		*out = setup_edit_compose("{\n  \"%s\": {\n    \"%s\": %s\n  }\n}\n", key, name, entry);
 		return SETUP_DONE;
 	}
@@ -227,14 +188,14 @@ static enum setup_edit edit_setting(const char *old, const char *key, const char
 	json_error_t error;
 	(void)name;
 	(void)bridge;
-	if (!*skip_space(old)) {
+	if (!*scan_space(old)) {
 		*out = setup_edit_compose("{\n  \"%s\": %s\n}\n", key, value);
 		return SETUP_DONE;
 	}
 	json_t *all = json_loads(old, JSON_REJECT_DUPLICATES, &error);
 	enum setup_edit result = json_is_object(all) && !json_object_get(all, key) ? SETUP_DONE : SETUP_REFUSED;
 	if (result == SETUP_DONE)
-		*out = insert(old, find(skip_space(old), key), 1, key, value);
+		*out = insert(old, find(scan_space(old), key), 1, key, value);
 	else
 		*out = setup_edit_compose("%s%s", !all ? "it is no JSON" : json_is_object(all) ? "it has already: " : "it is no object of JSON: ", all ? key : "");
 	json_decref(all);
