@@ -7,6 +7,7 @@
 Cases are functions in tests/gate/, their names with - for _.  Ends with 0, 1 (something else was said) or
 77 (cannot be played here).
 """
+import signal
 import sys
 import traceback
 
@@ -14,11 +15,17 @@ sys.dont_write_bytecode = True
 from gate import commands, driver, eras, fleet, flow, large, life, link, shapes, sharing, suite, work  # pylint: disable=wrong-import-position,unused-import
 
 
+def over(*_):
+    """What ends a test that hangs says where it hung."""
+    raise driver.Wrong("ended from outside")
+
+
 def main():
     if sys.argv[1] == "--list":
         kinds = {"each": True, "first": "first", "alone": False}
         print("\n".join(n for n, (_, emacs) in driver.CASES.items() if emacs == kinds[sys.argv[2]]))
         return 0
+    signal.signal(signal.SIGTERM, over)
     try:
         driver.CASES[sys.argv[1]][0]()
     except driver.Skip as e:

@@ -41,6 +41,7 @@ struct large {
 	size_t size;             /* of the text */
 	size_t pending;          /* and of it under way to the disk */
 	bool failed;             /* the tool said so */
+	bool come;               /* all of it; on_finished is under way */
 
 	/* of resources/read */
 	char *uri;               /* owned */
@@ -153,15 +154,26 @@ static void take_credit(struct large *l)
 		r->drained(r);
 }
 
+static void answer_why_not(struct large *l)
+{
+	struct request *r = l->request;
+	r->grown = NULL;
+	tell_why_not(l, r);
+	r->resume(r);
+}
+
 static void on_written(void *data, int error, const char *bytes, size_t len)
 {
 	struct large *l = data;
 	(void)bytes;
 	if (error)
-		fail_on_disk(l, error);
+		fail_on_disk(l, error); /* and the handle tells nothing more */
 	else
 		l->pending -= len;
-	take_credit(l);
+	if (error && l->come)
+		answer_why_not(l);
+	else
+		take_credit(l);
 }
 
 static void write_block(struct large *l)
@@ -232,21 +244,20 @@ static void on_finished(void *data, int error, const char *bytes, size_t len)
 {
 	struct large *l = data;
 	struct request *r = l->request;
-	if (error)
+	char digest[SPOOL_DIGEST + 1];
+	if (error) {
 		fail_on_disk(l, error);
-	r->grown = NULL;
-	if (l->why) {
-		tell_why_not(l, r);
-	} else {
-		char digest[SPOOL_DIGEST + 1];
-		snprintf(digest, sizeof digest, "%.*s", (int)len, bytes);
-		handles_keep(l->handle, l->size, digest);
-		trim_preview(&l->preview);
-		if (takes_links(r))
-			tell_link(l, r);
-		else
-			tell_error(l, r);
+		answer_why_not(l);
+		return;
 	}
+	r->grown = NULL;
+	snprintf(digest, sizeof digest, "%.*s", (int)len, bytes);
+	handles_keep(l->handle, l->size, digest);
+	trim_preview(&l->preview);
+	if (takes_links(r))
+		tell_link(l, r);
+	else
+		tell_error(l, r);
 	r->resume(r);
 }
 
@@ -257,9 +268,10 @@ static void finish(struct large *l)
 		distrust(l);
 	l->failed = strcmp(l->tail, failed_tail) == 0;
 	if (l->why) {
-		on_finished(l, 0, "", 0);
+		answer_why_not(l);
 		return;
 	}
+	l->come = true;
 	l->request->ended = false; /* until it is kept; it may still be stopped */
 	if (buf_len(&l->block))
 		write_block(l);

@@ -183,9 +183,16 @@ def large_limits():
             r = c.call("efrit_execute", LONG).json["result"]
             said = json.loads(r["content"][0]["text"])
             check(r["isError"] and said["error_code"] == "no_room" and "File too large" in said["error"] and "has run" in said["error"], said)
-            check(not files(g))
+            until(lambda: not files(g), "it is thrown away")
             resource.prlimit(g.process.pid, resource.RLIMIT_FSIZE, before)
             link_of(c.call("efrit_execute", LONG).json["result"])
+    with Gateway(settings={"large_min": 100000}) as g: # and all of the result has come before that is known
+        g.start_emacs()
+        resource.prlimit(g.process.pid, resource.RLIMIT_FSIZE, (150000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        with g.client() as c:
+            r = c.call("efrit_execute", {"content": "(make-string 120000 ?\\n)", "max_chars": 16000000}).json["result"]
+            check(r["isError"] and json.loads(r["content"][0]["text"])["error_code"] == "no_room", r)
+            until(lambda: not files(g), "it is thrown away")
 
 
 TOOLS = """(progn
