@@ -211,10 +211,10 @@ static struct worker *by_itself(const struct request *r, const struct tool *tool
 	return c->count ? decide(c) : gone;
 }
 
-static struct worker *nowhere(struct request *r, long count)
+static struct worker *nowhere(struct request *r, const struct tool *tool, long count)
 {
 	const struct service *s = r->pipeline->service;
-	if (count)
+	if (count || (!tool && !registry_empty(s)))
 		return refuse(r, "ambiguous_instance", NULL, NULL, "several Emacs instances run; pass instance_id, one of these");
 	if (!registry_empty(s))
 		return refuse(r, "unknown_tool", NULL, NULL, "no Emacs that runs now has this tool; these run");
@@ -240,6 +240,16 @@ static const char *named(const struct request *r, const char *asked)
 	return asked ? asked : *r->pipeline->config->instance ? r->pipeline->config->instance : NULL;
 }
 
+struct pool *registry_pool(struct request *r, const char *asked)
+{
+	long count = 0;
+	if ((asked = named(r, asked)))
+		return service_find(r->pipeline->service, asked) ? NULL : pool_find(r->pipeline->service, asked);
+	struct pool *p = by_pool(r, NULL);
+	struct worker *w = p ? unnamed(r, NULL, &count) : NULL;
+	return p && !count && (!w || w->state == WORKER_GONE) ? p : NULL;
+}
+
 struct worker *registry_choose(struct request *r, const char *asked, const struct tool *tool)
 {
 	long count;
@@ -249,7 +259,7 @@ struct worker *registry_choose(struct request *r, const char *asked, const struc
 		return by_name(r, asked, tool);
 	}
 	struct worker *w = unnamed(r, tool, &count);
-	return w ? w : nowhere(r, count);
+	return w ? w : nowhere(r, tool, count);
 }
 
 bool registry_place(struct request *r, const char *asked, const struct tool *tool, struct place *at)
@@ -281,7 +291,7 @@ bool registry_place(struct request *r, const char *asked, const struct tool *too
 	if (at->worker)
 		return true;
 	at->pool = p;
-	return p || nowhere(r, count);
+	return p || nowhere(r, tool, count);
 }
 
 const char *registry_name(const struct place *at)

@@ -20,6 +20,9 @@ bool registry_place(struct request *r, const char *asked, const struct tool *too
 /* The same for what asks one Emacs about itself: never a pool. */
 struct worker *registry_choose(struct request *r, const char *asked, const struct tool *tool);
 
+/* The pool that such a question means, which then is about its load; NULL: it means an Emacs.  ASKED may be NULL. */
+struct pool *registry_pool(struct request *r, const char *asked);
+
 const char *registry_name(const struct place *);
 
 bool registry_empty(const struct service *); /* no instance is there */

@@ -214,11 +214,34 @@ static enum verdict status_of_none(struct request *r)
 	return DONE;
 }
 
+/* Also as its state: it is asked like one Emacs. */
+static enum verdict pool_stats(struct request *r, const struct pool *p)
+{
+	struct pool_load load;
+	struct buf text = {0};
+	pool_load(p, &load);
+	text_format(&text, "{\"pool\":\"%s\",\"state\":\"%s\",\"workers\":%ld,\"idle\":%ld,\"running\":%ld,\"pending\":%ld,\"waiting\":{\"interactive\":%ld,"
+			   "\"normal\":%ld,\"batch\":%ld},\"oldest_seconds\":%.3f,\"average_seconds\":", pool_name(p), load.flying ? "running" : "idle", load.workers, load.idle,
+		    load.flying, load.waiting[PRIORITY_INTERACTIVE] + load.waiting[PRIORITY_NORMAL] + load.waiting[PRIORITY_BATCH],
+		    load.waiting[PRIORITY_INTERACTIVE], load.waiting[PRIORITY_NORMAL], load.waiting[PRIORITY_BATCH], load.oldest);
+	if (load.took > 0)
+		text_format(&text, "%.6f", load.took);
+	else
+		text_put(&text, "null");
+	text_put(&text, "}");
+	result_text(r, buf_data(&text), buf_len(&text), false);
+	buf_finish(&text);
+	return DONE;
+}
+
 static enum verdict status(struct request *r, const json_t *arguments, const char *instance)
 {
 	(void)arguments;
 	if (!instance && !*r->pipeline->config->instance && registry_empty(r->pipeline->service))
 		return status_of_none(r);
+	const struct pool *p = registry_pool(r, instance);
+	if (p)
+		return pool_stats(r, p);
 	struct worker *w = registry_choose(r, instance, NULL);
 	if (!w)
 		return DONE;
@@ -294,31 +317,12 @@ static void finish_stats(struct questions *t)
 		no_answer(t, "its figures");
 }
 
-static enum verdict pool_stats(struct request *r, const struct pool *p)
-{
-	struct pool_load load;
-	struct buf text = {0};
-	pool_load(p, &load);
-	text_format(&text, "{\"pool\":\"%s\",\"workers\":%ld,\"idle\":%ld,\"running\":%ld,\"pending\":%ld,\"waiting\":{\"interactive\":%ld,"
-			   "\"normal\":%ld,\"batch\":%ld},\"oldest_seconds\":%.3f,\"average_seconds\":", pool_name(p), load.workers, load.idle,
-		    load.flying, load.waiting[PRIORITY_INTERACTIVE] + load.waiting[PRIORITY_NORMAL] + load.waiting[PRIORITY_BATCH],
-		    load.waiting[PRIORITY_INTERACTIVE], load.waiting[PRIORITY_NORMAL], load.waiting[PRIORITY_BATCH], load.oldest);
-	if (load.took > 0)
-		text_format(&text, "%.6f", load.took);
-	else
-		text_put(&text, "null");
-	text_put(&text, "}");
-	result_text(r, buf_data(&text), buf_len(&text), false);
-	buf_finish(&text);
-	return DONE;
-}
-
 static enum verdict queue_stats(struct request *r, const json_t *arguments, const char *instance)
 {
-	const struct service *s = r->pipeline->service;
+	const struct pool *p = registry_pool(r, instance);
 	(void)arguments;
-	if (instance && !service_find(s, instance) && pool_find(s, instance))
-		return pool_stats(r, pool_find(s, instance));
+	if (p)
+		return pool_stats(r, p);
 	struct worker *w = registry_choose(r, instance, NULL);
 	if (!w)
 		return DONE;
