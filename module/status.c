@@ -118,8 +118,8 @@ bool status_failed(struct server *s, const struct job *job, struct buf *out, con
 {
 	struct buf inner = {0};
 	bool ok = buf_printf(&inner, "{\"status\":\"error\",\"error\":") && json_put_string(&inner, message, strlen(message), NULL)
-		  && buf_printf(&inner, ",\"error_code\":\"%s\",\"instance_id\":\"%s\",\"request\":%llu}", code, s->listening.name,
-				(unsigned long long)job->number)
+		  && buf_printf(&inner, ",\"error_code\":\"%s\",\"instance_id\":\"%s\",\"request\":%llu,\"may_have_run\":true}", code,
+				s->listening.name, (unsigned long long)job->number)
 		  && buf_printf(out, "{\"content\":[{\"type\":\"text\",\"text\":")
 		  && json_put_string(out, buf_data(&inner), buf_len(&inner), NULL) && buf_printf(out, "}],\"isError\":true}");
 	buf_finish(&inner);

@@ -1,6 +1,7 @@
 /* starter.c - efrit_start_instance: an Emacs in the background that is nobody's child for
  * long.  One start for each name at a time, whoever asks, also across bridges: the log
  * file is locked meanwhile.  It is done when the socket of that name has handshaken. */
+#include "back/pool.h"
 #include "core/fleet.h"
 #include "core/launch.h"
 #include "core/self.h"
@@ -341,6 +342,8 @@ enum verdict starter_start(struct request *r, const json_t *arguments, const cha
 	(void)instance;
 	if (!name || !service_name_valid(name))
 		return refuse(r, "invalid_arguments", name ? name : "", "name must be 1 to 48 of A-Z a-z 0-9 . _ - and not begin with a dot");
+	if (pool_find(r->pipeline->service, name))
+		return refuse(r, "is_a_pool", name, "that is a pool, which starts its own; send it calls with that instance_id, or choose another name");
 	struct keeper *keeper = fleet_keeper(r->pipeline->fleet, name);
 	if (keeper && ((workspace && *workspace) || init))
 		return refuse(r, "invalid_arguments", name, "this Emacs is declared in the configuration, workspace and init too: leave them out");
