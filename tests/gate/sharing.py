@@ -46,6 +46,13 @@ def said_to(path, text=HEALTH, **who):
     return r.stdout
 
 
+def above(folder):
+    """It and the folders it lies in, below /tmp."""
+    while folder.startswith("/tmp/"):
+        yield folder
+        folder = os.path.dirname(folder)
+
+
 @case()
 def shared_group():
     """Members of the group may, without a token; nobody else may; it is taken back by a reload."""
@@ -66,9 +73,8 @@ def shared_group():
             check("HTTP/1.1 200" in said_to(path, groups=GROUP))
             os.chmod(g.socket, 0o666)
             os.chmod(os.path.dirname(g.socket), 0o755)
-            for folder in (g.base, os.path.dirname(g.base), os.path.dirname(os.path.dirname(g.base))):
-                if folder.startswith("/tmp/"):
-                    os.chmod(folder, 0o755)
+            for folder in above(g.base):
+                os.chmod(folder, 0o755)
             check(said_to(g.socket, groups=GROUP) == "", "a member may use the gateway's own socket")
             check(f"user {STRANGER} may not use" in g.said(), g.said())
             g.reload(dict(listen, group="no-such-group"), "stay as they were")
@@ -94,9 +100,7 @@ def other_users():
         os.chown(mine, STRANGER, STRANGER)
         try:
             env = {"HOME": mine, "XDG_RUNTIME_DIR": mine, "EFRIT_MCP_FOLDERS": folder, "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
-            opened = [folder, os.path.dirname(folder), g.base]
-            while os.path.dirname(opened[-1]) != "/tmp" and opened[-1].startswith("/tmp/"):
-                opened.append(os.path.dirname(opened[-1]))
+            opened = [folder, os.path.dirname(folder), *above(g.base)]
             bridge = shutil.copy(BRIDGE, mine)
             os.chmod(bridge, 0o755)
             r = as_user(bridge, "instances", "--json", env=env)
