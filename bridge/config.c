@@ -1,6 +1,7 @@
 /* config.c - see config.h */
 #include "config.h"
 #include "config_trail.h"
+#include "copy.h"
 #include "fleet_config.h"
 #include "log.h"
 
@@ -43,20 +44,12 @@ static char **text_at(struct config *c, const struct setting *s)
 	return (char **)(void *)((char *)c + s->offset);
 }
 
-static char *copy(const char *text)
-{
-	char *made = strdup(text);
-	if (!made)
-		log_no_memory();
-	return made;
-}
-
 void config_init(struct config *c)
 {
 	c->trail = NULL;
 	for (const struct setting *s = table; s < table + SETTINGS; s++)
 		if (s->is_text)
-			*text_at(c, s) = copy(s->text);
+			*text_at(c, s) = copy_text(s->text);
 		else
 			*number_at(c, s) = s->fallback;
 	c->fleet = fleet_config_create();
@@ -152,7 +145,7 @@ static bool put(struct config *c, const struct setting *s, const char *shown, co
 		if (strcmp(s->name, "log_level") == 0 && !log_set_level(value))
 			return config_complain(error, "%s is \"%s\"; it must be error, warning, info or debug", shown, value);
 		free(*at);
-		*at = copy(value);
+		*at = copy_text(value);
 		return true;
 	}
 	char *end;
@@ -257,7 +250,7 @@ char *config_value(const struct config *c, const char *name)
 	if (!s)
 		return NULL;
 	if (s->is_text)
-		return copy(*(char **)(void *)((char *)(size_t)c + s->offset));
+		return copy_text(*(char **)(void *)((char *)(size_t)c + s->offset));
 	if (asprintf(&text, "%ld", *(const long *)(const void *)((const char *)c + s->offset)) < 0)
 		log_no_memory();
 	return text;

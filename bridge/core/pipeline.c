@@ -11,6 +11,7 @@
  * A stage answers early by DONE.  No stage calls another. */
 #include "core/pipeline.h"
 #include "back/service.h"
+#include "copy.h"
 #include "core/bulk.h"
 #include "core/catalogue.h"
 #include "core/guard.h"
@@ -197,8 +198,8 @@ void pipeline_cancel(struct request *r, const char *reason)
 {
 	if (r->streaming && !r->parent) { /* the front has it: an open line must still become whole */
 		r->silent = true;
-		if (!r->broken && !(r->broken = strdup("the request was cancelled")))
-			log_no_memory();
+		if (!r->broken)
+			r->broken = copy_text("the request was cancelled");
 		r->outlet->more(r->outlet, r);
 		return;
 	}
@@ -483,9 +484,7 @@ void pipeline_identify(struct session *s, const char *principal)
 void pipeline_place(struct session *s, const char *folder)
 {
 	free(s->folder);
-	s->folder = folder ? strdup(folder) : NULL;
-	if (folder && !s->folder)
-		log_no_memory();
+	s->folder = copy_text(folder);
 }
 
 void pipeline_close(struct session *s)

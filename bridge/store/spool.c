@@ -1,6 +1,7 @@
 /* spool.c - see spool.h.  A clerk does all that touches a file or makes a digest; the loop
  * gives it orders and is told what became of them. */
 #include "store/spool.h"
+#include "copy.h"
 #include "log.h"
 #include "store/clerk.h"
 
@@ -261,8 +262,9 @@ struct spool *spool_create(struct ev_loop *loop, const char *folder, char **erro
 	static const struct spool_ops ops = {create, add, finish, descriptor, read_file, forget, close_later, destroy};
 	static const struct clerk_user user = {false, run_order, tell, free_order};
 	struct thread_spool *s = calloc(1, sizeof *s);
-	if (!s || !(s->folder = strdup(folder)))
+	if (!s)
 		log_no_memory();
+	s->folder = copy_text(folder);
 	*error = NULL;
 	s->spool.ops = &ops;
 	bool made = mkdir(folder, 0700) == 0 || errno == EEXIST;

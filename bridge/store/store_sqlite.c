@@ -1,6 +1,7 @@
 /* store_sqlite.c - the store in a file: SQLite with a write-ahead log.  A clerk writes;
  * what was put within one turn is one transaction, and is told when it is on the disk.
  * The loop never waits for it but at the start and at the end. */
+#include "copy.h"
 #include "log.h"
 #include "os.h"
 #include "store/clerk.h"
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SCHEMA = 1, BUSY_MS = 5000 };
@@ -32,23 +32,6 @@ struct sqlite {
 	sqlite3 *db;         /* the loop's until there is a clerk, then the clerk's alone */
 	sqlite3_stmt *put, *remove, *sweep;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static char *copy(const char *text, size_t len)
-{
-	char *made = malloc(len + 1);
-	if (!made)
-		log_no_memory();
-	memcpy(made, text, len);
-	made[len] = 0;
-	return made;
-}
 
 static struct order *own(struct clerk_order *o)
 {
@@ -92,7 +75,7 @@ static void run_orders(void *data, const struct clerk_list *orders)
 	struct sqlite *s = data;
 	struct clerk_order *o;
 	bool ok = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
-	sqlite3_bind_int64(s->sweep, 1, now_ms());
+	sqlite3_bind_int64(s->sweep, 1, os_date());
 	ok = ok && step(s->sweep);
 	TAILQ_FOREACH(o, orders, link)
 		own(o)->ok = ok && run_order(s, own(o));
@@ -123,15 +106,15 @@ static struct order *make(const char *kind, const char *id)
 	struct order *o = calloc(1, sizeof *o);
 	if (!o)
 		log_no_memory();
-	o->kind = copy(kind, strlen(kind));
-	o->id = copy(id, strlen(id));
+	o->kind = copy_text(kind);
+	o->id = copy_text(id);
 	return o;
 }
 
 static void put(struct store *store, const struct store_record *what, void (*done)(void *data, bool ok), void *data)
 {
 	struct order *o = make(what->kind, what->id);
-	o->body = copy(what->body, what->body_len);
+	o->body = copy_part(what->body, what->body_len);
 	o->body_len = what->body_len;
 	o->expires = what->expires;
 	o->done = done;
@@ -155,7 +138,7 @@ static void each(struct store *store, const char *kind, void (*on_record)(void *
 		       == SQLITE_OK) {
 		sqlite3_busy_timeout(db, BUSY_MS);
 		sqlite3_bind_text(select, 1, kind, -1, SQLITE_STATIC);
-		sqlite3_bind_int64(select, 2, now_ms());
+		sqlite3_bind_int64(select, 2, os_date());
 		while (sqlite3_step(select) == SQLITE_ROW)
 			on_record(data, &(struct store_record){kind, (const char *)sqlite3_column_text(select, 0),
 							       sqlite3_column_int64(select, 1), (const char *)sqlite3_column_text(select, 2),
