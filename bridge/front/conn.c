@@ -84,7 +84,7 @@ void conn_drop(struct conn *c)
 	TAILQ_REMOVE(&all->all, c, of_all);
 	TAILQ_INSERT_TAIL(&all->dead, c, of_all);
 	all->count--;
-	ev_prepare_start(all->loop, &all->turn);
+	turn_want(&all->turn);
 	if (told)
 		all->user->on_gone(c);
 	conn_file_end(c);
