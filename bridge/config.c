@@ -4,6 +4,7 @@
 #include "copy.h"
 #include "fleet_config.h"
 #include "log.h"
+#include "near.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -70,37 +71,12 @@ void config_finish(struct config *c)
 
 enum { WORD_MAX = 64 };
 
-/* Edits that turn A into B, counting a swap of neighbours as one. */
-static unsigned distance(const char *a, size_t la, const char *b, size_t lb)
-{
-	unsigned row[3][WORD_MAX + 1];
-	for (size_t j = 0; j <= lb; j++)
-		row[0][j] = (unsigned)j;
-	for (size_t i = 1; i <= la; i++) {
-		unsigned *now = row[i % 3], *last = row[(i - 1) % 3], *before = row[(i + 1) % 3];
-		now[0] = (unsigned)i;
-		for (size_t j = 1; j <= lb; j++) {
-			unsigned best = last[j - 1] + (a[i - 1] != b[j - 1]);
-			best = last[j] + 1 < best ? last[j] + 1 : best;
-			best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
-				best = before[j - 2] + 1;
-			now[j] = best;
-		}
-	}
-	return row[la % 3][lb];
-}
-
 const char *config_nearest(const char *word, const char *const *words, size_t count)
 {
 	const char *best = NULL;
-	size_t len = strlen(word);
-	unsigned least = (unsigned)(len / 3 + 1);
-	for (size_t i = 0; i < count && len <= WORD_MAX; i++) {
-		size_t other = strlen(words[i]);
-		if (other > WORD_MAX)
-			continue;
-		unsigned d = distance(word, len, words[i], other);
+	size_t least = strlen(word) / 3 + 1;
+	for (size_t i = 0; i < count; i++) {
+		size_t d = near_distance(word, words[i]);
 		if (d <= least) {
 			least = d - (d > 0);
 			best = words[i];

@@ -20,7 +20,7 @@ module  wire/
 wire
 '
 # Everyone in bridge/ may include these.  request.h shows a buffer, so wire/buf.h comes with it.
-everyone='request.h config.h config.def fleet_config.h fleet.def copy.h log.h os.h turn.h'
+everyone='request.h config.h config.def fleet_config.h fleet.def copy.h log.h near.h os.h turn.h'
 
 check() { # FOLDER
 	local root=$1
