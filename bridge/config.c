@@ -1,8 +1,10 @@
 /* config.c - see config.h */
 #include "config.h"
 #include "config_trail.h"
+#include "copy.h"
 #include "fleet_config.h"
 #include "log.h"
+#include "near.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -43,20 +45,12 @@ static char **text_at(struct config *c, const struct setting *s)
 	return (char **)(void *)((char *)c + s->offset);
 }
 
-static char *copy(const char *text)
-{
-	char *made = strdup(text);
-	if (!made)
-		log_no_memory();
-	return made;
-}
-
 void config_init(struct config *c)
 {
 	c->trail = NULL;
 	for (const struct setting *s = table; s < table + SETTINGS; s++)
 		if (s->is_text)
-			*text_at(c, s) = copy(s->text);
+			*text_at(c, s) = copy_text(s->text);
 		else
 			*number_at(c, s) = s->fallback;
 	c->fleet = fleet_config_create();
@@ -77,37 +71,12 @@ void config_finish(struct config *c)
 
 enum { WORD_MAX = 64 };
 
-/* Edits that turn A into B, counting a swap of neighbours as one. */
-static unsigned distance(const char *a, size_t la, const char *b, size_t lb)
-{
-	unsigned row[3][WORD_MAX + 1];
-	for (size_t j = 0; j <= lb; j++)
-		row[0][j] = (unsigned)j;
-	for (size_t i = 1; i <= la; i++) {
-		unsigned *now = row[i % 3], *last = row[(i - 1) % 3], *before = row[(i + 1) % 3];
-		now[0] = (unsigned)i;
-		for (size_t j = 1; j <= lb; j++) {
-			unsigned best = last[j - 1] + (a[i - 1] != b[j - 1]);
-			best = last[j] + 1 < best ? last[j] + 1 : best;
-			best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
-				best = before[j - 2] + 1;
-			now[j] = best;
-		}
-	}
-	return row[la % 3][lb];
-}
-
 const char *config_nearest(const char *word, const char *const *words, size_t count)
 {
 	const char *best = NULL;
-	size_t len = strlen(word);
-	unsigned least = (unsigned)(len / 3 + 1);
-	for (size_t i = 0; i < count && len <= WORD_MAX; i++) {
-		size_t other = strlen(words[i]);
-		if (other > WORD_MAX)
-			continue;
-		unsigned d = distance(word, len, words[i], other);
+	size_t least = strlen(word) / 3 + 1;
+	for (size_t i = 0; i < count; i++) {
+		size_t d = near_distance(word, words[i]);
 		if (d <= least) {
 			least = d - (d > 0);
 			best = words[i];
@@ -152,7 +121,7 @@ static bool put(struct config *c, const struct setting *s, const char *shown, co
 		if (strcmp(s->name, "log_level") == 0 && !log_set_level(value))
 			return config_complain(error, "%s is \"%s\"; it must be error, warning, info or debug", shown, value);
 		free(*at);
-		*at = copy(value);
+		*at = copy_text(value);
 		return true;
 	}
 	char *end;
@@ -257,7 +226,7 @@ char *config_value(const struct config *c, const char *name)
 	if (!s)
 		return NULL;
 	if (s->is_text)
-		return copy(*(char **)(void *)((char *)(size_t)c + s->offset));
+		return copy_text(*(char **)(void *)((char *)(size_t)c + s->offset));
 	if (asprintf(&text, "%ld", *(const long *)(const void *)((const char *)c + s->offset)) < 0)
 		log_no_memory();
 	return text;

@@ -1,5 +1,6 @@
 /* config_trail.c - see config_trail.h */
 #include "config_trail.h"
+#include "copy.h"
 #include "log.h"
 
 #include <stdarg.h>
@@ -13,14 +14,6 @@ struct config_trail {
 	enum config_layer layer;
 	char *where; /* owned */
 };
-
-static char *copy(const char *text)
-{
-	char *made = strdup(text);
-	if (!made)
-		log_no_memory();
-	return made;
-}
 
 struct config_trail *config_trail_create(void)
 {
@@ -67,7 +60,7 @@ void config_trail_note(struct config_trail *t, const char *name, const char *val
 		if (!t->steps)
 			log_no_memory();
 	}
-	t->steps[t->count++] = (struct config_step){t->layer, copy(name), copy(value), copy(t->where ? t->where : "")};
+	t->steps[t->count++] = (struct config_step){t->layer, copy_text(name), copy_text(value), copy_text(t->where ? t->where : "")};
 }
 
 const struct config_step *config_trail_last(const struct config_trail *t, const char *name, const struct config_step *before)

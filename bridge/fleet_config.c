@@ -2,6 +2,7 @@
 #include "fleet_config.h"
 #include "config.h"
 #include "config_line.h"
+#include "copy.h"
 #include "log.h"
 
 #include <stdio.h>
@@ -41,14 +42,6 @@ static void *at(const struct fleet_spec *s, const struct field *f)
 	return (char *)(void *)(size_t)s + f->offset;
 }
 
-static char *copy(const char *text)
-{
-	char *made = strdup(text);
-	if (!made)
-		log_no_memory();
-	return made;
-}
-
 static bool is_text(const struct field *f)
 {
 	return f->kind == IS_TEXT || f->kind == IS_WORDS;
@@ -58,7 +51,7 @@ static void set_text(struct fleet_spec *s, const struct field *f, const char *te
 {
 	char **place = at(s, f);
 	free(*place);
-	*place = copy(text);
+	*place = copy_text(text);
 }
 
 static struct fleet_spec *create(const char *name, bool pool)
@@ -100,7 +93,7 @@ struct fleet_spec *fleet_spec_copy(const struct fleet_spec *from)
 		else
 			memcpy(at(s, f), at(from, f), f->kind == IS_FLAG ? sizeof(bool) : sizeof(long));
 	json_object_update(s->environment, from->environment);
-	s->file = from->file ? copy(from->file) : NULL;
+	s->file = from->file ? copy_text(from->file) : NULL;
 	s->line = from->line;
 	return s;
 }
@@ -313,7 +306,7 @@ static bool take_one(struct fleet_config *c, const struct place *p, bool pool, j
 	if (!json_is_object(value))
 		return wrong(p, error, "must be an object, {} at least");
 	struct fleet_spec *s = create(name, pool);
-	s->file = copy(p->path);
+	s->file = copy_text(p->path);
 	s->line = config_line(p->text, p->spot.keys, p->spot.depth);
 	bool good = true;
 	json_object_foreach(value, key, field) {

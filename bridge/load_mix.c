@@ -1,6 +1,7 @@
 /* load_mix.c - see load_mix.h */
 #include "load_mix.h"
 #include "config.h"
+#include "copy.h"
 #include "log.h"
 
 #include <jansson.h>
@@ -71,15 +72,13 @@ static void compose(struct load_kind *k, const char *instance, const char *token
 
 bool load_mix_init(struct load_mix *m, const char *text, const char *instance, const char *token, char **error)
 {
-	char *copy = strdup(text ? text : "list"), *rest = copy, *word;
+	char *own = copy_text(text ? text : "list"), *rest = own, *word;
 	bool good = true;
-	if (!copy)
-		log_no_memory();
 	*m = (struct load_mix){.seed = 1};
 	_Static_assert((int)LOAD_KINDS >= (int)KNOWN, "there is room for all kinds");
 	while (good && (word = strsep(&rest, ",")))
 		good = take(m, word, error);
-	free(copy);
+	free(own);
 	for (size_t i = 0; good && i < m->count; i++)
 		compose(&m->kinds[i], instance, token);
 	return good;

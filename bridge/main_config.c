@@ -2,6 +2,7 @@
  * file and line, and what it overruled. */
 #include "config_line.h"
 #include "config_trail.h"
+#include "copy.h"
 #include "fleet_config.h"
 #include "log.h"
 #include "main_house.h"
@@ -27,7 +28,7 @@ static bool find_all(struct findings *f, const struct cli *cli)
 	*f = (struct findings){.trail = config_trail_create()};
 	config_init(&f->config);
 	f->config.trail = f->trail;
-	f->path = cli->file ? strdup(cli->file) : config_place();
+	f->path = cli->file ? copy_text(cli->file) : config_place();
 	if (!cli_settings(cli, &f->config, &error)) {
 		fprintf(stderr, "efrit-bridge: %s\n", error);
 		free(error);
@@ -184,8 +185,8 @@ static bool field_of(const struct findings *f, const char *name, struct fleet_ro
 	*declared = false;
 	if (!first || first == last || (!pool && strncmp(name, "instances.", 10) != 0))
 		return false;
-	char *whose = strndup(first + 1, (size_t)(last - first - 1));
-	const struct fleet_spec *spec = whose ? fleet_config_find(f->config.fleet, whose) : NULL;
+	char *whose = copy_part(first + 1, (size_t)(last - first - 1));
+	const struct fleet_spec *spec = fleet_config_find(f->config.fleet, whose);
 	free(whose);
 	*field = last + 1;
 	*declared = spec && spec->pool == pool;

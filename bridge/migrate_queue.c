@@ -1,6 +1,7 @@
 /* migrate_queue.c - see migrate_queue.h */
 #include "migrate_queue.h"
 #include "config.h"
+#include "copy.h"
 #include "log.h"
 
 #include <assert.h>
@@ -99,8 +100,9 @@ static int by_age(const void *a, const void *b)
 struct migrate_queue *migrate_queue_open(const char *folder, size_t size_max, char **error)
 {
 	struct migrate_queue *q = calloc(1, sizeof *q);
-	if (!q || !(q->path = strdup(folder)))
+	if (!q)
 		log_no_memory();
+	q->path = copy_text(folder);
 	q->lock = -1;
 	q->size_max = size_max;
 	q->folder = open_folder(AT_FDCWD, folder, error);

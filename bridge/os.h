@@ -7,6 +7,7 @@
 
 #include <ev.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct os_watch;
@@ -67,6 +68,7 @@ ssize_t os_send_file(int socket, int file, size_t at, size_t len);
 void os_close_from(int fd); /* closes FD and all after it; between fork and exec */
 char *os_self(void); /* absolute file name of this program; the caller frees; NULL: unknown */
 
+int64_t os_date(void); /* ms since 1970, as the clock is set; any thread */
 double os_now(void); /* seconds since some moment; setting the clock does not change it */
 
 #endif

@@ -20,6 +20,13 @@ extern char **environ;
 #define RESOURCE int
 #endif
 
+int64_t os_date(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 double os_now(void)
 {
 	struct timespec now;

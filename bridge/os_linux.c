@@ -1,4 +1,5 @@
 /* os_linux.c - see os.h */
+#include "copy.h"
 #include "os.h"
 #include "log.h"
 
@@ -40,14 +41,6 @@ struct os_watch {
 	struct ev_loop *loop; /* borrowed */
 };
 
-static char *copy(const char *text)
-{
-	char *made = strdup(text);
-	if (!made)
-		log_no_memory();
-	return made;
-}
-
 static int watch_parent(struct os_watch *w)
 {
 	char path[PATH_MAX], *slash;
@@ -55,7 +48,7 @@ static int watch_parent(struct os_watch *w)
 	snprintf(path, sizeof path, "%s", w->folder);
 	while (up < 0 && path[1] && (slash = strrchr(path, '/'))) {
 		free(w->next);
-		w->next = copy(slash + 1);
+		w->next = copy_text(slash + 1);
 		slash[slash == path] = 0;
 		up = inotify_add_watch(w->fd, path, ENTRIES);
 	}
@@ -132,7 +125,7 @@ struct os_watch *os_watch_create(struct ev_loop *loop, const char *folder, void 
 		log_no_memory();
 	w->loop = loop;
 	w->wd = w->up = -1;
-	w->folder = copy(folder);
+	w->folder = copy_text(folder);
 	w->on_change = on_change;
 	w->data = data;
 	w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);

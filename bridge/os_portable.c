@@ -1,6 +1,7 @@
 /* os_portable.c - see os.h; for systems without inotify and /proc.  ev_stat looks at
  * the folder once a second where the system has nothing better to offer.  It sees whole
  * seconds, so a second change within one goes unseen: looked at again when it is over. */
+#include "copy.h"
 #include "os.h"
 #include "log.h"
 
@@ -45,8 +46,9 @@ static void on_stat(EV_P_ ev_stat *stat, int revents)
 struct os_watch *os_watch_create(struct ev_loop *loop, const char *folder, void (*on_change)(void *data), void *data)
 {
 	struct os_watch *w = calloc(1, sizeof *w);
-	if (!w || !(w->folder = strdup(folder)))
+	if (!w)
 		log_no_memory();
+	w->folder = copy_text(folder);
 	w->loop = loop;
 	w->on_change = on_change;
 	w->data = data;

@@ -1,5 +1,6 @@
 /* setup_file.c - see setup_file.h */
 #include "setup_file.h"
+#include "copy.h"
 #include "log.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ char *setup_file_read(const char *path, bool *exists)
 	*exists = file || error != ENOENT || lstat(path, &st) == 0; /* a link to nothing is something */
 	errno = error;
 	if (!file)
-		return *exists ? NULL : strdup("");
+		return *exists ? NULL : copy_text("");
 	char *text = NULL;
 	size_t len = 0, room = 0;
 	do {

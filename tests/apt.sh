@@ -16,7 +16,8 @@ own_source() { # CODENAME
 		END { done() }'
 }
 
-# apt of its own in FOLDER, that knows these suites of the machine's mirror and touches nothing else.
+# apt of its own in FOLDER, that knows these suites of the machine's mirror and touches nothing else;
+# sources:SUITE stands for that suite's sources.
 apt_of_its_own() { # FOLDER CODENAME SUITE...
 	local new=$1 codename=$2 uri key suite
 	shift 2
@@ -24,7 +25,10 @@ apt_of_its_own() { # FOLDER CODENAME SUITE...
 	[ -n "${uri:-}" ] || { echo "the apt sources name no mirror of $codename"; return 1; }
 	mkdir -p "$new/lists/partial" "$new/cache/archives/partial" "$new/debs"
 	for suite in "$@"; do
-		echo "deb ${key:+[signed-by=$key] }$uri $suite main"
+		case $suite in
+		sources:*) echo "deb-src ${key:+[signed-by=$key] }$uri ${suite#*:} main" ;;
+		*) echo "deb ${key:+[signed-by=$key] }$uri $suite main" ;;
+		esac
 	done >"$new/sources.list"
 	# A configuration file and not -o: the folder's name may hold spaces.
 	cat >"$new/apt.conf" <<-EOC
@@ -41,13 +45,38 @@ apt_of_its_own() { # FOLDER CODENAME SUITE...
 	timeout 120 apt-get update >"$new/log" 2>&1 || { echo "apt-get update failed: $(tail -n 1 "$new/log")"; return 1; }
 }
 
-# Fetches PACKAGES into FOLDER/debs and unpacks them into FOLDER/root.
+# Fetches PACKAGES into FOLDER/debs and unpacks them into FOLDER/tree.
 apt_unpack() { # FOLDER PACKAGE...
 	local new=$1 deb
 	shift
 	(cd "$new/debs" && timeout 300 apt-get download "$@") >"$new/log" 2>&1 ||
 		{ echo "apt-get download failed: $(grep -m 1 '^E:' "$new/log")"; return 1; }
 	for deb in "$new"/debs/*.deb; do
-		dpkg -x "$deb" "$new/root" || { echo "$(basename "$deb") cannot be unpacked"; return 1; }
+		dpkg -x "$deb" "$new/tree" || { echo "$(basename "$deb") cannot be unpacked"; return 1; }
 	done
+}
+
+# Makes of the Emacs unpacked in FOLDER/tree a program FOLDER/emacs that runs from wherever the folder is.
+apt_emacs() { # FOLDER PROGRAM
+	# The dump lies beside the program, where it looks: 28 takes --dump-file for an unknown option in a graphical session.
+	cp "$1"/tree/usr/libexec/emacs/[0-9]*/*/*.pdmp "$1/tree/usr/bin/$2.pdmp" || return
+	cat >"$1/emacs" <<-'EOC'
+		#!/bin/sh
+		# Emacs as it was unpacked beside this file, wherever that is.
+		tree=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)/tree
+		one() { printf '%s\n' "$1"; }
+		share=$(one "$tree"/usr/share/emacs/[0-9]*)
+		LD_LIBRARY_PATH=$(one "$tree"/usr/lib/*-linux-*)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+		EMACSLOADPATH=$share/lisp EMACSDATA=$share/etc EMACSDOC=$share/etc EMACSPATH=$(one "$tree"/usr/libexec/emacs/[0-9]*/*)
+		export LD_LIBRARY_PATH EMACSLOADPATH EMACSDATA EMACSDOC EMACSPATH
+	EOC
+	echo "exec \"\$tree/usr/bin/$2\" \"\$@\"" >>"$1/emacs"
+	chmod +x "$1/emacs"
+}
+
+# What was made in FOLDER moves to HOME, without what it took to fetch it.
+apt_settle() { # FOLDER HOME
+	rm -rf "$1/debs" "$1/lists" "$1/cache" "$2"
+	chmod 755 "$1"
+	mv "$1" "$2"
 }

@@ -1,6 +1,7 @@
 #!/bin/bash
-# arrows.sh [FOLDER] - who may include whom: the arrows of the house, and two more rules a
-# tree can break unseen: file names occur once, no file is longer than 600 lines.
+# arrows.sh [FOLDER] - who may include whom: the arrows of the house, and three more rules a
+# tree can break unseen: file names occur once, no file is longer than 600 lines, and the
+# README.md of bridge/, module/ and lisp/ names every file there and none that is not.
 # Each offence is a line "file:line: what".  First it shows itself that it sees one.
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -19,7 +20,7 @@ module  wire/
 wire
 '
 # Everyone in bridge/ may include these.  request.h shows a buffer, so wire/buf.h comes with it.
-everyone='request.h config.h config.def fleet_config.h fleet.def log.h os.h turn.h'
+everyone='request.h config.h config.def fleet_config.h fleet.def copy.h log.h near.h os.h turn.h'
 
 check() { # FOLDER
 	local root=$1
@@ -63,6 +64,21 @@ check() { # FOLDER
 		awk '$2 != "total" && $1 > 600 { print $2 ":" $1 ": longer than 600 lines" }')
 	(cd "$root" && find bridge module lisp tests -type f \( -name '*.c' -o -name '*.h' -o -name '*.el' \) ! -path 'tests/unit/*' ! -path 'tests/fuzz/*' ! -path 'tests/bench/*' ! -path 'tests/lisp/*' |
 		sed 's|.*/||' | sort | uniq -d | sed 's|$|:1: a name that occurs twice|')
+	(cd "$root" && unnamed)
+}
+
+# Words that a name is looked for in: without its ending, and `-x` for efrit-mcp-x.
+plain() { sed -E 's/[.]+$//; s/[.][a-z]+$//; s/^efrit-mcp-/-/' | LC_ALL=C sort -u; }
+unnamed() {
+	local folder name
+	for folder in bridge module lisp; do
+		[ -e "$folder/README.md" ] || continue
+		find "$folder" -name '*.c' -o -name 'efrit-mcp-*.el' ! -name '*-autoloads.el' ! -name '*-pkg.el' | sed 's|.*/||' | plain |
+			LC_ALL=C comm -23 - <(grep -oE '[A-Za-z0-9_.-]+' "$folder/README.md" | plain) | sed "s|^|$folder/README.md:1: does not name |"
+		grep -oE '`[A-Za-z0-9_-]+[.](c|h|def|el)`' "$folder/README.md" | tr -d '`' | sort -u | while read -r name; do
+			[ -n "$(find bridge module lisp tests -name "$name" -print -quit)" ] || echo "$folder/README.md:1: names $name, which is not there"
+		done
+	done
 }
 
 # A tree with one offence of each kind: all of them must be seen, and nothing else.
@@ -81,9 +97,11 @@ prove() {
 	printf '#include "front/stdio.h"\n#include "wire/wire.h"\n' >"$tree/bridge/main_bridge.c"
 	seq 601 >"$tree/lisp/long.el"                                         # 5
 	touch "$tree/bridge/core/era.h"                                       # 6
+	touch "$tree"/lisp/efrit-mcp-{here,there}.el                          # 7
+	echo 'The file `-here`, and `gone.el`.' >"$tree/lisp/README.md"       # 8
 	local seen
 	seen=$(check "$tree" | cut -d: -f1 | sort | tr '\n' ' ')
-	[ "$seen" = "bridge/core/route.c bridge/front/stdio.c bridge/mcp/jsonrpc.c era.h lisp/long.el module/server.c " ] ||
+	[ "$seen" = "bridge/core/route.c bridge/front/stdio.c bridge/mcp/jsonrpc.c era.h lisp/README.md lisp/README.md lisp/long.el module/server.c " ] ||
 		{ echo "arrows.sh does not see what it should: $seen"; exit 1; }
 }
 

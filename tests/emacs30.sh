@@ -28,22 +28,8 @@ packages=("emacs-nox/$release" "emacs-bin-common/$release" "emacs-common/$releas
 ldconfig -p 2>/dev/null | grep -q 'libgccjit\.so\.0' || packages+=(libgccjit0)
 why=$(apt_unpack "$new" "${packages[@]}") || skip "$why"
 
-cat >"$new/emacs" <<'EOF'
-#!/bin/sh
-# Emacs as it was unpacked beside this file, wherever that is.
-root=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)/root
-one() { printf '%s\n' "$1"; }
-share=$(one "$root"/usr/share/emacs/[0-9]*)
-libexec=$(one "$root"/usr/libexec/emacs/[0-9]*/*)
-LD_LIBRARY_PATH=$(one "$root"/usr/lib/*-linux-*)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-EMACSLOADPATH=$share/lisp EMACSDATA=$share/etc EMACSDOC=$share/etc EMACSPATH=$libexec
-export LD_LIBRARY_PATH EMACSLOADPATH EMACSDATA EMACSDOC EMACSPATH
-exec "$root/usr/bin/emacs-nox" --dump-file "$(one "$libexec"/*.pdmp)" "$@"
-EOF
-chmod +x "$new/emacs"
+apt_emacs "$new" emacs-nox || skip "what was fetched holds no emacs-nox"
 "$new/emacs" -Q --batch --eval '(kill-emacs 0)' >"$new/log" 2>&1 || skip "it does not run: $(tail -n 1 "$new/log")"
-rm -rf "$new/debs" "$new/lists" "$new/cache" "$home"
-chmod 755 "$new"
-mv "$new" "$home"
+apt_settle "$new" "$home"
 trap - EXIT
 "$home/emacs" --version | head -n 1

@@ -36,25 +36,9 @@ mapfile -t libraries < <(apt-get install -s --no-install-recommends -t "$release
 	awk '$1 == "Inst" && $2 !~ /^(emacs|install-info)/ { version = $3 ~ /^\[/ ? $4 : $3; gsub(/[()]/, "", version); print $2 "=" version }')
 why=$(apt_unpack "$new" "${packages[@]}" "${libraries[@]}") || skip "$why"
 
-cat >"$new/emacs" <<'END'
-#!/bin/sh
-# Emacs as it was unpacked beside this file, wherever that is.
-root=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)/root
-one() { printf '%s\n' "$1"; }
-share=$(one "$root"/usr/share/emacs/[0-9]*)
-libexec=$(one "$root"/usr/libexec/emacs/[0-9]*/*)
-LD_LIBRARY_PATH=$(one "$root"/usr/lib/*-linux-*)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-EMACSLOADPATH=$share/lisp EMACSDATA=$share/etc EMACSDOC=$share/etc EMACSPATH=$libexec
-export LD_LIBRARY_PATH EMACSLOADPATH EMACSDATA EMACSDOC EMACSPATH
-exec "$root/usr/bin/emacs-gtk" "$@"
-END
-# Beside the program, where it looks: 28 takes --dump-file for an unknown option in a graphical session.
-cp "$new"/root/usr/libexec/emacs/[0-9]*/*/*.pdmp "$new/root/usr/bin/emacs-gtk.pdmp"
-chmod +x "$new/emacs"
+apt_emacs "$new" emacs-gtk || skip "what was fetched holds no emacs-gtk"
 "$new/emacs" -Q --batch --eval '(kill-emacs (if (fboundp (quote x-export-frames)) 0 3))' >"$new/log" 2>&1 ||
 	skip "it does not run: $(tail -n 1 "$new/log")"
-rm -rf "$new/debs" "$new/lists" "$new/cache" "$home"
-chmod 755 "$new"
-mv "$new" "$home"
+apt_settle "$new" "$home"
 trap - EXIT
 echo "$home/emacs"

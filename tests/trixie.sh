@@ -8,20 +8,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 home=$here/build/trixie
 
 skip() { echo "SKIP: trixie: $1"; exit 77; }
-
-# "URI keyring" of the machine's own source of Debian, from either format.
-own_source() {
-	cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | awk '
-		$1 == "deb" && /debian/ && !/security/ { key = ""; i = 2
-			if ($2 ~ /^\[/) { while ($i !~ /\]$/) i++; if (match($0, /signed-by=[^] ]*/)) key = substr($0, RSTART + 10, RLENGTH - 10); i++ }
-			print $i, key; exit }'
-	cat /etc/apt/sources.list.d/*.sources 2>/dev/null | awk '
-		function done() { if (uri ~ /debian/ && uri !~ /security/ && !said) { print uri, key; said = 1 } uri = key = "" }
-		/^[ \t]*$/ { done() }
-		tolower($1) == "uris:" { uri = $2 }
-		tolower($1) == "signed-by:" { key = $2 }
-		END { done() }'
-}
+. "$here/tests/apt.sh" # own_source
 
 mount_all() {
 	mountpoint -q "$home/proc" || mount -t proc proc "$home/proc" || skip "/proc cannot be mounted in there"
@@ -57,8 +44,8 @@ if [ "${1:-}" != inside ]; then
 	exec unshare --mount --pid --fork --kill-child --mount-proc --propagation private "$0" inside
 fi
 command -v debootstrap >/dev/null || apt-get install -y --no-install-recommends debootstrap >/dev/null 2>&1 || skip "there is no debootstrap here"
-read -r uri key < <(own_source; echo)
-[ -n "${uri:-}" ] || skip "the apt sources name no mirror"
+read -r uri key < <(own_source "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")"; echo)
+case ${uri:-} in *debian*) ;; *) skip "the apt sources name no mirror of Debian" ;; esac
 if [ ! -e "$home/complete" ]; then
 	grep -qF " $home/" /proc/mounts && skip "something is mounted below $home; unmount it first"
 	rm -rf --one-file-system "$home"

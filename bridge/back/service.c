@@ -1,5 +1,6 @@
 /* service.c - see service.h */
 #include "back/service_impl.h"
+#include "copy.h"
 #include "log.h"
 #include "mcp/closer.h"
 #include "mcp/result.h"
@@ -19,22 +20,14 @@ enum {
 	PIECE = 128 * 1024,  /* bytes that are worth a grant */
 };
 
-static char *copy(const char *text)
-{
-	char *made = strdup(text);
-	if (!made)
-		log_no_memory();
-	return made;
-}
-
 struct service *service_create(const struct config *config)
 {
 	struct service *s = calloc(1, sizeof *s);
 	if (!s)
 		log_no_memory();
 	s->config = config;
-	s->places = copy("");
-	s->trouble = copy("");
+	s->places = copy_text("");
+	s->trouble = copy_text("");
 	s->line_policy = (struct line_policy){config->queue_max, config->queue_bytes, config->queue_client, (double)config->queue_age / 1000};
 	TAILQ_INIT(&s->workers);
 	TAILQ_INIT(&s->pools);
@@ -267,7 +260,7 @@ static void on_refused(struct worker *w, struct request *r)
 static void fail(struct request *r, const struct worker *w, const char *code, bool may_have_run, const char *why)
 {
 	if (r->streaming && !r->settled && !r->broken)
-		r->broken = copy(why);
+		r->broken = copy_text(why);
 	else if (!r->settled) {
 		r->grown = NULL; /* what there is of its result is of no use */
 		result_error(r, code, about(w, may_have_run), "%s; %s", why,
@@ -470,8 +463,8 @@ void service_set_places(struct service *s, const char *places, const char *troub
 {
 	free(s->places);
 	free(s->trouble);
-	s->places = copy(places);
-	s->trouble = copy(trouble);
+	s->places = copy_text(places);
+	s->trouble = copy_text(trouble);
 }
 
 const char *service_places(const struct service *s)

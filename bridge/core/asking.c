@@ -1,6 +1,7 @@
 /* asking.c - what a call asks the client of an old dialect.  There the bridge sends requests
  * of its own on the session and the client answers them; with the answers the call is given
  * to Emacs again.  In the modern dialect calls.c puts the questions into the result. */
+#include "copy.h"
 #include "core/calls.h"
 #include "core/session.h"
 #include "log.h"
@@ -115,8 +116,10 @@ static void send(struct request *r, const char *key, const json_t *asked)
 	const char *method = json_string_value(json_object_get(asked, "method"));
 	json_t *params = for_version(json_object_get(asked, "params"), r->version);
 	text_format(&id, "\"efrit-%llu\"", (unsigned long long)++r->pipeline->numbers);
-	if (!q || !(q->id = strdup(text_string(&id))) || !(q->key = strdup(key)))
+	if (!q)
 		log_no_memory();
+	q->id = copy_text(text_string(&id));
+	q->key = copy_text(key);
 	q->request = r;
 	TAILQ_INSERT_TAIL(&s->questions, q, of_session);
 	r->asking->open++;

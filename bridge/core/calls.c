@@ -3,6 +3,7 @@
  * to the client. */
 #include "core/calls.h"
 #include "back/service.h"
+#include "copy.h"
 #include "core/relay.h"
 #include "core/session.h"
 #include "core/tasks.h"
@@ -200,9 +201,7 @@ static void take_failure(struct request *r)
 	const char *text = json_string_value(json_object_get(block, "text"));
 	json_t *told = text ? json_loads(text, 0, NULL) : NULL;
 	const char *error = json_string_value(json_object_get(told, "error"));
-	char *sentence = strdup(error ? error : "Emacs could not answer");
-	if (!sentence)
-		log_no_memory();
+	char *sentence = copy_text(error ? error : "Emacs could not answer");
 	json_object_del(told, "error");
 	json_object_del(told, "status");
 	request_fail(r, FAULT_INTERNAL, json_incref(told), "%s", sentence);

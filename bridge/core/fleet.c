@@ -1,5 +1,6 @@
 /* fleet.c - see fleet.h and fleet_impl.h */
 #include "core/fleet_impl.h"
+#include "copy.h"
 #include "core/pipeline.h"
 #include "log.h"
 
@@ -18,7 +19,7 @@ static void on_answer(struct outlet *outlet, struct request *r)
 	free(g->refusal);
 	g->refusal = NULL;
 	if ((error || !said) && !(code && strcmp(code, "emacs_gone") == 0))
-		g->refusal = strdup(error ? error : "it could not be asked");
+		g->refusal = copy_text(error ? error : "it could not be asked");
 	json_decref(said);
 	json_decref(reply);
 	pipeline_settle(r);

@@ -7,6 +7,7 @@
  *
  * What cannot be kept is thrown away to its end, then the call is answered with the reason. */
 #include "back/service.h"
+#include "copy.h"
 #include "core/handles.h"
 #include "core/session.h"
 #include "log.h"
@@ -403,9 +404,7 @@ enum verdict large_read(struct request *r, const char *uri)
 {
 	const char *rest = uri + sizeof scheme - 1, *query = strchr(rest, '?');
 	size_t block = (size_t)r->pipeline->config->large_block, from, to;
-	char *id = query ? strndup(rest, (size_t)(query - rest)) : strdup(rest);
-	if (!id)
-		log_no_memory();
+	char *id = query ? copy_part(rest, (size_t)(query - rest)) : copy_text(rest);
 	struct handle *h = handles_find(r->pipeline->handles, id, r->session->principal);
 	free(id);
 	bool good = false;
@@ -428,8 +427,7 @@ enum verdict large_read(struct request *r, const char *uri)
 	struct large *l = create(r);
 	l->handle = h;
 	l->wanted = to - from + 1;
-	if (!(l->uri = strdup(uri)))
-		log_no_memory();
+	l->uri = copy_text(uri);
 	handles_read(h, from, l->wanted + 1, on_read, l); /* one more, to see whether the next is a new character */
 	request_forget_message(r);
 	return WAIT;

@@ -1,5 +1,6 @@
 /* launch.c - see launch.h */
 #include "core/launch.h"
+#include "copy.h"
 #include "log.h"
 #include "mcp/text.h"
 #include "os.h"
@@ -68,14 +69,6 @@ static void write_form(const char *name, bool batch, struct buf *out)
 	text_put(out, " (error (message \"%s\" (error-message-string err)) (kill-emacs 1)))");
 }
 
-static char *copy(const char *text)
-{
-	char *made = strdup(text);
-	if (!made)
-		log_no_memory();
-	return made;
-}
-
 bool launch_emacs(struct launch *l, const struct config *config, const char *name, const char *init, bool batch, char error[LAUNCH_ERROR])
 {
 	char lisp[PATH_MAX], daemon[WORKER_NAME_MAX + 16];
@@ -87,8 +80,8 @@ bool launch_emacs(struct launch *l, const struct config *config, const char *nam
 		return false;
 	}
 	snprintf(daemon, sizeof daemon, "--fg-daemon=%s", name); /* in its own session it is as good as one in the background, and its end can be seen */
-	l->lisp = copy(lisp);
-	l->daemon = copy(daemon);
+	l->lisp = copy_text(lisp);
+	l->daemon = copy_text(daemon);
 	write_form(name, batch, &l->form);
 	l->argv[n++] = config->emacs;
 	if (file || strcmp(init, "none") == 0)

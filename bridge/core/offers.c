@@ -1,5 +1,6 @@
 /* offers.c - see offers.h */
 #include "core/offers.h"
+#include "copy.h"
 #include "core/catalogue.h"
 #include "log.h"
 #include "mcp/text.h"
@@ -90,13 +91,9 @@ char *offers_plain(const char *subscribed, const char *name)
 {
 	size_t before;
 	const char *instance = instance_in(subscribed, &before);
-	char *plain;
 	if (instance && strcmp(instance, name) != 0)
 		return NULL;
-	plain = instance ? strndup(subscribed, before) : strdup(subscribed);
-	if (!plain)
-		log_no_memory();
-	return plain;
+	return instance ? copy_part(subscribed, before) : copy_text(subscribed);
 }
 
 /* --- lists --- */
@@ -269,9 +266,7 @@ static struct worker *by_uri(struct request *r, const char *uri, enum offer kind
 	size_t before;
 	struct worker *w = NULL;
 	const char *instance = instance_in(uri, &before);
-	*plain = instance ? strndup(uri, before) : strdup(uri);
-	if (!*plain)
-		log_no_memory();
+	*plain = instance ? copy_part(uri, before) : copy_text(uri);
 	w = find_uri(r, *plain, instance, kind, &c);
 	if (!w && c.count) {
 		char *example = with_instance(uri, c.only->name);

@@ -11,6 +11,7 @@
  * A stage answers early by DONE.  No stage calls another. */
 #include "core/pipeline.h"
 #include "back/service.h"
+#include "copy.h"
 #include "core/bulk.h"
 #include "core/catalogue.h"
 #include "core/guard.h"
@@ -149,11 +150,12 @@ static void bury(struct request *r)
 		return;
 	r->dead = true;
 	TAILQ_INSERT_TAIL(&r->pipeline->dead, r, of_session);
-	ev_prepare_start(r->pipeline->loop, &r->pipeline->reaper);
+	turn_want(&r->pipeline->reaper);
 }
 
-static void reap(struct pipeline *p)
+static void reap(void *data)
 {
+	struct pipeline *p = data;
 	struct request *r;
 	while ((r = TAILQ_FIRST(&p->dead))) {
 		TAILQ_REMOVE(&p->dead, r, of_session);
@@ -161,13 +163,6 @@ static void reap(struct pipeline *p)
 		asking_destroy(r);
 		request_destroy(r);
 	}
-}
-
-static void on_reaper(EV_P_ ev_prepare *reaper, int revents)
-{
-	(void)revents;
-	ev_prepare_stop(loop, reaper);
-	reap(reaper->data);
 }
 
 static void settle(struct request *r, const char *reason)
@@ -197,8 +192,8 @@ void pipeline_cancel(struct request *r, const char *reason)
 {
 	if (r->streaming && !r->parent) { /* the front has it: an open line must still become whole */
 		r->silent = true;
-		if (!r->broken && !(r->broken = strdup("the request was cancelled")))
-			log_no_memory();
+		if (!r->broken)
+			r->broken = copy_text("the request was cancelled");
 		r->outlet->more(r->outlet, r);
 		return;
 	}
@@ -414,8 +409,7 @@ struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *conf
 		log_no_memory(); /* no source of chance */
 	TAILQ_INIT(&p->sessions);
 	TAILQ_INIT(&p->dead);
-	ev_prepare_init(&p->reaper, on_reaper);
-	p->reaper.data = p;
+	turn_init(&p->reaper, loop, reap, p);
 	p->catalogue = catalogue_create(loop, config, service, on_offers, p);
 	service_on_note(service, on_note, p);
 	p->seal = seal_create(config->state_key);
@@ -461,7 +455,7 @@ void pipeline_destroy(struct pipeline *p)
 	tasks_destroy(p->tasks);
 	handles_destroy(p->handles);
 	reap(p);
-	ev_prepare_stop(p->loop, &p->reaper);
+	turn_stop(&p->reaper);
 	lobby_destroy(p->lobby);
 	starter_destroy(p->starter);
 	guard_destroy(p->guard);
@@ -483,9 +477,7 @@ void pipeline_identify(struct session *s, const char *principal)
 void pipeline_place(struct session *s, const char *folder)
 {
 	free(s->folder);
-	s->folder = folder ? strdup(folder) : NULL;
-	if (folder && !s->folder)
-		log_no_memory();
+	s->folder = copy_text(folder);
 }
 
 void pipeline_close(struct session *s)

@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "request.h"
+#include "turn.h"
 
 struct bulks;
 struct catalogue;
@@ -28,7 +29,7 @@ struct pipeline {
 	struct guard *guard;          /* owned */
 	struct session_list sessions; /* session::of_pipeline; owned */
 	struct request_list dead;     /* request::of_session; freed when nobody is in a callback */
-	ev_prepare reaper;            /* active while dead holds something */
+	struct turn reaper;           /* wanted while dead holds something */
 	uint64_t numbers;
 	uint32_t birth;               /* by chance: tells numbers of this process from those of others */
 	struct seal *seal;            /* owned */

@@ -1,6 +1,7 @@
 /* stopper.c - efrit_stop_instance: asks an Emacs to end, then tells it by a signal, and
  * with force kills it.  One that no bridge started is left alone unless forced; so is one
  * with unsaved files. */
+#include "copy.h"
 #include "core/fleet.h"
 #include "core/keeper.h"
 #include "core/lobby.h"
@@ -136,9 +137,9 @@ static char *text_of_reply(const struct request *r)
 	json_t *reply = json_loadb(buf_data(&r->reply), buf_len(&r->reply), 0, NULL);
 	const char *text = json_string_value(
 		json_object_get(json_array_get(json_object_get(reply, "content"), 0), "text"));
-	char *copy = text ? strdup(text) : NULL;
+	char *own = copy_text(text);
 	json_decref(reply);
-	return copy;
+	return own;
 }
 
 static void on_said(struct outlet *outlet, struct request *r)

@@ -3,6 +3,7 @@
  * tool that says itself when it becomes a task begins the same way; until then the client
  * waits for our request as for any call. */
 #include "core/tasks.h"
+#include "copy.h"
 #include "core/calls.h"
 #include "core/pipeline.h"
 #include "core/self.h"
@@ -13,6 +14,7 @@
 #include "mcp/jsonrpc.h"
 #include "mcp/result.h"
 #include "mcp/text.h"
+#include "os.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -130,7 +132,7 @@ static void set_status(struct tasks *all, struct task_record *t, enum task_statu
 	if (task_record_ended(t))
 		return;
 	t->status = status;
-	t->updated = task_record_now();
+	t->updated = os_date();
 	if (!t->announced)
 		return;
 	keep(all, t, NULL, NULL);
@@ -140,7 +142,7 @@ static void set_status(struct tasks *all, struct task_record *t, enum task_statu
 static void watch_expiry(struct tasks *all)
 {
 	struct task_record *t;
-	int64_t first = INT64_MAX, now = task_record_now();
+	int64_t first = INT64_MAX, now = os_date();
 	TAILQ_FOREACH(t, &all->all, link)
 		if (task_record_expires(t) < first)
 			first = task_record_expires(t);
@@ -155,7 +157,7 @@ static void on_sweep(EV_P_ ev_timer *timer, int revents)
 {
 	struct tasks *all = timer->data;
 	struct task_record *t, *next;
-	int64_t now = task_record_now();
+	int64_t now = os_date();
 	(void)loop;
 	(void)revents;
 	for (t = TAILQ_FIRST(&all->all); t; t = next) {
@@ -266,7 +268,7 @@ static void on_noted(struct request *call, const char *json, size_t len)
 	if (t && (json_is_string(message) || json_is_string(said))) {
 		json_decref(t->message);
 		t->message = json_incref(json_is_string(message) ? message : said);
-		t->updated = task_record_now();
+		t->updated = os_date();
 	}
 	json_decref(note);
 }
@@ -282,7 +284,7 @@ static struct request *make_call(struct tasks *all, struct request *r, const str
 	call->priority = r->priority;
 	call->capabilities = json_incref(r->capabilities);
 	call->log_level = LOG_NOTHING;
-	call->token = strdup("0"); /* what it says becomes the task's message */
+	call->token = copy_text("0"); /* what it says becomes the task's message */
 	call->again = call->whole = true;
 	call->may_become_task = later;
 	call->asker = on_asks;

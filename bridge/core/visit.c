@@ -1,5 +1,6 @@
 /* visit.c - see visit.h */
 #include "core/visit.h"
+#include "copy.h"
 #include "core/keeper.h"
 #include "core/lobby.h"
 #include "core/self.h"
@@ -83,8 +84,10 @@ static void on_done(struct keeper_wait *wait, const char *code, const char *why)
 {
 	struct visit *v = (struct visit *)(void *)((char *)wait - offsetof(struct visit, wait));
 	const struct worker *w = service_find(v->request->pipeline->service, v->name);
-	if (code && (!(v->code = strdup(code)) || !(v->why = strdup(why))))
-		log_no_memory();
+	if (code) {
+		v->code = copy_text(code);
+		v->why = copy_text(why);
+	}
 	v->pid = w ? w->pid : 0;
 	turn_want(&v->turn);
 }

@@ -5,6 +5,7 @@
  *
  * Output is written at the end of a turn of the loop, all of it at once. */
 #include "front/conn_impl.h"
+#include "copy.h"
 #include "front/tls.h"
 #include "log.h"
 
@@ -83,7 +84,7 @@ void conn_drop(struct conn *c)
 	TAILQ_REMOVE(&all->all, c, of_all);
 	TAILQ_INSERT_TAIL(&all->dead, c, of_all);
 	all->count--;
-	ev_prepare_start(all->loop, &all->turn);
+	turn_want(&all->turn);
 	if (told)
 		all->user->on_gone(c);
 	conn_file_end(c);
@@ -208,11 +209,7 @@ static void feed_head(struct conn *c)
 	}
 	if (!n)
 		return;
-	char *text = malloc((size_t)n + 1);
-	if (!text)
-		log_no_memory();
-	memcpy(text, buf_data(&c->in), (size_t)n);
-	text[n] = 0;
+	char *text = copy_part(buf_data(&c->in), (size_t)n);
 	head_destroy(c->head);
 	c->keep = c->no_body = c->is_head = c->old = false;
 	c->head = head_read(text, (size_t)n, &c->parser, c->conns->config);

@@ -23,7 +23,7 @@ struct conn_user {
 	void (*on_room)(struct conn *);    /* output has drained below CONN_LOW while an answer is under way */
 	void (*on_gone)(struct conn *);    /* the client is gone, was dropped or refused; do not touch it again */
 	void (*on_lines)(void *data, int fd); /* no HTTP on this Unix socket: its descriptor, the callee's */
-	bool (*on_turn)(void *data);       /* the end of a turn of the loop; true: something was done */
+	void (*on_turn)(void *data);       /* the end of a turn of the loop */
 };
 
 struct conns *conns_create(struct ev_loop *, const struct config *, const struct conn_user *, void *data); /* borrowed */

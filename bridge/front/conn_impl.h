@@ -3,6 +3,7 @@
 #define FRONT_CONN_IMPL_H
 
 #include "front/conn.h"
+#include "turn.h"
 
 #include <time.h>
 
@@ -48,8 +49,7 @@ struct conns {
 	TAILQ_HEAD(, conn) dirty;
 	long count;
 	bool draining;
-	ev_prepare turn;             /* active while dirty or dead hold something */
-	ev_idle nudge;               /* what was done at the end of a turn may want another turn */
+	struct turn turn;            /* wanted while dirty or dead hold something */
 	time_t stamp;
 	char date[64];
 	char piece[CONN_PIECE];

@@ -23,7 +23,7 @@ void conn_mark(struct conn *c)
 		return;
 	c->dirty = true;
 	TAILQ_INSERT_TAIL(&c->conns->dirty, c, of_dirty);
-	ev_prepare_start(c->conns->loop, &c->conns->turn);
+	turn_want(&c->conns->turn);
 }
 
 /* --- the answer --- */

@@ -20,13 +20,12 @@ static void bury(struct conns *all)
 	}
 }
 
-/* True: a request was taken, or an answer went on. */
-static bool settle(struct conn *c)
+static void settle(struct conn *c)
 {
-	bool full = buf_len(&c->out) >= CONN_LOW, worked = true;
+	bool full = buf_len(&c->out) >= CONN_LOW;
 	if (!conn_flush(c)) {
 		conn_drop(c);
-		return true;
+		return;
 	}
 	if (!buf_len(&c->out) && (c->out.cap > 4096 || !c->ended))
 		buf_finish(&c->out);
@@ -37,36 +36,22 @@ static bool settle(struct conn *c)
 		c->conns->user->on_room(c);
 	} else if (full && c->begun && !c->ended && buf_len(&c->out) < CONN_LOW)
 		c->conns->user->on_room(c);
-	else
-		worked = false;
 	conn_balance(c);
-	return worked;
 }
 
-static void on_turn(EV_P_ ev_prepare *prepare, int revents)
+static void on_turn(void *data)
 {
-	struct conns *all = prepare->data;
+	struct conns *all = data;
 	struct conn *c;
-	(void)revents;
-	bool worked = false;
 	do {
 		while ((c = TAILQ_FIRST(&all->dirty))) {
 			TAILQ_REMOVE(&all->dirty, c, of_dirty);
 			c->dirty = false;
-			worked |= settle(c);
+			settle(c);
 		}
-		worked |= all->user->on_turn(all->data);
+		all->user->on_turn(all->data);
 	} while (!TAILQ_EMPTY(&all->dirty));
 	bury(all);
-	ev_prepare_stop(loop, prepare);
-	if (worked)
-		ev_idle_start(loop, &all->nudge);
-}
-
-static void on_nudge(EV_P_ ev_idle *nudge, int revents)
-{
-	(void)revents;
-	ev_idle_stop(loop, nudge);
 }
 
 /* --- all of them --- */
@@ -83,9 +68,7 @@ struct conns *conns_create(struct ev_loop *loop, const struct config *config, co
 	TAILQ_INIT(&all->all);
 	TAILQ_INIT(&all->dead);
 	TAILQ_INIT(&all->dirty);
-	ev_prepare_init(&all->turn, on_turn);
-	all->turn.data = all;
-	ev_idle_init(&all->nudge, on_nudge);
+	turn_init(&all->turn, loop, on_turn, all);
 	return all;
 }
 
@@ -99,8 +82,7 @@ void conns_destroy(struct conns *all)
 		conn_drop(c);
 	}
 	bury(all);
-	ev_prepare_stop(all->loop, &all->turn);
-	ev_idle_stop(all->loop, &all->nudge);
+	turn_stop(&all->turn);
 	tls_destroy(all->tls);
 	free(all);
 }
@@ -149,7 +131,7 @@ void conns_take(struct conns *all, int fd, enum conn_kind kind, long uid)
 
 void conns_wake(struct conns *all)
 {
-	ev_prepare_start(all->loop, &all->turn);
+	turn_want(&all->turn);
 }
 
 long conns_count(const struct conns *all)

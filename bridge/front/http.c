@@ -76,17 +76,14 @@ void exchange_end(struct exchange *e)
 	conns_wake(e->http->conns);
 }
 
-static bool reap(struct http *h)
+static void reap(struct http *h)
 {
 	struct exchange *e;
-	bool some = false;
 	while ((e = TAILQ_FIRST(&h->dead))) {
 		TAILQ_REMOVE(&h->dead, e, of_http);
 		pipeline_close(e->session);
 		free(e);
-		some = true;
 	}
-	return some;
 }
 
 static void check_empty(struct http *h)
@@ -98,12 +95,11 @@ static void check_empty(struct http *h)
 	}
 }
 
-static bool on_turn(void *data)
+static void on_turn(void *data)
 {
 	struct http *h = data;
-	bool some = reap(h);
+	reap(h);
 	check_empty(h);
-	return some;
 }
 
 /* --- answers --- */

@@ -2,6 +2,7 @@
  * that fails speaks.  What was evaluated is remembered only where an unevaluated*
  * keyword occurs. */
 #include "mcp/check.h"
+#include "copy.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -280,10 +281,8 @@ bool schema_check(const struct schema *schema, const json_t *instance, char **po
 	if (c.broken) {
 		free(c.pointer);
 		free(c.reason);
-		c.pointer = strdup("");
-		c.reason = strdup(c.broken);
-		if (!c.pointer || !c.reason)
-			abort();
+		c.pointer = copy_text("");
+		c.reason = copy_text(c.broken);
 	}
 	*pointer = c.pointer;
 	*reason = c.reason;

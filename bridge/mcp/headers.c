@@ -1,5 +1,6 @@
 /* headers.c - see headers.h */
 #include "mcp/headers.h"
+#include "copy.h"
 #include "log.h"
 #include "mcp/text.h"
 
@@ -82,10 +83,7 @@ char *headers_decode(const char *value)
 		len -= before + after;
 		return len % 4 ? NULL : decode(value + before, len);
 	}
-	char *copy = strdup(value);
-	if (!copy)
-		log_no_memory();
-	return copy;
+	return copy_text(value);
 }
 
 static bool mismatch(struct request *r, const char *header, const char *value, const char *body)
@@ -209,14 +207,6 @@ bool headers_params(struct request *r, const json_t *schema, const json_t *argum
 	return !r->http || r->era != ERA_MODERN || properties_agree(r, schema, arguments, 0);
 }
 
-static char *copy(const char *text)
-{
-	char *own = text ? strdup(text) : NULL;
-	if (text && !own)
-		log_no_memory();
-	return own;
-}
-
 struct http_said *headers_keep(const struct http_said *h)
 {
 	if (!h)
@@ -225,10 +215,10 @@ struct http_said *headers_keep(const struct http_said *h)
 	struct http_param *params = calloc(h->params_count + 1, sizeof *params);
 	if (!own || !params)
 		log_no_memory();
-	*own = (struct http_said){.version = copy(h->version), .method = copy(h->method), .name = copy(h->name),
-				  .params = params, .params_count = h->params_count, .principal = copy(h->principal)};
+	*own = (struct http_said){.version = copy_text(h->version), .method = copy_text(h->method), .name = copy_text(h->name),
+				  .params = params, .params_count = h->params_count, .principal = copy_text(h->principal)};
 	for (size_t i = 0; i < h->params_count; i++)
-		params[i] = (struct http_param){copy(h->params[i].name), copy(h->params[i].value)};
+		params[i] = (struct http_param){copy_text(h->params[i].name), copy_text(h->params[i].value)};
 	return own;
 }
 

@@ -1,15 +1,16 @@
 /* schema_value.c - see schema_value.h */
 #include "mcp/schema_value.h"
+#include "near.h"
 
 #include <float.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
 	SHOWN_MAX = 60, /* bytes of a string that a sentence quotes */
-	NEAR_NAME_MAX = 48, /* bytes of a name that is compared with others */
-	NEAR_MAX = 200,      /* names that are compared */
+	NEAR_MAX = 200, /* names that are compared */
 };
 
 /* A double of this size and more has no fraction; below it, long long holds its whole part. */
@@ -200,29 +201,6 @@ void schema_value_show(FILE *out, const json_t *v)
 	}
 }
 
-/* How many letters must be changed, added, left out or swapped to make A of B. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[3][NEAR_NAME_MAX + 2] = {0}, la = strlen(a), lb = strlen(b);
-	if (la > NEAR_NAME_MAX || lb > NEAR_NAME_MAX)
-		return NEAR_NAME_MAX;
-	for (size_t j = 0; j <= lb; j++)
-		row[0][j] = j;
-	for (size_t i = 1; i <= la; i++) {
-		size_t *now = row[i % 3], *last = row[(i - 1) % 3], *before = row[(i + 1) % 3];
-		now[0] = i;
-		for (size_t j = 1; j <= lb; j++) {
-			size_t best = last[j - 1] + (a[i - 1] != b[j - 1]);
-			best = last[j] + 1 < best ? last[j] + 1 : best;
-			best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
-				best = before[j - 2] + 1;
-			now[j] = best;
-		}
-	}
-	return row[la % 3][lb];
-}
-
 struct nearest {
 	const char *name, *best;
 	size_t distance, tried;
@@ -230,7 +208,7 @@ struct nearest {
 
 static void look(struct nearest *n, const char *candidate)
 {
-	size_t d = n->tried++ < NEAR_MAX ? distance(n->name, candidate) : NEAR_NAME_MAX;
+	size_t d = n->tried++ < NEAR_MAX ? near_distance(n->name, candidate) : SIZE_MAX;
 	if (d < n->distance) {
 		n->distance = d;
 		n->best = candidate;

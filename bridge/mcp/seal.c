@@ -1,6 +1,7 @@
 /* seal.c - see seal.h.  XChaCha20-Poly1305 with a random nonce; what it is about, and the
  * time it ends, are authenticated with it. */
 #include "mcp/seal.h"
+#include "copy.h"
 #include "log.h"
 
 #include <errno.h>
@@ -29,8 +30,7 @@ struct seal *seal_create(const char *key_file)
 	struct seal *s = calloc(1, sizeof *s);
 	if (!s)
 		log_no_memory();
-	if (!(s->file = strdup(key_file)))
-		log_no_memory();
+	s->file = copy_text(key_file);
 	return s;
 }
 

@@ -1,5 +1,6 @@
 /* uri.c - see uri.h */
 #include "mcp/uri.h"
+#include "copy.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -85,14 +86,6 @@ static char *merge(const struct uri *base, const struct uri *ref)
 	return path;
 }
 
-static char *copy(struct piece p)
-{
-	char *s = strndup(p.at, p.len);
-	if (!s)
-		abort();
-	return s;
-}
-
 static char *join(struct piece scheme, struct piece authority, const char *path, struct piece query, struct piece fragment)
 {
 	char *out = NULL;
@@ -110,11 +103,11 @@ char *uri_resolve(const char *base_text, const char *reference)
 	struct piece query = ref.query, authority = ref.authority;
 	char *path;
 	if (ref.scheme.at || ref.authority.at || (ref.path.len && ref.path.at[0] == '/')) {
-		path = copy(ref.path);
+		path = copy_part(ref.path.at, ref.path.len);
 	} else if (ref.path.len) {
 		path = merge(&base, &ref);
 	} else {
-		path = copy(base.path);
+		path = copy_part(base.path.at, base.path.len);
 		if (!query.at)
 			query = base.query;
 	}
@@ -135,10 +128,7 @@ static int hex(char c)
 
 char *uri_decode(const char *text)
 {
-	char *out = strdup(text);
-	if (!out)
-		abort();
-	char *to = out;
+	char *out = copy_text(text), *to = out;
 	for (const char *s = text; *s; s++) {
 		bool coded = *s == '%' && hex(s[1]) >= 0 && hex(s[2]) >= 0 && (hex(s[1]) || hex(s[2]));
 		*to++ = coded ? (char)(hex(s[1]) << 4 | hex(s[2])) : *s;

@@ -1,23 +1,22 @@
-/* spool.c - see spool.h.  One thread does all that touches a file or makes a digest; the
- * loop gives it orders and is told what became of them. */
+/* spool.c - see spool.h.  A clerk does all that touches a file or makes a digest; the loop
+ * gives it orders and is told what became of them. */
 #include "store/spool.h"
+#include "copy.h"
 #include "log.h"
+#include "store/clerk.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 struct thread_spool;
 
-/* The thread's, but for the first member. */
+/* The clerk's, but for the first member. */
 struct spool_file {
 	struct thread_spool *spool; /* borrowed */
 	int fd;
@@ -29,32 +28,22 @@ struct spool_file {
 enum kind { OPEN, ADD, FINISH, READ, CLOSE };
 
 struct order {
-	TAILQ_ENTRY(order) link;
+	struct clerk_order clerk; /* first member */
 	enum kind kind;
 	struct spool_file *file; /* borrowed; closed by the order CLOSE */
 	struct buf bytes;
 	size_t at, len;
 	int error;
-	spool_done *done; /* the loop's alone, under the lock; NULL: nobody is told */
-	void *data;
+	spool_done *done; /* NULL: nobody is told */
 };
-TAILQ_HEAD(order_list, order);
 
 struct thread_spool {
-	struct spool spool;   /* first member */
-	struct ev_loop *loop; /* borrowed */
-	ev_async told;
-	pthread_t thread;
-	char *folder;         /* owned */
-
-	pthread_mutex_t lock; /* what follows is used by both */
-	pthread_cond_t more;
-	struct order_list orders, done;
-	struct order *running; /* in neither list */
-	bool ending;
+	struct spool spool;  /* first member */
+	struct clerk *clerk; /* owned */
+	char *folder;        /* owned */
 };
 
-/* --- the thread --- */
+/* --- the clerk --- */
 
 /* Without a name where the file system can do that, else the name goes at once. */
 static int open_nameless(const char *folder)
@@ -151,9 +140,11 @@ static void close_file(struct spool_file *f)
 	free(f);
 }
 
-static void run_order(struct order *o)
+static void run_order(void *data, const struct clerk_list *orders)
 {
+	struct order *o = (struct order *)(void *)TAILQ_FIRST(orders);
 	struct spool_file *f = o->file;
+	(void)data;
 	switch (o->kind) {
 	case OPEN:
 		open_file(f);
@@ -176,60 +167,20 @@ static void run_order(struct order *o)
 		o->error = f->error;
 }
 
-static void *run_orders(void *data)
-{
-	struct thread_spool *s = data;
-	struct order *o;
-	pthread_mutex_lock(&s->lock);
-	for (;;) {
-		while (TAILQ_EMPTY(&s->orders) && !s->ending)
-			pthread_cond_wait(&s->more, &s->lock);
-		if (!(o = TAILQ_FIRST(&s->orders)))
-			break;
-		TAILQ_REMOVE(&s->orders, o, link);
-		s->running = o;
-		pthread_mutex_unlock(&s->lock);
-		run_order(o);
-		pthread_mutex_lock(&s->lock);
-		s->running = NULL;
-		TAILQ_INSERT_TAIL(&s->done, o, link);
-		if (!s->ending)
-			ev_async_send(s->loop, &s->told);
-	}
-	pthread_mutex_unlock(&s->lock);
-	return NULL;
-}
-
 /* --- the loop's side --- */
 
-static void free_order(struct order *o)
+static void free_order(struct clerk_order *order)
 {
+	struct order *o = (struct order *)(void *)order;
 	buf_finish(&o->bytes);
 	free(o);
 }
 
-/* What is done may be forgotten meanwhile by what is told, so one at a time. */
-static struct order *take_done(struct thread_spool *s)
+static void tell(struct clerk_order *order)
 {
-	pthread_mutex_lock(&s->lock);
-	struct order *o = TAILQ_FIRST(&s->done);
-	if (o)
-		TAILQ_REMOVE(&s->done, o, link);
-	pthread_mutex_unlock(&s->lock);
-	return o;
-}
-
-static void on_told(EV_P_ ev_async *async, int revents)
-{
-	struct thread_spool *s = async->data;
-	struct order *o;
-	(void)loop;
-	(void)revents;
-	while ((o = take_done(s))) {
-		if (o->done)
-			o->done(o->data, o->error, buf_data(&o->bytes), o->kind == ADD ? o->len : buf_len(&o->bytes));
-		free_order(o);
-	}
+	struct order *o = (struct order *)(void *)order;
+	if (o->done)
+		o->done(o->clerk.data, o->error, buf_data(&o->bytes), o->kind == ADD ? o->len : buf_len(&o->bytes));
 }
 
 static struct order *make(enum kind kind, struct spool_file *f, spool_done *done, void *data)
@@ -240,17 +191,13 @@ static struct order *make(enum kind kind, struct spool_file *f, spool_done *done
 	o->kind = kind;
 	o->file = f;
 	o->done = done;
-	o->data = data;
+	o->clerk.data = data;
 	return o;
 }
 
 static void give(struct order *o)
 {
-	struct thread_spool *s = o->file->spool;
-	pthread_mutex_lock(&s->lock);
-	TAILQ_INSERT_TAIL(&s->orders, o, link);
-	pthread_cond_signal(&s->more);
-	pthread_mutex_unlock(&s->lock);
+	clerk_give(o->file->spool->clerk, &o->clerk);
 }
 
 static struct spool_file *create(struct spool *spool, size_t expected)
@@ -291,23 +238,9 @@ static int descriptor(struct spool_file *f)
 	return f->error ? -1 : fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
 }
 
-static void forget_in(struct order_list *list, const void *data)
-{
-	struct order *o;
-	TAILQ_FOREACH(o, list, link)
-		if (o->data == data)
-			o->done = NULL;
-}
-
 static void forget(struct spool *spool, void *data)
 {
-	struct thread_spool *s = (struct thread_spool *)(void *)spool;
-	pthread_mutex_lock(&s->lock);
-	forget_in(&s->orders, data);
-	forget_in(&s->done, data);
-	if (s->running && s->running->data == data)
-		s->running->done = NULL;
-	pthread_mutex_unlock(&s->lock);
+	clerk_forget(((struct thread_spool *)(void *)spool)->clerk, data);
 }
 
 static void close_later(struct spool_file *f)
@@ -316,65 +249,30 @@ static void close_later(struct spool_file *f)
 		give(make(CLOSE, f, NULL, NULL));
 }
 
-static void free_spool(struct thread_spool *s)
-{
-	struct order *o;
-	while ((o = TAILQ_FIRST(&s->done))) {
-		TAILQ_REMOVE(&s->done, o, link);
-		free_order(o);
-	}
-	pthread_mutex_destroy(&s->lock);
-	pthread_cond_destroy(&s->more);
-	free(s->folder);
-	free(s);
-}
-
 static void destroy(struct spool *spool)
 {
 	struct thread_spool *s = (struct thread_spool *)(void *)spool;
-	pthread_mutex_lock(&s->lock);
-	s->ending = true;
-	pthread_cond_signal(&s->more);
-	pthread_mutex_unlock(&s->lock);
-	pthread_join(s->thread, NULL);
-	ev_async_stop(s->loop, &s->told);
-	free_spool(s);
-}
-
-static bool start_thread(struct thread_spool *s)
-{
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = pthread_create(&s->thread, NULL, run_orders, s);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	errno = error;
-	return error == 0;
+	clerk_destroy(s->clerk);
+	free(s->folder);
+	free(s);
 }
 
 struct spool *spool_create(struct ev_loop *loop, const char *folder, char **error)
 {
 	static const struct spool_ops ops = {create, add, finish, descriptor, read_file, forget, close_later, destroy};
+	static const struct clerk_user user = {false, run_order, tell, free_order};
 	struct thread_spool *s = calloc(1, sizeof *s);
-	if (!s || !(s->folder = strdup(folder)))
+	if (!s)
 		log_no_memory();
+	s->folder = copy_text(folder);
 	*error = NULL;
 	s->spool.ops = &ops;
-	s->loop = loop;
-	TAILQ_INIT(&s->orders);
-	TAILQ_INIT(&s->done);
-	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->more, NULL);
-	ev_async_init(&s->told, on_told);
-	s->told.data = s;
 	bool made = mkdir(folder, 0700) == 0 || errno == EEXIST;
 	int fd = made ? open_nameless(folder) : -1; /* better now than with the first result */
-	if (fd >= 0 && close(fd) == 0 && start_thread(s)) {
-		ev_async_start(loop, &s->told);
+	if (fd >= 0 && close(fd) == 0 && (s->clerk = clerk_create(loop, &user, s)))
 		return &s->spool;
-	}
 	if (asprintf(error, "long results cannot be kept in %s: %s", folder, strerror(errno)) < 0)
 		log_no_memory();
-	free_spool(s);
+	destroy(&s->spool);
 	return NULL;
 }

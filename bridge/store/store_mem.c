@@ -1,11 +1,12 @@
 /* store_mem.c - the store that forgets everything when the program ends. */
+#include "copy.h"
 #include "log.h"
+#include "os.h"
 #include "store/store.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <time.h>
 
 struct record {
 	TAILQ_ENTRY(record) link;
@@ -28,23 +29,6 @@ struct mem {
 	ev_timer later; /* tells from the loop, never from inside put */
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static char *copy(const char *text, size_t len)
-{
-	char *made = malloc(len + 1);
-	if (!made)
-		log_no_memory();
-	memcpy(made, text, len);
-	made[len] = 0;
-	return made;
-}
-
 static void forget(struct mem *m, struct record *r)
 {
 	TAILQ_REMOVE(&m->records, r, link);
@@ -58,7 +42,7 @@ static void forget(struct mem *m, struct record *r)
 static struct record *find(struct mem *m, const char *kind, const char *id)
 {
 	struct record *r, *next, *found = NULL;
-	int64_t now = now_ms();
+	int64_t now = os_date();
 	for (r = TAILQ_FIRST(&m->records); r; r = next) {
 		next = TAILQ_NEXT(r, link);
 		if (r->expires < now)
@@ -85,9 +69,9 @@ static void put(struct store *s, const struct store_record *what, void (*done)(v
 	struct owed *o = done ? calloc(1, sizeof *o) : NULL;
 	if (!r || (done && !o))
 		log_no_memory();
-	r->kind = copy(what->kind, strlen(what->kind));
-	r->id = copy(what->id, strlen(what->id));
-	r->body = copy(what->body, what->body_len);
+	r->kind = copy_text(what->kind);
+	r->id = copy_text(what->id);
+	r->body = copy_part(what->body, what->body_len);
 	r->body_len = what->body_len;
 	r->expires = what->expires;
 	TAILQ_INSERT_TAIL(&m->records, r, link);
@@ -119,7 +103,7 @@ static void each(struct store *s, const char *kind, void (*on_record)(void *data
 {
 	struct mem *m = (struct mem *)(void *)s;
 	struct record *r;
-	int64_t now = now_ms();
+	int64_t now = os_date();
 	TAILQ_FOREACH(r, &m->records, link)
 		if (strcmp(r->kind, kind) == 0 && r->expires >= now)
 			on_record(data, &(struct store_record){r->kind, r->id, r->expires, r->body, r->body_len});

@@ -1,76 +1,53 @@
-/* store_sqlite.c - the store in a file: SQLite with a write-ahead log.  One thread writes;
+/* store_sqlite.c - the store in a file: SQLite with a write-ahead log.  A clerk writes;
  * what was put within one turn is one transaction, and is told when it is on the disk.
  * The loop never waits for it but at the start and at the end. */
+#include "copy.h"
 #include "log.h"
 #include "os.h"
+#include "store/clerk.h"
 #include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SCHEMA = 1, BUSY_MS = 5000 };
 
-/* One order to the writer; afterwards it goes back to be told. */
 struct order {
-	TAILQ_ENTRY(order) link;
+	struct clerk_order clerk; /* first member */
 	char *kind, *id, *body; /* owned; body NULL: remove it */
 	size_t body_len;
 	int64_t expires;
-	void (*done)(void *data, bool ok);
-	void *data;
+	void (*done)(void *data, bool ok); /* NULL: nobody is told */
 	bool ok;
 };
-TAILQ_HEAD(order_list, order);
 
 struct sqlite {
-	struct store store;   /* first member */
-	struct ev_loop *loop; /* borrowed */
-	ev_async told;
-	pthread_t thread;
-	sqlite3 *db;          /* the loop's until the thread runs, then the thread's alone */
+	struct store store;  /* first member */
+	struct clerk *clerk; /* owned */
+	sqlite3 *db;         /* the loop's until there is a clerk, then the clerk's alone */
 	sqlite3_stmt *put, *remove, *sweep;
-
-	pthread_mutex_t lock; /* what follows is used by both */
-	pthread_cond_t more;
-	struct order_list orders, done;
-	bool ending;
 };
 
-static int64_t now_ms(void)
+static struct order *own(struct clerk_order *o)
 {
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (struct order *)(void *)o;
 }
 
-static char *copy(const char *text, size_t len)
+static void free_order(struct clerk_order *order)
 {
-	char *made = malloc(len + 1);
-	if (!made)
-		log_no_memory();
-	memcpy(made, text, len);
-	made[len] = 0;
-	return made;
-}
-
-static void free_order(struct order *o)
-{
+	struct order *o = own(order);
 	free(o->kind);
 	free(o->id);
 	free(o->body);
 	free(o);
 }
 
-/* --- the writer --- */
+/* --- the clerk --- */
 
 static bool step(sqlite3_stmt *s)
 {
@@ -93,73 +70,35 @@ static bool run_order(struct sqlite *s, const struct order *o)
 	return ok;
 }
 
-static void run_orders(struct sqlite *s, struct order_list *orders)
+static void run_orders(void *data, const struct clerk_list *orders)
 {
-	struct order *o;
+	struct sqlite *s = data;
+	struct clerk_order *o;
 	bool ok = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
-	sqlite3_bind_int64(s->sweep, 1, now_ms());
+	sqlite3_bind_int64(s->sweep, 1, os_date());
 	ok = ok && step(s->sweep);
 	TAILQ_FOREACH(o, orders, link)
-		o->ok = ok && run_order(s, o);
+		own(o)->ok = ok && run_order(s, own(o));
 	ok = ok && sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
 	if (!ok) {
 		log_warning("the store cannot be written: %s", sqlite3_errmsg(s->db));
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 	}
 	TAILQ_FOREACH(o, orders, link)
-		o->ok = o->ok && ok;
-}
-
-static void *write_orders(void *data)
-{
-	struct sqlite *s = data;
-	struct order_list orders;
-	TAILQ_INIT(&orders);
-	pthread_mutex_lock(&s->lock);
-	for (;;) {
-		while (TAILQ_EMPTY(&s->orders) && !s->ending)
-			pthread_cond_wait(&s->more, &s->lock);
-		if (TAILQ_EMPTY(&s->orders))
-			break;
-		TAILQ_CONCAT(&orders, &s->orders, link);
-		pthread_mutex_unlock(&s->lock);
-		run_orders(s, &orders);
-		pthread_mutex_lock(&s->lock);
-		TAILQ_CONCAT(&s->done, &orders, link);
-		if (!s->ending)
-			ev_async_send(s->loop, &s->told);
-	}
-	pthread_mutex_unlock(&s->lock);
-	return NULL;
+		own(o)->ok = own(o)->ok && ok;
 }
 
 /* --- the loop's side --- */
 
-static void on_told(EV_P_ ev_async *async, int revents)
+static void tell(struct clerk_order *o)
 {
-	struct sqlite *s = async->data;
-	struct order_list done;
-	struct order *o;
-	(void)loop;
-	(void)revents;
-	TAILQ_INIT(&done);
-	pthread_mutex_lock(&s->lock);
-	TAILQ_CONCAT(&done, &s->done, link);
-	pthread_mutex_unlock(&s->lock);
-	while ((o = TAILQ_FIRST(&done))) {
-		TAILQ_REMOVE(&done, o, link);
-		if (o->done)
-			o->done(o->data, o->ok);
-		free_order(o);
-	}
+	if (own(o)->done)
+		own(o)->done(o->data, own(o)->ok);
 }
 
-static void give(struct sqlite *s, struct order *o)
+static void give(struct store *store, struct order *o)
 {
-	pthread_mutex_lock(&s->lock);
-	TAILQ_INSERT_TAIL(&s->orders, o, link);
-	pthread_cond_signal(&s->more);
-	pthread_mutex_unlock(&s->lock);
+	clerk_give(((struct sqlite *)(void *)store)->clerk, &o->clerk);
 }
 
 static struct order *make(const char *kind, const char *id)
@@ -167,28 +106,28 @@ static struct order *make(const char *kind, const char *id)
 	struct order *o = calloc(1, sizeof *o);
 	if (!o)
 		log_no_memory();
-	o->kind = copy(kind, strlen(kind));
-	o->id = copy(id, strlen(id));
+	o->kind = copy_text(kind);
+	o->id = copy_text(id);
 	return o;
 }
 
 static void put(struct store *store, const struct store_record *what, void (*done)(void *data, bool ok), void *data)
 {
 	struct order *o = make(what->kind, what->id);
-	o->body = copy(what->body, what->body_len);
+	o->body = copy_part(what->body, what->body_len);
 	o->body_len = what->body_len;
 	o->expires = what->expires;
 	o->done = done;
-	o->data = data;
-	give((struct sqlite *)(void *)store, o);
+	o->clerk.data = data;
+	give(store, o);
 }
 
 static void remove_record(struct store *store, const char *kind, const char *id)
 {
-	give((struct sqlite *)(void *)store, make(kind, id));
+	give(store, make(kind, id));
 }
 
-/* A connection of its own: the other one is the writer's. */
+/* A connection of its own: the other one is the clerk's. */
 static void each(struct store *store, const char *kind, void (*on_record)(void *data, const struct store_record *), void *data)
 {
 	struct sqlite *s = (struct sqlite *)(void *)store;
@@ -199,7 +138,7 @@ static void each(struct store *store, const char *kind, void (*on_record)(void *
 		       == SQLITE_OK) {
 		sqlite3_busy_timeout(db, BUSY_MS);
 		sqlite3_bind_text(select, 1, kind, -1, SQLITE_STATIC);
-		sqlite3_bind_int64(select, 2, now_ms());
+		sqlite3_bind_int64(select, 2, os_date());
 		while (sqlite3_step(select) == SQLITE_ROW)
 			on_record(data, &(struct store_record){kind, (const char *)sqlite3_column_text(select, 0),
 							       sqlite3_column_int64(select, 1), (const char *)sqlite3_column_text(select, 2),
@@ -211,32 +150,15 @@ static void each(struct store *store, const char *kind, void (*on_record)(void *
 	sqlite3_close(db);
 }
 
-static void finish(struct sqlite *s)
+static void destroy(struct store *store)
 {
-	struct order *o;
+	struct sqlite *s = (struct sqlite *)(void *)store;
+	clerk_destroy(s->clerk);
 	sqlite3_finalize(s->put);
 	sqlite3_finalize(s->remove);
 	sqlite3_finalize(s->sweep);
 	sqlite3_close(s->db);
-	while ((o = TAILQ_FIRST(&s->done))) {
-		TAILQ_REMOVE(&s->done, o, link);
-		free_order(o);
-	}
-	pthread_mutex_destroy(&s->lock);
-	pthread_cond_destroy(&s->more);
 	free(s);
-}
-
-static void destroy(struct store *store)
-{
-	struct sqlite *s = (struct sqlite *)(void *)store;
-	pthread_mutex_lock(&s->lock);
-	s->ending = true;
-	pthread_cond_signal(&s->more);
-	pthread_mutex_unlock(&s->lock);
-	pthread_join(s->thread, NULL);
-	ev_async_stop(s->loop, &s->told);
-	finish(s);
 }
 
 /* --- the file --- */
@@ -277,44 +199,26 @@ static bool prepare(struct sqlite *s)
 	       && sqlite3_prepare_v3(s->db, "DELETE FROM record WHERE expires < ?", -1, SQLITE_PREPARE_PERSISTENT, &s->sweep, NULL) == SQLITE_OK;
 }
 
-static bool start_thread(struct sqlite *s)
-{
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	bool ok = pthread_create(&s->thread, NULL, write_orders, s) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return ok;
-}
-
 struct store *store_sqlite_create(struct ev_loop *loop, const char *path, char **error)
 {
 	static const struct store_ops ops = {put, remove_record, each, destroy};
+	static const struct clerk_user user = {true, run_orders, tell, free_order};
 	struct sqlite *s = calloc(1, sizeof *s);
 	if (!s)
 		log_no_memory();
 	*error = NULL;
 	s->store.ops = &ops;
-	s->loop = loop;
-	TAILQ_INIT(&s->orders);
-	TAILQ_INIT(&s->done);
-	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->more, NULL);
-	ev_async_init(&s->told, on_told);
-	s->told.data = s;
 	const char *network;
 	bool file = make_file(path, &network);
 	bool open = file && sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK;
 	int version = open ? version_of(s->db) : 0;
-	if (open && version <= SCHEMA && prepare(s) && start_thread(s)) {
-		ev_async_start(loop, &s->told);
+	if (open && version <= SCHEMA && prepare(s) && (s->clerk = clerk_create(loop, &user, s)))
 		return &s->store;
-	}
 	const char *why = network ? network : !file ? strerror(errno) : version > SCHEMA ? "a newer version of efrit-mcp wrote it" : sqlite3_errmsg(s->db);
 	if (asprintf(error, network ? "the store %s cannot be used: it is on a network file system (%s), where a crash can spoil it; name a folder on a "
 				      "local disk in the setting state"
 				    : "the store %s cannot be used: %s", path, why) < 0)
 		log_no_memory();
-	finish(s);
+	destroy(&s->store);
 	return NULL;
 }

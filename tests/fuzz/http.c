@@ -56,10 +56,9 @@ static void on_lines(void *data, int fd)
 	close(fd);
 }
 
-static bool on_turn(void *data)
+static void on_turn(void *data)
 {
 	(void)data;
-	return false;
 }
 
 static void listen_to(int fd, struct buf *answers)

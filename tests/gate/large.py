@@ -51,6 +51,19 @@ def link_of(result):
     return uri, int(size), digest, int(blocks), words["text"]
 
 
+def digest_of_rest(c, left):
+    """The SHA-256 of the LEFT bytes that come yet, of which none is kept."""
+    found = hashlib.sha256()
+    while left:
+        data = c.got or c.sock.recv(1 << 20)
+        c.got = b""
+        if not data:
+            raise Wrong("it ended early")
+        found.update(data)
+        left -= len(data)
+    return found.hexdigest()
+
+
 @case(emacs=True)
 def large_blocks():
     """Both eras, block by block and by ranges; a cut inside a character is a blob."""
@@ -261,15 +274,7 @@ def large_memory():
             status, headers = c.head()
             select.select([c.sock], [], [], 5)
             check(status == 200 and g.memory() - before < 6 << 20, "memory", before, g.memory())
-            left, found = int(headers["content-length"]), hashlib.sha256()
-            while left:
-                data = c.got or c.sock.recv(1 << 20)
-                c.got = b""
-                if not data:
-                    raise Wrong("it ended early")
-                found.update(data)
-                left -= len(data)
-            check(found.hexdigest() == digest)
+            check(digest_of_rest(c, int(headers["content-length"])) == digest)
         kept = len(files(g))
         for _ in range(5):
             c = g.client()
@@ -315,16 +320,9 @@ def large_most():
                     most = g.memory() - gateway
                     check(n == size and digest == hashlib.sha256(LINE * (size // len(LINE))).hexdigest(), n)
                     c.request("GET", "/api/v1/results/" + uri.split("//")[1], send_only=True)
-                    left, found = int(c.head()[1]["content-length"]), hashlib.sha256()
-                    while left:
-                        data = c.got or c.sock.recv(1 << 20)
-                        c.got = b""
-                        if not data:
-                            raise Wrong("it ended early")
-                        found.update(data)
-                        left -= len(data)
+                    found = digest_of_rest(c, int(c.head()[1]["content-length"]))
                     most = max(most, g.memory() - gateway)
-                    check(found.hexdigest() == digest)
+                    check(found == digest)
                 else:
                     check(c.head()[0] == 200)
                     text = []

@@ -1,53 +1,19 @@
 /* fleet_config.c - the sections "instances" and "pools": what they mean, and that whatever is
  * wrong in them is refused with the file, the line and the name that was probably meant. */
-#include "test.h"
+#include "config_text.h"
 
-#include "config.h"
 #include "fleet_config.h"
 
-#include <unistd.h>
-
-static char folder[64], path[128];
-static struct config config;
-static char *error;
-
-static int begin(void **state)
+static bool take_alone(const char *text)
 {
-	(void)state;
-	snprintf(folder, sizeof folder, "/tmp/efrit-unit-XXXXXX");
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof path, "%s/config.json", folder);
-	config_init(&config);
-	error = NULL;
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	config_finish(&config);
-	free(error);
-	unlink(path);
-	return rmdir(folder);
-}
-
-static bool take(const char *text)
-{
-	FILE *file = fopen(path, "w");
-	assert_non_null(file);
-	assert_int_equal(fputs(text, file) < 0, 0);
-	assert_int_equal(fclose(file), 0);
 	config_finish(&config);
 	config_init(&config);
-	free(error);
-	error = NULL;
-	return config_file(&config, path, &error);
+	return take(text);
 }
 
 static void good(const char *text)
 {
-	if (!take(text))
+	if (!take_alone(text))
 		fail_msg("%s: %s", text, error);
 }
 
@@ -55,7 +21,7 @@ static void bad(const char *text, int line, const char *words)
 {
 	char where[200];
 	snprintf(where, sizeof where, "%s, line %d: ", path, line);
-	if (take(text))
+	if (take_alone(text))
 		fail_msg("%s was taken", text);
 	assert_says(error, where);
 	assert_says(error, words);

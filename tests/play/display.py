@@ -17,7 +17,8 @@ import struct
 import subprocess
 import zlib
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from .part import Skip, Wrong
+from .programs import ROOT
 
 
 def emacs():
@@ -126,7 +127,7 @@ class Steps:
     def start_graphical(self, program, load):
         path, why = emacs()
         if not path:
-            raise self.skip(why)
+            raise Skip(why)
         server, screen = start()
         self.displays.append(server)
         program.act = lambda *words: subprocess.run(["xdotool", *words], env=dict(os.environ, DISPLAY=screen), check=True,
@@ -158,11 +159,11 @@ class Steps:
         if compared:
             one, other = [self.pictures[n][0].part(*self.pictures[n][1][compared[4]]) for n in (compared[1], compared[3])]
             if (one == other) != (compared[2] == "is"):
-                raise self.wrong("they are the same there" if one == other else "they differ there")
+                raise Wrong("they are the same there" if one == other else "they differ there")
         elif counted:
             n = self.pictures[counted[1]][0].colours().get(bytes.fromhex(counted[3]), 0)
             if n < int(counted[2]):
-                raise self.wrong(f"{n} pixels are of that colour")
+                raise Wrong(f"{n} pixels are of that colour")
         else:
             self.take_picture(*rest.split())
 
@@ -170,7 +171,7 @@ class Steps:
         about = self.last_json()
         block = next((b for b in self.bridge().last[1]["result"]["content"] if b["type"] == "image"), None)
         if not block or block["mimeType"] != "image/png":
-            raise self.wrong("the last message has no PNG")
+            raise Wrong("the last message has no PNG")
         data = base64.b64decode(block["data"], validate=True)
         if os.environ.get("LOOK"):
             with open(os.path.join(os.environ["LOOK"], f"{os.path.basename(self.path)}-{name}.png"), "wb") as file:
@@ -178,10 +179,10 @@ class Steps:
         try:
             picture = Picture(data)
         except ValueError as error:
-            raise self.wrong(str(error)) from error
+            raise Wrong(str(error)) from error
         if f"{picture.width}x{picture.height}" != about["pixels"]:
-            raise self.wrong(f"it has {picture.width}x{picture.height} pixels, not {about['pixels']}")
+            raise Wrong(f"it has {picture.width}x{picture.height} pixels, not {about['pixels']}")
         if int(colours) > 1 and len(picture.colours()) < int(colours):
-            raise self.wrong(f"it has {len(picture.colours())} colours")
+            raise Wrong(f"it has {len(picture.colours())} colours")
         places = {w["buffer"]: (w["left"], w["top"], w["width"], w["height"]) for w in about["windows"]}
         self.pictures[name] = (picture, places)
