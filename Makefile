@@ -136,7 +136,7 @@ help:
 	@echo 'make info       the manual for users: build/efrit-mcp.info'
 	@echo 'make deps       install what the build misses'
 	@echo 'make demo       a real session, explained'
-	@echo 'make check      all tests; TEST=pattern for some, SAN=address,undefined with sanitizers'
+	@echo 'make check      all tests; TEST=pattern for some, SAN=address,undefined with sanitizers, JOBS=n at a time'
 	@echo 'make bench      what a call costs beside what others cost: tests/bench/RESULTS.md; five minutes'
 	@echo 'make check-portable, make check-trixie   the same on the portable file, on Debian trixie'
 	@echo 'make fuzz       libFuzzer on all of tests/fuzz; FUZZ=name for one, TIME=seconds each'
