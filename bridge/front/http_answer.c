@@ -58,6 +58,7 @@ bool answer_open_stream(struct exchange *e)
 		return true;
 	if (!e->conn || !e->takes_stream || e->shape != SHAPE_MCP || e->open)
 		return false;
+	ev_timer_stop(e->http->loop, &e->later); /* for which it would become one */
 	if (e->legacy) {
 		e->stream = stream_create(e->legacy);
 		stream_show(e->stream, e, 0, resumes(e));

@@ -126,8 +126,8 @@ void legacy_destroy(struct legacy *);
 struct stream *stream_create(struct legacy *);
 void stream_destroy(struct stream *);
 struct stream *stream_find(struct legacy *, const char *event, unsigned long *seq); /* of an event's id; NULL: none */
-void stream_show(struct stream *, struct exchange *, unsigned long after, bool prime); /* to this client from now on */
-void stream_hide(struct stream *);  /* ends what the client sees; it may come back */
+void stream_show(struct stream *, struct exchange *, unsigned long after, bool prime); /* from now on; nobody looks at it */
+void stream_hide(struct stream *);  /* ends what the client sees; it may come back; one that has ended may be gone then */
 void stream_leave(struct stream *); /* the client is gone */
 void stream_put(struct stream *, const char *line, size_t len);
 void stream_finish(struct stream *); /* nothing more comes */

@@ -78,7 +78,7 @@ static void post_legacy(struct exchange *e, struct request *r, struct manner m)
 			    "2024-11-05; 2026-07-28 without a session)", head->version);
 		return;
 	}
-	if (m.initialize && json_is_object(r->message)) {
+	if (m.initialize && m.request && json_is_object(r->message)) { /* without an id nobody would be told of the session */
 		initialize(e, r);
 		return;
 	}
@@ -138,6 +138,14 @@ void mcp_get(struct exchange *e)
 	}
 	if (!head->last_event && stream_is_shown(s)) {
 		http_refuse(e, 409, 0, "", "Conflict: this session has an event stream open already");
+		return;
+	}
+	if (stream_is_shown(s)) { /* to a client that has not noticed that it was cut off */
+		stream_hide(s);
+		s = stream_find(l, head->last_event, &after);
+	}
+	if (!s) {
+		http_refuse(e, 400, 0, "", "the events of the stream of %.60s are not kept any more", head->last_event);
 		return;
 	}
 	e->legacy = l;

@@ -110,14 +110,20 @@ struct legacy *legacy_find(struct http *h, const char *id, const char *principal
 	return NULL;
 }
 
-/* Those who wait for an answer of it are told. */
+static struct exchange *exchange_in(const struct legacy *l)
+{
+	struct exchange *e;
+	TAILQ_FOREACH(e, &l->http->open, of_http)
+		if (e->legacy == l)
+			return e;
+	return NULL;
+}
+
+/* Those who wait for an answer of it are told.  The end of one may be that of others. */
 static void end_exchanges(struct legacy *l)
 {
-	struct exchange *e, *next;
-	for (e = TAILQ_FIRST(&l->http->open); e; e = next) {
-		next = TAILQ_NEXT(e, of_http);
-		if (e->legacy != l)
-			continue;
+	struct exchange *e;
+	while ((e = exchange_in(l))) {
 		if (e->conn && !e->streaming && e->waits)
 			http_refuse(e, 404, -32001, "", "Session not found: it was ended");
 		else

@@ -155,7 +155,9 @@ void stream_hide(struct stream *s)
 	exchange_forget(e);
 	if (c)
 		conn_end(c);
-	if (!e->waits)
+	if (e->waits)
+		answer_lost(e);
+	else
 		exchange_end(e);
 }
 
@@ -178,7 +180,6 @@ void stream_show(struct stream *s, struct exchange *e, unsigned long after, bool
 {
 	static const char lost[] = ": events were lost: more came than are kept\n\n";
 	struct event *event;
-	stream_hide(s);
 	s->viewer = e;
 	e->views = s;
 	stream_begin(e);

@@ -33,6 +33,7 @@ struct lines {
 	bool behindhand;         /* it was left something out, which was said in the log */
 	struct buf out;          /* whole lines, then at most one open one */
 	struct buf behind;       /* whole lines that wait until the open one ends */
+	json_t *later;           /* owned; keys: lines that a client that does not read is told once, when it does; NULL: none */
 	struct request *open;    /* borrowed; whose line is open */
 	struct request_list streams; /* request::of_front; not open yet */
 };
@@ -169,17 +170,47 @@ static bool left_out(struct lines *s, const char *line, size_t len)
 	return true;
 }
 
-static void on_notify(struct outlet *outlet, struct request *about, const char *line, size_t len)
+/* Of changes it need not be told each one.  There are as many kinds of them as it has subscribed to. */
+static bool put_off(struct lines *s, const char *line, size_t len)
 {
-	(void)about; /* one pipe carries everything */
-	struct lines *s = (struct lines *)(void *)outlet;
+	static const char *const once[] = {"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/resources/", "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/",
+					   "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/prompts/"};
+	for (size_t i = 0; i < sizeof once / sizeof once[0] && held(s) > s->config->output_high; i++) {
+		if (!begins(line, len, once[i]))
+			continue;
+		if (!s->later)
+			s->later = json_object();
+		json_object_setn_new(s->later, line, len, json_true());
+		return true;
+	}
+	return false;
+}
+
+static void say(struct lines *s, const char *line, size_t len)
+{
 	struct buf *to = s->open ? &s->behind : &s->out;
-	if (left_out(s, line, len))
-		return;
 	add(to, line, len);
 	add(to, "\n", 1);
 	watch_stall(s);
 	wake(s);
+}
+
+static void say_what_was_put_off(struct lines *s)
+{
+	json_t *later = s->later, *value;
+	const char *line;
+	s->later = NULL;
+	json_object_foreach(later, line, value)
+		say(s, line, strlen(line));
+	json_decref(later);
+}
+
+static void on_notify(struct outlet *outlet, struct request *about, const char *line, size_t len)
+{
+	(void)about; /* one pipe carries everything */
+	struct lines *s = (struct lines *)(void *)outlet;
+	if (!left_out(s, line, len) && !put_off(s, line, len))
+		say(s, line, len);
 }
 
 /* Nobody reads any more, or the conversation has ended. */
@@ -243,6 +274,8 @@ static void balance(struct lines *s)
 			ev_io_start(s->loop, &s->readable);
 	}
 	s->paused = pause;
+	if (!pause && s->later)
+		say_what_was_put_off(s);
 }
 
 static bool all_said(const struct lines *s)
@@ -420,5 +453,6 @@ void lines_destroy(struct lines *s)
 	buf_finish(&s->in);
 	buf_finish(&s->out);
 	buf_finish(&s->behind);
+	json_decref(s->later);
 	free(s);
 }
