@@ -56,12 +56,21 @@ static void retry_later(struct emacs *e)
 	e->pause = e->pause * 2 < (double)e->config->retry_max ? e->pause * 2 : (double)e->config->retry_max;
 }
 
+/* Nobody is there: what waits is told so. */
+static void be_gone(struct emacs *e, const char *why)
+{
+	char sentence[WORKER_WHY_MAX + WORKER_NAME_MAX + 64];
+	snprintf(sentence, sizeof sentence, "the Emacs \"%s\" is gone: %s", e->worker.name, why);
+	service_set_state(&e->worker, WORKER_GONE, why);
+	e->worker.on_lost(&e->worker, sentence);
+}
+
 static void hide(struct emacs *e, const char *why)
 {
 	ev_timer_stop(e->loop, &e->retry);
 	e->pause = 1;
 	e->worker.listed = false;
-	service_set_state(&e->worker, WORKER_GONE, why);
+	be_gone(e, why);
 }
 
 static void drop_asks(struct emacs *e)
@@ -189,7 +198,7 @@ static void connect_now(struct emacs *e)
 		break;
 	case PLUG_ERROR:
 		e->worker.listed = true;
-		service_set_state(&e->worker, WORKER_GONE, error);
+		be_gone(e, error);
 		emacs_complain(e, error);
 		break;
 	}

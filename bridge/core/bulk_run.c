@@ -172,9 +172,13 @@ static void on_marked(struct form *f, bool ok)
 {
 	if (f->status != FORM_STARTED || f->call)
 		return;
-	if (ok) {
-		bulk_submit(f);
-	} else {
+	if (ok && !bulk_submit(f)) { /* not now; the kick tries it again */
+		bulk_keep_form(f, NULL);
+		if (f->bulk->all->resting)
+			bulk_look_rested(f->bulk->all);
+		return;
+	}
+	if (!ok) {
 		bulk_record_error(f, "not_kept", "the store cannot be written, so the form was not begun: look at the gateway's log", false);
 		bulk_end_form(f, FORM_FAILED);
 	}

@@ -359,10 +359,12 @@ static void on_kept(void *data, bool ok)
 	t->announced = true;
 	put_created(r, t);
 	pipeline_resume(r);
-	if (t->started)
-		set_status(all, t, t->status); /* what has happened meanwhile */
-	else
+	if (!t->started) {
 		start(t);
+		return;
+	}
+	keep(all, t, NULL, NULL); /* what has happened meanwhile: it may have ended */
+	tell_listeners(all, t);
 }
 
 static void announce(struct tasks *all, struct task_record *t)
