@@ -1,5 +1,5 @@
 /* os.h - what only some systems can do, behind one door: being told that a folder
- * changed, how a process is doing, when it ends.  Bridge loop only.  os_linux.c uses
+ * changed, how a process is doing, when it ends.  Bridge loop only.  os_linux*.c use
  * inotify, /proc and pidfd, os_portable.c ev_stat, kill(2) and waitpid(2); the build
  * picks one of them.  os_common.c is the same everywhere. */
 #ifndef OS_H
@@ -52,6 +52,15 @@ void os_orphans_destroy(struct os_orphans *); /* NULL is fine */
 /* Kills PID's group, and where the system can tell: all that descends from PID, and orphans
  * with MARK ("NAME=VALUE") in their environment.  PID is ALIVE, or was reaped just now. */
 void os_kill_family(pid_t pid, bool alive, const char *mark);
+
+/* Kills whoever is of our user and has NAME in its environment with a value that is STRAY, and what descends from
+ * it; not what sits at a terminal and its kin, nor us and our parents.  Returns how many; it goes on from the loop of
+ * os_orphans_create where somebody could not be told at once. */
+size_t os_kill_strays(const char *name, bool (*stray)(const char *value));
+
+enum { OS_PROCESS_ID = 80 };
+/* Which process that is, among all that were or will be here: "PID." and more.  False: none such lives, or unknown. */
+bool os_process_id(pid_t pid, char id[OS_PROCESS_ID]);
 
 long os_process_memory(pid_t pid); /* bytes of it that are in memory; 0: unknown */
 

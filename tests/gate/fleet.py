@@ -150,19 +150,29 @@ def life(folder):
 
 @case(emacs="first")
 def fleet_survivors():
-    """The gateway is killed: workers of pools end with it, instances go on and the next gateway has them."""
+    """The gateway is killed: workers of pools end with it, instances go on and the next gateway has them; it ends what the workers had brought up."""
+    brings_up = ('(let ((process-connection-type nil)) (mapcar (lambda (c) (process-id (apply #\'start-process "s" nil c))) '
+                 '\'(("sleep" "1000") ("sh" "-c" "sleep 1000 & wait") ("sh" "-c" "trap \'\' HUP TERM; sleep 1000; sleep 1000"))))')
     config = {"instances": {"main": {"auto_start": True}}, "pools": {"batch": {"min": 1}}}
     with Fleet(config=config) as g:
         g.up(2)
         main, worker = int(g.good("(emacs-pid)", "main")), int(g.good("(emacs-pid)", "batch"))
+        left = [int(p) for p in g.good(brings_up, "batch").strip("()").split()]
+        stays = [int(p) for p in g.good(brings_up, "main").strip("()").split()]
         g.process.kill()
         g.process.wait()
         gone(worker)
         check(alive(main))
+        check(all(alive(p) for p in left), "they were ended by something else than what is tested here")
         g.process = subprocess.Popen(g.process.args, env=g.env, stdout=subprocess.PIPE, stderr=g.log, stdin=subprocess.DEVNULL)
         g.ready()
+        gone(*left)
         g.up(2)
         check(int(g.good("(emacs-pid)", "main")) == main and g.list()["main"]["starts"] == 0)
+        check(all(alive(p) for p in stays), "what an instance brought up was ended")
+        for pid in stays:
+            os.killpg(pid, signal.SIGKILL)
+        gone(*stays)
         os.kill(main, signal.SIGKILL)
         until(lambda: g.list()["main"].get("starts") == 1 and g.list()["main"]["kept"] == "up", "started again")
         main = int(g.good("(emacs-pid)", "main"))
