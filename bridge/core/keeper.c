@@ -17,6 +17,7 @@
 
 enum { MIB = 1024 * 1024 };
 static const double pause_first = 0.1, pool_grace = 1; /* seconds; a worker has nothing to save */
+static const double pause_short = 0.5; /* seconds until it is tried again with what it needs of the machine */
 
 struct worker *keeper_worker(const struct keeper *k)
 {
@@ -105,7 +106,8 @@ static double pause_of(const struct keeper *k)
 	return pause < (double)k->host->config->restart_max ? pause : (double)k->host->config->restart_max;
 }
 
-static void failed(struct keeper *k, const char *code, const char *why)
+/* OURS: not the fault of that Emacs, so it is no end of it; the machine had nothing to start it with. */
+static void failed(struct keeper *k, const char *code, const char *why, bool ours)
 {
 	char reason[LAUNCH_ERROR];
 	struct buf text = {0};
@@ -114,9 +116,11 @@ static void failed(struct keeper *k, const char *code, const char *why)
 		launch_tail(k->log, &text);
 	snprintf(reason, sizeof reason, "%s", text_string(&text));
 	buf_finish(&text);
-	note_end(k);
-	log_warning("%s: %s", k->name, why);
-	if (too_often(k)) {
+	if (!ours)
+		note_end(k);
+	if (!ours || strcmp(reason, k->why) != 0) /* it is tried twice a second */
+		log_warning("%s: %s", k->name, why);
+	if (!ours && too_often(k)) {
 		snprintf(k->why, sizeof k->why, "it ended %ld times within %ld s and is not started again for %ld s; the last time: %.1000s",
 			 k->host->config->crash_max, k->host->config->crash_window, k->host->config->crash_pause, reason);
 		keeper_set_state(k, KEEPER_CRASH_LOOP, k->why);
@@ -128,7 +132,7 @@ static void failed(struct keeper *k, const char *code, const char *why)
 	keeper_set_state(k, wanted ? KEEPER_PAUSING : KEEPER_OFF, reason);
 	answer_waits(k, code);
 	if (k->state == KEEPER_PAUSING)
-		keeper_after(k, &k->timer, pause_of(k));
+		keeper_after(k, &k->timer, ours ? pause_short : pause_of(k));
 }
 
 static void describe_end(const struct keeper *k, int status, char *why, size_t room)
@@ -156,7 +160,7 @@ static void on_end(void *data, int status)
 	if (w)
 		pool_leave(w);
 	if (!good) {
-		failed(k, "start_failed", why);
+		failed(k, "start_failed", why, false);
 		return;
 	}
 	bool again = k->again;
@@ -303,6 +307,7 @@ static bool launch(struct keeper *k, int log, char why[LAUNCH_ERROR])
 	const struct fleet_spec *s = k->spec;
 	struct launch launch;
 	struct buf text = {0};
+	errno = 0;
 	if (!launch_emacs(&launch, k->host->config, k->name, s->init, strcmp(s->mode, "batch") == 0, why))
 		return false;
 	const char **environment = environment_of(s, &text);
@@ -313,9 +318,11 @@ static bool launch(struct keeper *k, int log, char why[LAUNCH_ERROR])
 				   on_end, k);
 	if (!k->process)
 		launch_failed(k->host->config, k->log, why);
+	int error = errno;
 	free(environment);
 	buf_finish(&text);
 	launch_finish(&launch);
+	errno = error;
 	return k->process != NULL;
 }
 
@@ -323,6 +330,7 @@ static void begin(struct keeper *k)
 {
 	char home[SERVICE_HOME_MAX], why[LAUNCH_ERROR] = "";
 	int log = -1;
+	bool ours = false;
 	k->begun = os_now();
 	k->ready = 0;
 	k->pid = 0;
@@ -332,18 +340,20 @@ static void begin(struct keeper *k)
 	if (service_home(home, why)) {
 		snprintf(k->log, sizeof k->log, "%s/%s.log", home, k->name);
 		log = open_log(k);
-		if (log < 0 && errno != EWOULDBLOCK)
+		if (log < 0 && errno != EWOULDBLOCK) {
+			ours = launch_short(errno);
 			launch_failed(k->host->config, k->log, why);
+		}
 	}
-	if (!*why && log >= 0 && !launch(k, log, why) && !*why)
-		launch_failed(k->host->config, k->log, why);
+	if (!*why && log >= 0 && !launch(k, log, why))
+		ours = launch_short(errno);
 	if (log >= 0)
 		close(log);
 	if (*why) {
 		unlock(k);
 		k->state = KEEPER_STARTING;
 		*k->log = 0; /* nothing of this start is in it */
-		failed(k, "start_failed", why);
+		failed(k, "start_failed", why, ours);
 		return;
 	}
 	k->pid = k->process ? process_pid(k->process) : 0;
@@ -425,7 +435,7 @@ static void on_timer(EV_P_ ev_timer *timer, int revents)
 			k->process = NULL;
 		}
 		unlock(k);
-		failed(k, "start_timeout", why);
+		failed(k, "start_timeout", why, false);
 		break;
 	case KEEPER_DRAINING:
 		drained(k);
