@@ -7,6 +7,7 @@
 
 #include <ev.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct os_watch;
@@ -77,5 +78,10 @@ void os_close_from(int fd); /* closes FD and all after it; between fork and exec
 char *os_self(void); /* absolute file name of this program; the caller frees; NULL: unknown */
 
 double os_now(void); /* seconds since some moment; setting the clock does not change it */
+
+/* Milliseconds since 1970 as the clock had it when this program began, counted on since, also while the machine sleeps:
+ * for what is kept longer than a program.  Setting the clock counts with the next start.  From any thread. */
+int64_t os_clock(void);
+int64_t os_clock_shown(int64_t ms); /* such a moment as the clock has it now: for people */
 
 #endif

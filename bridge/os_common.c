@@ -27,6 +27,36 @@ double os_now(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+#ifdef CLOCK_BOOTTIME
+static const clockid_t counting = CLOCK_BOOTTIME;
+#else
+static const clockid_t counting = CLOCK_MONOTONIC;
+#endif
+static int64_t begun; /* milliseconds since 1970 when COUNTING was at 0; written once, before main */
+
+static int64_t milliseconds(clockid_t clock)
+{
+	struct timespec now;
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void __attribute__((constructor)) begin_counting(void)
+{
+	begun = milliseconds(CLOCK_REALTIME) - milliseconds(counting);
+}
+
+int64_t os_clock(void)
+{
+	return begun + milliseconds(counting);
+}
+
+int64_t os_clock_shown(int64_t ms)
+{
+	int64_t set_by = milliseconds(CLOCK_REALTIME) - os_clock();
+	return set_by > 1000 || set_by < -1000 ? ms + set_by : ms; /* less is only the one counted more finely */
+}
+
 static bool same_name(const char *entry, const char *change)
 {
 	size_t name = strcspn(change, "=");

@@ -55,6 +55,5 @@ void bulk_keep_form(struct form *, void (*done)(struct form *, bool ok)); /* not
 void bulk_remove_kept(struct bulk *);
 void bulk_watch_sweep(struct bulks *);
 void bulk_on_sweep(EV_P_ ev_timer *, int revents);
-int64_t bulk_now(void); /* ms since 1970 */
 
 #endif

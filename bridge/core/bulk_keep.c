@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* What the store is asked, and for which form. */
 struct mark {
@@ -19,16 +18,9 @@ struct mark {
 	void (*kept_form)(struct form *, bool ok);
 };
 
-int64_t bulk_now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static int64_t expiry(const struct bulk *b)
 {
-	return bulk_now() + (int64_t)b->all->pipeline->config->batch_ttl * 1000;
+	return os_clock() + (int64_t)b->all->pipeline->config->batch_ttl * 1000;
 }
 
 static struct mark *mark_of(const struct bulk *b)

@@ -2,6 +2,7 @@
 #include "core/task_record.h"
 #include "log.h"
 #include "mcp/text.h"
+#include "os.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,13 +13,6 @@
 static const char *const words[] = {"working", "input_required", "completed", "failed", "cancelled"};
 
 enum { RUNNING_MAX = 2 * 60 * 60 * 1000 }; /* ms: no call runs longer than an hour */
-
-int64_t task_record_now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* 122 bits of chance, as a UUID of version 4. */
 static void make_id(char id[TASK_ID])
@@ -48,7 +42,7 @@ struct task_record *task_record_create(const char *principal, const struct confi
 	struct task_record *t = make();
 	make_id(t->id);
 	snprintf(t->principal, sizeof t->principal, "%s", principal);
-	t->created = t->updated = task_record_now();
+	t->created = t->updated = os_clock();
 	t->ttl = config->task_ttl * 1000;
 	t->poll = config->task_poll;
 	return t;
@@ -86,6 +80,7 @@ static void put_time(struct buf *out, const char *key, int64_t ms)
 {
 	char text[32];
 	struct tm tm;
+	ms = os_clock_shown(ms);
 	time_t seconds = (time_t)(ms / 1000);
 	gmtime_r(&seconds, &tm);
 	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);

@@ -32,7 +32,6 @@ struct task_record *task_record_read(const char *id, const char *body, size_t le
 void task_record_write(const struct task_record *, struct buf *body);
 void task_record_destroy(struct task_record *); /* not its requests */
 
-int64_t task_record_now(void);
 int64_t task_record_expires(const struct task_record *);
 bool task_record_ended(const struct task_record *);
 

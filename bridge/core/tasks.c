@@ -13,6 +13,7 @@
 #include "mcp/jsonrpc.h"
 #include "mcp/result.h"
 #include "mcp/text.h"
+#include "os.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -130,7 +131,7 @@ static void set_status(struct tasks *all, struct task_record *t, enum task_statu
 	if (task_record_ended(t))
 		return;
 	t->status = status;
-	t->updated = task_record_now();
+	t->updated = os_clock();
 	if (!t->announced)
 		return;
 	keep(all, t, NULL, NULL);
@@ -140,7 +141,7 @@ static void set_status(struct tasks *all, struct task_record *t, enum task_statu
 static void watch_expiry(struct tasks *all)
 {
 	struct task_record *t;
-	int64_t first = INT64_MAX, now = task_record_now();
+	int64_t first = INT64_MAX, now = os_clock();
 	TAILQ_FOREACH(t, &all->all, link)
 		if (task_record_expires(t) < first)
 			first = task_record_expires(t);
@@ -155,7 +156,7 @@ static void on_sweep(EV_P_ ev_timer *timer, int revents)
 {
 	struct tasks *all = timer->data;
 	struct task_record *t, *next;
-	int64_t now = task_record_now();
+	int64_t now = os_clock();
 	(void)loop;
 	(void)revents;
 	for (t = TAILQ_FIRST(&all->all); t; t = next) {
@@ -266,7 +267,7 @@ static void on_noted(struct request *call, const char *json, size_t len)
 	if (t && (json_is_string(message) || json_is_string(said))) {
 		json_decref(t->message);
 		t->message = json_incref(json_is_string(message) ? message : said);
-		t->updated = task_record_now();
+		t->updated = os_clock();
 	}
 	json_decref(note);
 }

@@ -1,11 +1,11 @@
 /* store_mem.c - the store that forgets everything when the program ends. */
 #include "log.h"
+#include "os.h"
 #include "store/store.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <time.h>
 
 struct record {
 	TAILQ_ENTRY(record) link;
@@ -27,13 +27,6 @@ struct mem {
 	TAILQ_HEAD(, owed) owed;
 	ev_timer later; /* tells from the loop, never from inside put */
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static char *copy(const char *text, size_t len)
 {
@@ -58,7 +51,7 @@ static void forget(struct mem *m, struct record *r)
 static struct record *find(struct mem *m, const char *kind, const char *id)
 {
 	struct record *r, *next, *found = NULL;
-	int64_t now = now_ms();
+	int64_t now = os_clock();
 	for (r = TAILQ_FIRST(&m->records); r; r = next) {
 		next = TAILQ_NEXT(r, link);
 		if (r->expires < now)
@@ -119,7 +112,7 @@ static void each(struct store *s, const char *kind, void (*on_record)(void *data
 {
 	struct mem *m = (struct mem *)(void *)s;
 	struct record *r;
-	int64_t now = now_ms();
+	int64_t now = os_clock();
 	TAILQ_FOREACH(r, &m->records, link)
 		if (strcmp(r->kind, kind) == 0 && r->expires >= now)
 			on_record(data, &(struct store_record){r->kind, r->id, r->expires, r->body, r->body_len});

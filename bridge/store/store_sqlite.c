@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SCHEMA = 1, BUSY_MS = 5000 };
@@ -44,13 +43,6 @@ struct sqlite {
 	struct order_list orders, done;
 	bool ending;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static char *copy(const char *text, size_t len)
 {
@@ -97,7 +89,7 @@ static void run_orders(struct sqlite *s, struct order_list *orders)
 {
 	struct order *o;
 	bool ok = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
-	sqlite3_bind_int64(s->sweep, 1, now_ms());
+	sqlite3_bind_int64(s->sweep, 1, os_clock());
 	ok = ok && step(s->sweep);
 	TAILQ_FOREACH(o, orders, link)
 		o->ok = ok && run_order(s, o);
@@ -199,7 +191,7 @@ static void each(struct store *store, const char *kind, void (*on_record)(void *
 		       == SQLITE_OK) {
 		sqlite3_busy_timeout(db, BUSY_MS);
 		sqlite3_bind_text(select, 1, kind, -1, SQLITE_STATIC);
-		sqlite3_bind_int64(select, 2, now_ms());
+		sqlite3_bind_int64(select, 2, os_clock());
 		while (sqlite3_step(select) == SQLITE_ROW)
 			on_record(data, &(struct store_record){kind, (const char *)sqlite3_column_text(select, 0),
 							       sqlite3_column_int64(select, 1), (const char *)sqlite3_column_text(select, 2),

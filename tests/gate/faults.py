@@ -5,10 +5,12 @@ import os
 import resource
 import signal
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 
-from gate.driver import ROOT, case, check, until
+from gate.driver import PATIENCE, PROGRAMS, ROOT, Skip, case, check, until
 from gate.fleet import Fleet
 
 
@@ -86,3 +88,139 @@ def out_of_descriptors():
             check(g.good("(+ 1 2)", "lazy") == "3")
             print(f"without descriptors it took {share:.1%} of a processor")
         until(lambda: g.descriptors() <= before + 6, f"descriptors: {before} before, {g.descriptors()} now")
+
+
+SHIM = os.path.join(PROGRAMS, "tests/shim.so")
+TASKS = {"io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}}
+BUSY = "(let ((n 0)) (while t (setq n (1+ n))))" # takes its time, whatever the clock says
+HOURS = 7
+JUMPS = int(os.environ.get("FAULT_JUMPS", "2"))
+
+
+def shim(**more):
+    """The environment of programs that have it."""
+    if os.environ.get("SAN"):
+        raise Skip("a sanitizer wants to be loaded first itself")
+    check(os.path.exists(SHIM), SHIM, "was not built: make check-programs")
+    return dict(more, LD_PRELOAD=SHIM)
+
+
+class Clock:
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "clock")
+        with open(self.path, "wb") as f:
+            f.write(bytes(8))
+
+    def set(self, hours):
+        with open(self.path, "r+b") as f:
+            f.write(int(hours * 3600).to_bytes(8, sys.byteorder, signed=True))
+
+
+def in_the_middle(g, form, jump, **more):
+    """What was answered to a call during which JUMP is done, and how long it took."""
+    flag, said = os.path.join(g.base, "runs"), []
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(flag)
+    begun = time.monotonic()
+    t = threading.Thread(target=lambda: said.append(g.eval(f'(progn (write-region "" nil "{flag}") {form})', **more)))
+    t.start()
+    until(lambda: os.path.exists(flag), "it runs")
+    jump()
+    t.join(PATIENCE)
+    check(said, "no answer to", form, g.said())
+    return said[0], time.monotonic() - begun
+
+
+def task_of(c, ident):
+    return c.modern("tasks/get", {"taskId": ident}, meta=TASKS, headers={"Mcp-Name": ident}).json.get("result", {})
+
+
+@case(emacs="first")
+def clock_jump():
+    """The clock is set by hours, forward and back: what waits waits as long as it was to."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
+        clock = Clock(folder)
+        bad = os.path.join(folder, "bad.el")
+        with open(bad, "w", encoding="utf-8") as f:
+            f.write("(kill-emacs 9)")
+        with Fleet(env=shim(EFRIT_SHIM_CLOCK=clock.path), settings={"crash_max": 2, "restart_max": 1, "crash_pause": 3600, "large_min": 1000000},
+                   config={"instances": {"main": {"auto_start": True, "idle_stop": 3600}, "bad": {"auto_start": True, "init": bad}},
+                           "pools": {"pool": {"min": 1, "max": 1}}}) as g:
+            until(lambda: len(g.kept("up")) == 2 and g.kept("crash-loop"), f"all are where they are to be: {g.list()}")
+            now = float(g.good("(float-time)", "main"))
+            clock.set(HOURS)
+            check(float(g.good("(float-time)", "main")) - now > 3600 * (HOURS - 1), "the shim does not work")
+            clock.set(0)
+            main, worker, starts = g.good("(emacs-pid)", "main"), g.good("(emacs-pid)", "pool"), g.list()["bad"]["starts"]
+            g.good(f'(progn (load "{ROOT}/tests/conformance/fixtures.el") 1)', "main")
+            with g.client() as c:
+                session = c.initialize()
+                link = [b for b in c.call("efrit_execute", {"content": "(make-string 2000000 ?x)", "max_chars": 3000000, "instance_id": "main"})
+                        .json["result"]["content"] if b["type"] == "resource_link"][0]
+                until(lambda: "slow_compute" in c.modern("tools/list").body.decode(), "the tools are known")
+
+                def task(seconds):
+                    said = c.call("slow_compute", {"seconds": seconds, "label": "x", "instance_id": "main"}, meta=TASKS).json["result"]
+                    check(said.get("resultType") == "task", said)
+                    return said["taskId"]
+                done = task(0)
+                until(lambda: task_of(c, done).get("status") == "completed", f"a task ends: {task_of(c, done)}")
+                created = task_of(c, done)["createdAt"]
+                kept = g.text("efrit_execute_batch", {"forms": ["(+ 1 2)"], "keep": True, "instance_id": "pool"})["job"]
+                at = 0
+                for hours in (HOURS, -HOURS, 0, -HOURS, HOURS)[:JUMPS]:
+                    at = hours
+                    # One that is to be stopped is, not at once and not in hours; so is one that waits in Lisp.
+                    said, took = in_the_middle(g, BUSY, lambda: clock.set(at), where="main", timeout=2)
+                    check(said.get("error_code") == "timeout" and took >= 1.9, hours, said, took)
+                    clock.set(0)
+                    said, took = in_the_middle(g, BUSY, lambda: clock.set(at), where="pool", timeout=1)
+                    check(said.get("error_code") == "timeout" and took >= 0.9, hours, said, took)
+                    clock.set(0)
+                    said = []
+                    t = threading.Thread(target=lambda: said.append(g.text("efrit_wait", {"instance_id": "main", "for": "message", "pattern": "never said",
+                                                                                          "timeout": 2})))
+                    t.start()
+                    until(lambda: g.good("(length efrit-mcp-wait--all)", "main") == "1", "it waits")
+                    clock.set(at)
+                    t.join(PATIENCE) # timers of Emacs follow the clock; where they come too late the thread's time-out comes first
+                    check(said and (said[0].get("met") is False or said[0].get("error_code") == "timeout"), hours, said)
+                    # Nobody is thought stuck, idle for too long, or well again.
+                    now = g.list()
+                    check(now["main"]["state"] in ("idle", "running") and now["main"]["kept"] == "up", hours, now)
+                    check(now["bad"]["kept"] == "crash-loop" and now["bad"]["starts"] == starts, hours, now["bad"])
+                    check(g.good("(emacs-pid)", "main") == main and g.good("(emacs-pid)", "pool") == worker)
+                    # What is kept is kept, also when others come and what is over is looked for.
+                    last = task(0)
+                    until(lambda: task_of(c, last).get("status") == "completed", "another task ends")
+                    check("result" in c.legacy(session, "ping", {}).json, hours, "the session")
+                    check("result" in c.modern("resources/read", {"uri": link["uri"] + "?block=0"}, headers={"Mcp-Name": link["uri"] + "?block=0"}).json, hours, "the kept result", g.said())
+                    check(task_of(c, done).get("status") == "completed", hours, "the task", task_of(c, done))
+                    check((task_of(c, done)["createdAt"] == created) == (at == 0), "its time is told as the clock has it", at, created, task_of(c, done))
+                    end = g.text("efrit_execute_batch", {"job": kept, "wait": 5})
+                    check(end.get("results", [{}])[0].get("status") == "success", hours, "the batch", end)
+                    clock.set(0)
+                # One that runs meanwhile, and what is on the disk then.
+                busy = task(2)
+                clock.set(HOURS)
+                until(lambda: task_of(c, busy).get("status") == "completed", f"it goes on: {task_of(c, busy)}")
+                check("sock" in " ".join(os.listdir(os.path.join(g.base, "x/efrit"))))
+                clock.set(0)
+
+
+@case()
+def network_folder():
+    """A store on a file system of others would be spoilt by a crash: refused, with advice."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
+        far = os.path.join(folder, "state-far")
+        os.mkdir(far, 0o700)
+        elsewhere = os.path.join(folder, "x")
+        os.mkdir(elsewhere, 0o700)
+        for number, name in (("0x6969", "NFS"), ("0xFF534D42", "CIFS"), ("0x01021997", "9P")):
+            with Fleet(env=shim(EFRIT_SHIM_FS=number)) as g: # its own is near
+                said = subprocess.run([g.bridge, "serve", "--listen", "127.0.0.1:0", f"--set=state={far}"], env=dict(g.env, XDG_RUNTIME_DIR=elsewhere),
+                                      capture_output=True, text=True, timeout=PATIENCE, check=False)
+                check(said.returncode not in (0, 2) and not said.stdout, said)
+                for words in (f"the store {far}/", f"on a network file system ({name})", "where a crash can spoil it", "name a folder on a local disk in the setting state"):
+                    check(words in said.stderr, words, said.stderr)
+                check(not [f for f in os.listdir(far) if f.endswith(("-wal", "-shm"))], os.listdir(far))
