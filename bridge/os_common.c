@@ -87,14 +87,14 @@ static char **changed(const char *const *changes)
 	return list;
 }
 
-/* A limit that cannot be set is one that is lower already. */
-static void limit(RESOURCE what, long most)
+/* A limit that cannot be set is one that is lower already.  GRACE: until the kernel takes no excuse any more. */
+static void limit(RESOURCE what, long most, long grace)
 {
 	struct rlimit now;
 	if (most <= 0 || getrlimit(what, &now) != 0)
 		return;
 	now.rlim_cur = (rlim_t)most < now.rlim_max ? (rlim_t)most : now.rlim_max;
-	now.rlim_max = now.rlim_cur;
+	now.rlim_max = now.rlim_cur + (rlim_t)grace < now.rlim_max ? now.rlim_cur + (rlim_t)grace : now.rlim_max;
 	setrlimit(what, &now);
 }
 
@@ -109,9 +109,11 @@ static void __attribute__((noreturn)) become(const struct os_program *p, char **
 	    || dup2(p->log, STDERR_FILENO) < 0 || (p->folder && chdir(p->folder) != 0))
 		why = strerror(errno);
 	os_close_from(STDERR_FILENO + 1);
-	limit(RLIMIT_AS, p->memory);
-	limit(RLIMIT_CPU, p->cpu);
-	limit(RLIMIT_NOFILE, p->files);
+	limit(RLIMIT_AS, p->memory, 0);
+	if (p->cpu > 0)
+		setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* nobody wants to look into that end */
+	limit(RLIMIT_CPU, p->cpu, 2); /* SIGXCPU, which tells what it was, before SIGKILL */
+	limit(RLIMIT_NOFILE, p->files, 0);
 	if (p->with_us)
 		os_die_with(parent);
 	sigemptyset(&none);

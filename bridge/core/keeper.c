@@ -142,6 +142,8 @@ static void describe_end(const struct keeper *k, int status, char *why, size_t r
 		snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(status));
 	else if (status != -1 && WIFSIGNALED(status))
 		snprintf(how, sizeof how, "was ended by signal %d", WTERMSIG(status));
+	if (status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU && k->spec->cpu)
+		snprintf(how, sizeof how, "had used its %ld s of processor time (cpu)", k->spec->cpu);
 	snprintf(why, room, "the Emacs \"%s\" (process %ld) %s%s", k->name, (long)k->pid, how,
 		 k->state == KEEPER_STARTING ? " before it could be used" : "");
 }
@@ -403,6 +405,19 @@ void keeper_unwait(struct keeper_wait *w)
 	w->keeper = NULL;
 }
 
+/* Who is lost may have been ended by them. */
+static void describe_limits(const struct fleet_spec *s, char *text, size_t room)
+{
+	char memory[80] = "", cpu[80] = "";
+	*text = 0;
+	if (s->memory)
+		snprintf(memory, sizeof memory, "%ld MiB of memory (the setting memory)", s->memory);
+	if (s->cpu)
+		snprintf(cpu, sizeof cpu, "%ld s of processor time in its life (cpu)", s->cpu);
+	if (s->memory || s->cpu)
+		snprintf(text, room, " (it may have reached what it may take: %s%s%s)", memory, s->memory && s->cpu ? " and " : "", cpu);
+}
+
 void keeper_serves(struct keeper *k, struct worker *w)
 {
 	unlock(k);
@@ -412,6 +427,7 @@ void keeper_serves(struct keeper *k, struct worker *w)
 		k->pid = w->pid;
 	}
 	w->flight_max = k->spec->concurrency;
+	describe_limits(k->spec, w->limits, sizeof w->limits);
 	log_info("%s: serves after %.0f ms", k->name, (k->ready - k->begun) * 1000);
 	keeper_set_state(k, KEEPER_UP, "");
 	if (k->spec->idle_stop)

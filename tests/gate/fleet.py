@@ -207,6 +207,32 @@ def fleet_person():
             person.wait()
 
 
+# --- limits ---
+
+GROWS = "(let ((gc-cons-threshold most-positive-fixnum) l) (while t (push %s l)))" # no time goes into looking for what is free
+
+@case(emacs="first")
+def fleet_limits():
+    """A form that eats memory or the processor harms its own worker alone, and is told what it was."""
+    with Fleet(config={"pools": {"small": {"min": 1, "max": 1, "memory": 500}, "brief": {"min": 1, "max": 1, "cpu": 3}, "other": {"min": 1, "max": 1}}}) as g:
+        g.up(3)
+        other = g.good("(emacs-pid)", "other")
+        for form in ("(length (make-string 1000000000 ?x))", GROWS % "(make-vector 100000 0)", GROWS % "(list 1 2)"):
+            pid = int(g.good("(emacs-pid)", "small"))
+            said = g.eval(form, "small", timeout=120)
+            check(said["error_code"] == "memory_exhausted" and "smaller pieces" in said["error"] and "replaced" in said["error"], form, said)
+            gone(pid)
+            check(g.good("(+ 1 2)", "small") == "3", "another one serves")
+        pid = int(g.good("(emacs-pid)", "brief"))
+        said = g.eval("(let ((n 0)) (while t (setq n (1+ n))))", "brief", timeout=120)
+        check(said["error_code"] == "emacs_gone" and said["may_have_run"] and "3 s of processor time in its life (cpu)" in said["error"], said)
+        gone(pid)
+        check(g.good("(+ 1 2)", "brief") == "3", "another one serves")
+        check("had used its 3 s of processor time (cpu)" in g.whole_log(), g.said())
+        check(not any(n.startswith("core") for n in os.listdir(g.base)), os.listdir(g.base))
+        check(g.good("(emacs-pid)", "other") == other and g.list()["other-1"]["starts"] == 1)
+
+
 # --- faults ---
 
 @case(emacs="first")
