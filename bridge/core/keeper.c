@@ -489,7 +489,7 @@ struct keeper *keeper_create(const struct keeper_host *host, const struct fleet_
 
 void keeper_respec(struct keeper *k, const struct fleet_spec *spec)
 {
-	k->stale |= k->state != KEEPER_OFF && !fleet_spec_same(k->spec, spec);
+	k->stale |= spec->pool && k->state != KEEPER_OFF && !fleet_spec_same(k->spec, spec);
 	k->spec = spec;
 }
 
