@@ -1,8 +1,12 @@
 """What the world does to a gateway: no descriptor is left, the clock jumps, the disk is not ours alone."""
+import collections
 import contextlib
 import json
 import os
+import random
 import resource
+import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,8 +14,12 @@ import tempfile
 import threading
 import time
 
+import pool
 from gate.driver import PATIENCE, PROGRAMS, ROOT, Skip, case, check, until
-from gate.fleet import Fleet
+from gate.fleet import Fleet, gone
+
+CANCELS = int(os.environ.get("FAULT_CANCELS", "100"))
+FOLDERS = int(os.environ.get("FAULT_FOLDERS", "2"))
 
 
 def used(g):
@@ -224,3 +232,72 @@ def network_folder():
                 for words in (f"the store {far}/", f"on a network file system ({name})", "where a crash can spoil it", "name a folder on a local disk in the setting state"):
                     check(words in said.stderr, words, said.stderr)
                 check(not [f for f in os.listdir(far) if f.endswith(("-wal", "-shm"))], os.listdir(far))
+
+
+# --- what is taken away at any moment ---
+
+@case(emacs="first")
+def cancels():
+    """A cancel at any moment: no answer, nothing runs on, nothing runs twice, and no Emacs is harmed by it."""
+    with Fleet(config={"instances": {"main": {"auto_start": True}}, "pools": {"pool": {"min": 2, "max": 2}}}) as g, \
+            g.client(path=g.socket) as c, g.client(path=g.socket) as other:
+        g.up(3)
+        rng = random.Random(CANCELS)
+        begun, ended = os.path.join(g.base, "begun"), os.path.join(g.base, "ended")
+        pids = {name: i["pid"] for name, i in g.list().items()}
+        talk, safe = (pool.Client(x.sock.makefile("wb"), x.sock.makefile("rb")) for x in (c, other))
+        forms = ('(sleep-for 0.01)', '(let ((n 0)) (while (< n 200000) (setq n (1+ n))))', '(call-process "sleep" nil nil nil "0.01")', 'nil',
+                 '(condition-case nil (sleep-for 0.01) (quit nil))')
+        note = "(let ((create-lockfiles nil)) (write-region \"%s\\n\" nil \"%s\" t 'quiet))"
+        cancelled = set()
+        for n in range(CANCELS):
+            form = f"(progn {note % (n, begun)} {rng.choice(forms)} {note % (n, ended)} {n})"
+            where = rng.choice(("main", "pool", "pool"))
+            talk.begin(n, "efrit_execute", {"content": form, "instance_id": where, "observe": "none", "priority": rng.choice(("interactive", "normal", "batch"))})
+            if n % 8 == 0: # of a client that cancels nothing
+                safe.begin(n, "efrit_execute", {"content": f"(progn {note % (f's{n}', begun)} {n})", "instance_id": where, "observe": "none"})
+            victim = n if rng.random() < 0.6 else rng.randrange(max(0, n - 12), n + 1)
+            until_then = time.monotonic() + rng.random() * 0.02
+            while time.monotonic() < until_then:
+                select.select([], [], [], 0.0005)
+            if victim not in cancelled:
+                cancelled.add(victim)
+                talk.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": victim}})
+        for n in range(CANCELS):
+            if n not in cancelled:
+                check(talk.wait(n)["result"]["content"][0]["text"].startswith('{"status":"success"'), n, talk.answers[n])
+            if n % 8 == 0:
+                check(safe.wait(n)["result"]["content"][0]["text"].startswith('{"status":"success"'), n, safe.answers[n])
+        until(lambda: not any(i.get("running") or i.get("waiting") for i in g.list().values()), f"all is at rest: {g.list()}")
+        check({name: i["pid"] for name, i in g.list().items()} == pids, "an Emacs was harmed:", pids, g.list(), g.said())
+        counts = [collections.Counter(open(f, encoding="utf-8").read().split()) for f in (begun, ended)]
+        for n in range(CANCELS):
+            times = [count[str(n)] for count in counts]
+            check(times == [1, 1] if n not in cancelled or n in talk.answers else times in ([0, 0], [1, 0], [1, 1]), n, times, talk.answers.get(n))
+            check(n % 8 or counts[0][f"s{n}"] == 1, n)
+        stopped = sum(counts[0][str(n)] and not counts[1][str(n)] for n in cancelled)
+        print(f"{CANCELS} calls, {len(cancelled)} cancels: {sum(n in talk.answers for n in cancelled)} came too late, {stopped} stopped a form that ran, "
+              f"{sum(not counts[0][str(n)] for n in cancelled)} kept one from running")
+        check(stopped, "no cancel met a form that ran")
+
+
+@case(emacs="first")
+def removed_folder():
+    """The folder of the sockets is removed: who is connected is served, who comes later is found."""
+    with Fleet(settings={"crash_max": 100}, config={"instances": {"main": {"auto_start": True}, "lazy": {}}, "pools": {"pool": {"min": 1, "max": 1}}}) as g:
+        g.up(2)
+        main, worker = g.good("(emacs-pid)", "main"), int(g.good("(emacs-pid)", "pool"))
+        for turn in range(FOLDERS):
+            shutil.rmtree(os.path.join(g.base, "x/efrit"))
+            check(g.good("(emacs-pid)", "main") == main and int(g.good("(emacs-pid)", "pool")) == worker, "who is connected is served")
+            check(g.list()["main"]["kept"] == "up" and g.list()["main"]["starts"] == 1, g.list())
+            said = g.text("efrit_start_instance", {"name": "lazy"})
+            check(said["status"] == "success" and g.good("(+ 1 2)", "lazy") == "3", turn, said)
+            os.kill(worker, signal.SIGKILL)
+            until(lambda was=worker: g.eval("(emacs-pid)", "pool").get("result") not in (None, str(was)), "its successor is found in the new folder")
+            worker = int(g.good("(emacs-pid)", "pool"))
+            check(os.stat(os.path.join(g.base, "x/efrit")).st_mode & 0o777 == 0o700)
+            check(g.text("efrit_stop_instance", {"instance_id": "lazy"})["status"] == "success")
+            until(lambda: g.list().get("lazy", {}).get("kept") == "off", "it is off")
+        g.end()
+        gone(int(main), worker)

@@ -320,7 +320,7 @@ def fleet_recovery():
         high = int(ROUNDS * 0.95)
         print(f"{ROUNDS} rounds: a fresh Emacs p50 {fresh[ROUNDS // 2] * 1000:.0f} ms, p95 {fresh[high] * 1000:.0f} ms; after kill -9 p50 "
               f"{again[ROUNDS // 2] * 1000:.0f} ms, p95 {again[high] * 1000:.0f} ms; beyond p50 {beyond[ROUNDS // 2] * 1000:.0f} ms, "
-              f"p95 {(again[high] - fresh[high]) * 1000:.0f} ms")
+              f"p95 {(again[high] - fresh[high]) * 1000:.0f} ms (the target: under 300 ms, on a machine that nobody else uses)")
 
 
 @case(emacs="first")
