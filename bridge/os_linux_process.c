@@ -1,32 +1,21 @@
 /* os_linux_process.c - what os.h says of processes, by /proc and pidfd: how one is doing,
- * its end, and its family: what it has brought up, wherever that has gone. */
-#include "os.h"
+ * what it was started with, its end.  Families are in os_linux_family.c. */
+#include "os_linux_impl.h"
 #include "log.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-struct vita {
-	char state;
-	pid_t parent;
-	long tty;                         /* its terminal; 0: none */
-	unsigned long long start;         /* ticks since the machine's start: with its number it is that process alone */
-	unsigned long env_start, env_end; /* where its environment is; 0: nowhere, it is just becoming another program */
-};
-
-/* /proc/PID/stat.  1: read, 0: there is no such process, -1: unknown. */
-static int read_vita(pid_t pid, struct vita *v)
+int os_read_vita(pid_t pid, struct os_vita *v)
 {
 	enum { STATE = 3, PARENT = 4, TTY = 7, START = 22, ENV_START = 50, ENV_END = 51 };
 	char path[64], text[1024], *save = NULL, *field;
@@ -39,7 +28,7 @@ static int read_vita(pid_t pid, struct vita *v)
 	if (n <= 0)
 		return -1;
 	text[n] = 0;
-	*v = (struct vita){0};
+	*v = (struct os_vita){0};
 	/* The name stands in brackets and may itself hold brackets; the letter follows the last one. */
 	char *rest = strrchr(text, ')');
 	for (field = rest ? strtok_r(rest + 1, " ", &save) : NULL; field; field = strtok_r(NULL, " ", &save), at++)
@@ -57,10 +46,10 @@ static int read_vita(pid_t pid, struct vita *v)
 
 enum os_process os_process_state(pid_t pid)
 {
-	struct vita v;
+	struct os_vita v;
 	if (pid <= 0)
 		return OS_PROCESS_UNKNOWN;
-	switch (read_vita(pid, &v)) {
+	switch (os_read_vita(pid, &v)) {
 	case 0:
 		return kill(pid, 0) == 0 || errno == EPERM ? OS_PROCESS_ALIVE : OS_PROCESS_GONE;
 	case 1:
@@ -72,10 +61,10 @@ enum os_process os_process_state(pid_t pid)
 
 bool os_process_id(pid_t pid, char id[OS_PROCESS_ID])
 {
-	struct vita v;
+	struct os_vita v;
 	struct stat space; /* numbers mean something in one of them only */
 	*id = 0;
-	if (pid <= 0 || read_vita(pid, &v) != 1 || v.state == 'Z' || v.state == 'X' || stat("/proc/self/ns/pid", &space) != 0)
+	if (pid <= 0 || os_read_vita(pid, &v) != 1 || v.state == 'Z' || v.state == 'X' || stat("/proc/self/ns/pid", &space) != 0)
 		return false;
 	snprintf(id, OS_PROCESS_ID, "%ld.%llu.%lu", (long)pid, v.start, (unsigned long)space.st_ino);
 	return true;
@@ -95,20 +84,16 @@ long os_process_memory(pid_t pid)
 	return resident * sysconf(_SC_PAGESIZE);
 }
 
-enum os_process_seen { SEEN, HIDDEN, CHANGING };
-
-/* The environment PID was started with; the caller frees.  HIDDEN: it is not ours to read.  CHANGING: it is just
- * becoming another program, between the old memory and the new; nothing is known until it is that. */
-static enum os_process_seen read_environment(pid_t pid, char **text, size_t *len)
+enum os_seen os_read_environment(pid_t pid, char **text, size_t *len)
 {
 	char path[64];
-	struct vita v;
+	struct os_vita v;
 	size_t room = 4096;
 	ssize_t n;
 	*text = NULL;
 	*len = 0;
 	snprintf(path, sizeof path, "/proc/%ld/environ", (long)pid);
-	if (pid <= 0 || read_vita(pid, &v) != 1)
+	if (pid <= 0 || os_read_vita(pid, &v) != 1)
 		return HIDDEN;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -126,8 +111,7 @@ static enum os_process_seen read_environment(pid_t pid, char **text, size_t *len
 	return v.env_end && *len == v.env_end - v.env_start ? SEEN : CHANGING;
 }
 
-/* The next string of an environment; AT begins at 0. */
-static const char *next_entry(const char *text, size_t len, size_t *at)
+const char *os_next_entry(const char *text, size_t len, size_t *at)
 {
 	const char *entry = text + *at;
 	if (*at >= len)
@@ -136,10 +120,10 @@ static const char *next_entry(const char *text, size_t len, size_t *at)
 	return entry;
 }
 
-static bool has_entry(const char *text, size_t len, const char *wanted)
+bool os_has_entry(const char *text, size_t len, const char *wanted)
 {
 	const char *entry;
-	for (size_t at = 0; (entry = next_entry(text, len, &at));)
+	for (size_t at = 0; (entry = os_next_entry(text, len, &at));)
 		if (strcmp(entry, wanted) == 0)
 			return true;
 	return false;
@@ -149,8 +133,8 @@ enum os_mark os_process_mark(pid_t pid, const char *entry)
 {
 	char *text;
 	size_t len;
-	enum os_process_seen seen = read_environment(pid, &text, &len);
-	bool found = text && has_entry(text, len, entry);
+	enum os_seen seen = os_read_environment(pid, &text, &len);
+	bool found = text && os_has_entry(text, len, entry);
 	free(text);
 	return found ? OS_MARK_YES : seen == SEEN ? OS_MARK_NO : OS_MARK_UNKNOWN;
 }
@@ -169,8 +153,16 @@ struct os_exit {
 
 static LIST_HEAD(, os_exit) watched = LIST_HEAD_INITIALIZER(watched);
 
-/* Whoever has ended and is nobody's whom we watch. */
-static void reap_orphans(void)
+bool os_is_watched(pid_t pid)
+{
+	const struct os_exit *x;
+	LIST_FOREACH(x, &watched, link)
+		if (x->pid == pid)
+			return true;
+	return false;
+}
+
+void os_reap_orphans(void)
 {
 	siginfo_t info = {0};
 	const struct os_exit *x;
@@ -183,7 +175,7 @@ static void reap_orphans(void)
 	}
 }
 
-static struct os_orphans *home; /* where orphans go; NULL: not to us */
+bool os_adopting;
 
 static void unwatch(struct os_exit *x)
 {
@@ -191,8 +183,8 @@ static void unwatch(struct os_exit *x)
 	if (x->link.le_prev)
 		LIST_REMOVE(x, link);
 	x->link.le_prev = NULL;
-	if (home)
-		reap_orphans();
+	if (os_adopting)
+		os_reap_orphans();
 }
 
 static void on_end(EV_P_ ev_io *io, int revents)
@@ -237,302 +229,4 @@ void os_exit_destroy(struct os_exit *x)
 	unwatch(x);
 	close(x->fd);
 	free(x);
-}
-
-/* --- families --- */
-
-/* A search for those who cannot be told from their parents any more, only from what they carry. */
-struct hunt {
-	TAILQ_ENTRY(hunt) link;
-	char *mark;                         /* owned; orphans of ours with that entry; or NULL: */
-	const char *name;                   /* static; whoever has an entry of that name ... */
-	bool (*stray)(const char *value);   /* ... with such a value */
-	int tries;
-};
-
-struct os_orphans {
-	ev_signal child;
-	ev_timer again;       /* somebody was becoming another program when we looked */
-	TAILQ_HEAD(, hunt) hunts; /* owned */
-	struct ev_loop *loop; /* borrowed */
-};
-
-enum { TRIES = 60, PASSES = 8 }; /* somebody may fork while we look */
-static const double again_first = 0.001, again_most = 0.25; /* seconds */
-
-void os_die_with(pid_t parent)
-{
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent) /* it has died meanwhile */
-		_exit(127);
-}
-
-struct kin {
-	pid_t pid, parent;
-	unsigned long long start;
-	bool terminal, found, spared;
-};
-
-struct census {
-	struct kin *all; /* owned */
-	size_t count;
-};
-
-/* All processes that live. */
-static struct census take_census(void)
-{
-	struct census c = {0};
-	size_t room = 0;
-	DIR *folder = opendir("/proc");
-	struct dirent *entry;
-	while (folder && (entry = readdir(folder))) {
-		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		struct vita v;
-		if (pid <= 1 || read_vita(pid, &v) != 1 || v.state == 'Z' || v.state == 'X')
-			continue;
-		if (c.count == room) {
-			room = room ? room * 2 : 256;
-			c.all = realloc(c.all, room * sizeof *c.all);
-			if (!c.all)
-				log_no_memory();
-		}
-		c.all[c.count++] = (struct kin){.pid = pid, .parent = v.parent, .start = v.start, .terminal = v.tty != 0};
-	}
-	if (folder)
-		closedir(folder);
-	return c;
-}
-
-static struct kin *find(const struct census *c, pid_t pid)
-{
-	for (size_t i = 0; i < c->count; i++)
-		if (c->all[i].pid == pid)
-			return &c->all[i];
-	return NULL;
-}
-
-static bool is_watched(pid_t pid)
-{
-	const struct os_exit *x;
-	LIST_FOREACH(x, &watched, link)
-		if (x->pid == pid)
-			return true;
-	return false;
-}
-
-static bool is_ours(pid_t pid)
-{
-	char path[64];
-	struct stat s;
-	snprintf(path, sizeof path, "/proc/%ld", (long)pid);
-	return stat(path, &s) == 0 && s.st_uid == geteuid();
-}
-
-/* Does that process carry what is hunted?  CHANGING is counted. */
-static bool carries(const struct hunt *h, pid_t pid, size_t *changing)
-{
-	char *text;
-	size_t len, name = h->name ? strlen(h->name) : 0;
-	enum os_process_seen seen = read_environment(pid, &text, &len);
-	bool found = text && h->mark && has_entry(text, len, h->mark);
-	const char *entry;
-	for (size_t at = 0; text && name && !found && (entry = next_entry(text, len, &at));)
-		found = strncmp(entry, h->name, name) == 0 && entry[name] == '=' && h->stray(entry + name + 1);
-	free(text);
-	*changing += !found && seen == CHANGING;
-	return found;
-}
-
-/* What sits at a terminal is a person's, and so are those it comes from and those that come from it; we and our parents are not hunted either. */
-static void spare(struct census *c)
-{
-	struct kin *k;
-	bool more = true;
-	for (pid_t pid = getpid(); (k = find(c, pid)) && !k->spared; pid = k->parent)
-		k->spared = true;
-	for (size_t i = 0; i < c->count; i++)
-		if (c->all[i].found && c->all[i].terminal)
-			c->all[i].spared = true;
-	while (more) {
-		more = false;
-		for (size_t i = 0; i < c->count; i++) {
-			struct kin *one = &c->all[i], *parent = one->found ? find(c, one->parent) : NULL;
-			if (parent && parent->found && one->spared != parent->spared)
-				one->spared = parent->spared = more = true;
-		}
-	}
-}
-
-static void add_descendants(struct census *c, pid_t root)
-{
-	bool more = true;
-	while (more) {
-		more = false;
-		for (size_t i = 0; i < c->count; i++) {
-			struct kin *one = &c->all[i];
-			const struct kin *parent = one->found || one->pid == root ? NULL : find(c, one->parent);
-			if (parent && (parent->found || (root && parent->pid == root)))
-				one->found = more = true;
-		}
-	}
-}
-
-/* The one that was meant, not another one that has got its number since. */
-static void strike(const struct kin *one)
-{
-	struct vita v;
-	int fd = (int)syscall(SYS_pidfd_open, one->pid, 0);
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && read_vita(one->pid, &v) != 0)
-		kill(one->pid, SIGKILL); /* it was there a moment ago */
-	if (fd < 0)
-		return;
-	if (read_vita(one->pid, &v) == 1 && v.start == one->start)
-		syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
-	close(fd);
-}
-
-/* The tree is known whole before anybody is killed: whose parent has died is our child, or nobody's. */
-static size_t kill_kin(pid_t root, const struct hunt *h, size_t *changing)
-{
-	struct census c = take_census();
-	size_t killed = 0;
-	*changing = 0;
-	for (size_t i = 0; i < c.count; i++) { /* few: those who have lost their parents */
-		struct kin *one = &c.all[i];
-		if (one->pid == root || one->pid == getpid())
-			continue;
-		if (h->mark ? one->parent == getpid() && !is_watched(one->pid) : is_ours(one->pid))
-			one->found = carries(h, one->pid, changing);
-	}
-	add_descendants(&c, root);
-	if (h->stray)
-		spare(&c);
-	for (size_t i = 0; i < c.count; i++)
-		if (c.all[i].found && !c.all[i].spared) {
-			strike(&c.all[i]);
-			killed++;
-		}
-	free(c.all);
-	return killed;
-}
-
-static void look_again(struct os_orphans *o, int tries)
-{
-	double pause = again_first;
-	for (int i = 0; i < tries && pause < again_most; i++)
-		pause *= 2;
-	if (ev_is_active(&o->again))
-		return;
-	ev_timer_set(&o->again, pause < again_most ? pause : again_most, 0.);
-	ev_timer_start(o->loop, &o->again);
-}
-
-/* Copies H for later. */
-static void keep_hunting(const struct hunt *h)
-{
-	if (!home)
-		return;
-	struct hunt *kept = calloc(1, sizeof *kept);
-	if (!kept || (h->mark && !(kept->mark = strdup(h->mark))))
-		log_no_memory();
-	kept->name = h->name;
-	kept->stray = h->stray;
-	TAILQ_INSERT_TAIL(&home->hunts, kept, link);
-	look_again(home, 0);
-}
-
-/* Returns how many were killed; goes on by itself when somebody could not be told. */
-static size_t hunt_down(pid_t root, const struct hunt *h)
-{
-	size_t killed = 0, n, changing = 0;
-	for (int i = 0; i < PASSES && (n = kill_kin(root, h, &changing)); i++)
-		killed += n;
-	if (changing)
-		keep_hunting(h);
-	return killed;
-}
-
-static void drop_hunt(struct os_orphans *o, struct hunt *h)
-{
-	TAILQ_REMOVE(&o->hunts, h, link);
-	free(h->mark);
-	free(h);
-}
-
-static void on_again(EV_P_ ev_timer *timer, int revents)
-{
-	struct os_orphans *o = timer->data;
-	struct hunt *h, *next;
-	size_t changing;
-	(void)loop;
-	(void)revents;
-	for (h = TAILQ_FIRST(&o->hunts); h; h = next) {
-		next = TAILQ_NEXT(h, link);
-		if (kill_kin(0, h, &changing) || (changing && h->tries < TRIES)) {
-			look_again(o, ++h->tries);
-			continue;
-		}
-		if (changing)
-			log_warning("%zu processes have been becoming other programs for long; they may be left over from an Emacs that ended", changing);
-		drop_hunt(o, h);
-	}
-}
-
-static void on_child(EV_P_ ev_signal *signal, int revents)
-{
-	(void)loop;
-	(void)signal;
-	(void)revents;
-	reap_orphans();
-}
-
-struct os_orphans *os_orphans_create(struct ev_loop *loop)
-{
-	struct os_orphans *o = calloc(1, sizeof *o);
-	if (!o)
-		log_no_memory();
-	o->loop = loop;
-	TAILQ_INIT(&o->hunts);
-	if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
-		log_warning("orphans of an Emacs that ended cannot be found: %s", strerror(errno));
-	home = o;
-	ev_timer_init(&o->again, on_again, 0., 0.);
-	o->again.data = o;
-	ev_signal_init(&o->child, on_child, SIGCHLD);
-	ev_signal_start(loop, &o->child);
-	return o;
-}
-
-void os_orphans_destroy(struct os_orphans *o)
-{
-	struct hunt *h;
-	size_t changing;
-	if (!o)
-		return;
-	while ((h = TAILQ_FIRST(&o->hunts))) { /* nothing else is to be done any more: it is waited for */
-		for (int i = 0; i < 1000 && (kill_kin(0, h, &changing) || changing) && h->mark; i++)
-			usleep(1000);
-		drop_hunt(o, h);
-	}
-	ev_timer_stop(o->loop, &o->again);
-	ev_signal_stop(o->loop, &o->child);
-	home = NULL;
-	prctl(PR_SET_CHILD_SUBREAPER, 0);
-	free(o);
-}
-
-void os_kill_family(pid_t pid, bool alive, const char *mark)
-{
-	struct hunt h = {.mark = (char *)(void *)(size_t)mark};
-	if (pid <= 1)
-		return;
-	if (alive)
-		kill(pid, SIGSTOP);
-	hunt_down(alive ? pid : 0, &h);
-	kill(-pid, SIGKILL);
-}
-
-size_t os_kill_strays(const char *name, bool (*stray)(const char *value))
-{
-	return hunt_down(0, &(struct hunt){.name = name, .stray = stray});
 }
