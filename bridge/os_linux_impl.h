@@ -12,7 +12,8 @@ struct os_vita {
 	pid_t parent;
 	long tty;                         /* its terminal; 0: none */
 	unsigned long long start;         /* ticks since the machine's start: with its number it is that process alone */
-	unsigned long env_start, env_end; /* where its environment is; 0: nowhere, it is just becoming another program */
+	bool ready;                       /* it is not just becoming another program: what follows is all there */
+	unsigned long env_start, env_end; /* where its environment is; 0: nowhere */
 };
 
 int os_read_vita(pid_t pid, struct os_vita *); /* 1: read, 0: there is no such process, -1: unknown */

@@ -17,7 +17,7 @@
 
 int os_read_vita(pid_t pid, struct os_vita *v)
 {
-	enum { STATE = 3, PARENT = 4, TTY = 7, START = 22, ENV_START = 50, ENV_END = 51 };
+	enum { STATE = 3, PARENT = 4, TTY = 7, START = 22, END_CODE = 27, ENV_START = 50, ENV_END = 51 };
 	char path[64], text[1024], *save = NULL, *field;
 	snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC), at = STATE;
@@ -37,6 +37,7 @@ int os_read_vita(pid_t pid, struct os_vita *v)
 		case PARENT: v->parent = (pid_t)strtol(field, NULL, 10); break;
 		case TTY: v->tty = strtol(field, NULL, 10); break;
 		case START: v->start = strtoull(field, NULL, 10); break;
+		case END_CODE: v->ready = strtoul(field, NULL, 10) != 0; break;
 		case ENV_START: v->env_start = strtoul(field, NULL, 10); break;
 		case ENV_END: v->env_end = strtoul(field, NULL, 10); break;
 		default: break;
@@ -108,7 +109,7 @@ enum os_seen os_read_environment(pid_t pid, char **text, size_t *len)
 	} while (*len == room);
 	close(fd);
 	(*text)[*len] = 0;
-	return v.env_end && *len == v.env_end - v.env_start ? SEEN : CHANGING;
+	return v.ready && v.env_end && *len == v.env_end - v.env_start ? SEEN : CHANGING;
 }
 
 const char *os_next_entry(const char *text, size_t len, size_t *at)
