@@ -26,7 +26,7 @@ ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule 
 
 WIRE := buf runtime socket_$(OS) wire
 MODULE := answers body child_$(OS) efrit-mcp-module events express frames history interrupt job json lisp listen peer queue queue_note queue_stop server status waiters
-SOURCES := $(filter-out bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) bridge/os_$(OS).c
+SOURCES := $(filter-out bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) $(wildcard bridge/os_$(OS)*.c)
 # What only one of the two programs has: the bridge stays light, the gateway has no stdin.
 HEAVY := $(addprefix bridge/,main_gateway.c main_serve.c main_listen.c main_handover.c main_state.c main_load.c load_mix.c load_report.c main_reload.c \
 	main_migrate.c migrate_settings.c migrate_queue.c migrate_request.c main_top.c top_source.c top_view.c \
@@ -138,6 +138,7 @@ help:
 	@echo 'make demo       a real session, explained'
 	@echo 'make check      all tests; TEST=pattern for some, SAN=address,undefined with sanitizers, JOBS=n at a time'
 	@echo 'make bench      what a call costs beside what others cost: tests/bench/RESULTS.md; five minutes'
+	@echo 'make bench-pool what several Emacsen do together: throughput, fairness, priorities, recovery; three minutes'
 	@echo 'make check-portable, make check-trixie   the same on the portable file, on Debian trixie'
 	@echo 'make fuzz       libFuzzer on all of tests/fuzz; FUZZ=name for one, TIME=seconds each'
 	@echo 'make soak       an hour of everything at once, or SOAK=seconds'

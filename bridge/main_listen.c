@@ -30,6 +30,7 @@ struct listener {
 	char url[NAME + 16];
 	int fd;
 	bool local, wanted, given;
+	bool full;             /* it was said that none can be taken */
 	bool own;              /* the gateway's Unix socket: never shared */
 };
 
@@ -92,10 +93,14 @@ static void on_readable(EV_P_ ev_io *io, int revents)
 			take(l, fd);
 			continue;
 		}
-		if (errno == EAGAIN)
+		if (errno == EAGAIN) {
+			l->full = false;
 			return;
+		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			log_warning("no connection can be taken: %s", strerror(errno));
+			if (!l->full)
+				log_warning("no connection can be taken: %s; they wait until one ends", strerror(errno));
+			l->full = true;
 			ev_io_stop(loop, io);
 			ev_timer_set(&l->pause, full_pause, 0.);
 			ev_timer_start(loop, &l->pause);

@@ -1,5 +1,5 @@
 /* os.h - what only some systems can do, behind one door: being told that a folder
- * changed, how a process is doing, when it ends.  Bridge loop only.  os_linux.c uses
+ * changed, how a process is doing, when it ends.  Bridge loop only.  os_linux*.c use
  * inotify, /proc and pidfd, os_portable.c ev_stat, kill(2) and waitpid(2); the build
  * picks one of them.  os_common.c is the same everywhere. */
 #ifndef OS_H
@@ -54,6 +54,15 @@ void os_orphans_destroy(struct os_orphans *); /* NULL is fine */
  * with MARK ("NAME=VALUE") in their environment.  PID is ALIVE, or was reaped just now. */
 void os_kill_family(pid_t pid, bool alive, const char *mark);
 
+/* Kills whoever is of our user and has NAME in its environment with a value that is STRAY, and what descends from
+ * it; not what sits at a terminal and its kin, nor us and our parents.  Returns how many; it goes on from the loop of
+ * os_orphans_create where somebody could not be told at once. */
+size_t os_kill_strays(const char *name, bool (*stray)(const char *value));
+
+enum { OS_PROCESS_ID = 80 };
+/* Which process that is, among all that were or will be here: "PID." and more.  False: none such lives, or unknown. */
+bool os_process_id(pid_t pid, char id[OS_PROCESS_ID]);
+
 long os_process_memory(pid_t pid); /* bytes of it that are in memory; 0: unknown */
 
 bool os_process_folder(pid_t pid, char *folder, size_t room); /* it works in; false: unknown */
@@ -68,7 +77,11 @@ ssize_t os_send_file(int socket, int file, size_t at, size_t len);
 void os_close_from(int fd); /* closes FD and all after it; between fork and exec */
 char *os_self(void); /* absolute file name of this program; the caller frees; NULL: unknown */
 
-int64_t os_date(void); /* ms since 1970, as the clock is set; any thread */
 double os_now(void); /* seconds since some moment; setting the clock does not change it */
+
+/* Milliseconds since 1970 as the clock had it when this program began, counted on since, also while the machine sleeps:
+ * for what is kept longer than a program.  Setting the clock counts with the next start.  From any thread. */
+int64_t os_clock(void);
+int64_t os_clock_shown(int64_t ms); /* such a moment as the clock has it now: for people */
 
 #endif

@@ -20,18 +20,41 @@ extern char **environ;
 #define RESOURCE int
 #endif
 
-int64_t os_date(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 double os_now(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+#ifdef CLOCK_BOOTTIME
+static const clockid_t counting = CLOCK_BOOTTIME;
+#else
+static const clockid_t counting = CLOCK_MONOTONIC;
+#endif
+static int64_t begun; /* milliseconds since 1970 when COUNTING was at 0; written once, before main */
+
+static int64_t milliseconds(clockid_t clock)
+{
+	struct timespec now;
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void __attribute__((constructor)) begin_counting(void)
+{
+	begun = milliseconds(CLOCK_REALTIME) - milliseconds(counting);
+}
+
+int64_t os_clock(void)
+{
+	return begun + milliseconds(counting);
+}
+
+int64_t os_clock_shown(int64_t ms)
+{
+	int64_t set_by = milliseconds(CLOCK_REALTIME) - os_clock();
+	return set_by > 1000 || set_by < -1000 ? ms + set_by : ms; /* less is only the one counted more finely */
 }
 
 static bool same_name(const char *entry, const char *change)
@@ -64,14 +87,14 @@ static char **changed(const char *const *changes)
 	return list;
 }
 
-/* A limit that cannot be set is one that is lower already. */
-static void limit(RESOURCE what, long most)
+/* A limit that cannot be set is one that is lower already.  GRACE: until the kernel takes no excuse any more. */
+static void limit(RESOURCE what, long most, long grace)
 {
 	struct rlimit now;
 	if (most <= 0 || getrlimit(what, &now) != 0)
 		return;
 	now.rlim_cur = (rlim_t)most < now.rlim_max ? (rlim_t)most : now.rlim_max;
-	now.rlim_max = now.rlim_cur;
+	now.rlim_max = now.rlim_cur + (rlim_t)grace < now.rlim_max ? now.rlim_cur + (rlim_t)grace : now.rlim_max;
 	setrlimit(what, &now);
 }
 
@@ -86,9 +109,11 @@ static void __attribute__((noreturn)) become(const struct os_program *p, char **
 	    || dup2(p->log, STDERR_FILENO) < 0 || (p->folder && chdir(p->folder) != 0))
 		why = strerror(errno);
 	os_close_from(STDERR_FILENO + 1);
-	limit(RLIMIT_AS, p->memory);
-	limit(RLIMIT_CPU, p->cpu);
-	limit(RLIMIT_NOFILE, p->files);
+	limit(RLIMIT_AS, p->memory, 0);
+	if (p->cpu > 0)
+		setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* nobody wants to look into that end */
+	limit(RLIMIT_CPU, p->cpu, 2); /* SIGXCPU, which tells what it was, before SIGKILL */
+	limit(RLIMIT_NOFILE, p->files, 0);
 	if (p->with_us)
 		os_die_with(parent);
 	sigemptyset(&none);

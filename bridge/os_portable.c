@@ -228,6 +228,20 @@ void os_kill_family(pid_t pid, bool alive, const char *mark)
 		kill(-pid, SIGKILL);
 }
 
+size_t os_kill_strays(const char *name, bool (*stray)(const char *value))
+{
+	(void)name;
+	(void)stray;
+	return 0;
+}
+
+bool os_process_id(pid_t pid, char id[OS_PROCESS_ID])
+{
+	(void)pid;
+	*id = 0;
+	return false;
+}
+
 long os_process_memory(pid_t pid)
 {
 	(void)pid;

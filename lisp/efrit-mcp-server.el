@@ -322,8 +322,11 @@ One that nobody uses: without a handler in `special-event-map'."
   "Answer the job that runs if it left by a throw to a tag of someone else."
   (unless efrit-mcp-server--done
     (efrit-mcp--mod-end efrit-mcp-tool-job)
-    (efrit-mcp--mod-reply efrit-mcp-tool-job '((status . "error") (error_code . "no-catch")
-                                               (error . "The form left by a throw to a catch outside of it"))
+    (efrit-mcp--mod-reply efrit-mcp-tool-job
+                          (if memory-full
+                              efrit-mcp-tool-no-memory
+                            '((status . "error") (error_code . "no-catch")
+                              (error . "The form left by a throw to a catch outside of it")))
                           1)))
 
 (defun efrit-mcp-server--nested-call (number tool arguments)

@@ -302,8 +302,19 @@ Errors that the form itself handles come by here too, so this is cheap."
   "Call FUNCTION with ARGUMENTS; a backtrace ends at this frame."
   (apply function arguments))
 
+(defconst efrit-mcp-tool-no-memory
+  '((status . "error") (error_code . "memory_exhausted")
+    (error . "No memory is left for this Emacs: the form makes more than it may have, and was left.  Do it in smaller pieces.  A worker of a pool is replaced now; a person's Emacs is to be saved and started again"))
+  "What an agent is told when Emacs had no memory; made beforehand.")
+
 (defun efrit-mcp-tool--error (err)
   "Return what an agent is told of ERR, an alist in Efrit's shape."
+  (if (and (eq (car err) 'error) (stringp (cadr err)) (string-prefix-p "Memory exhausted--" (cadr err)))
+      efrit-mcp-tool-no-memory
+    (efrit-mcp-tool--describe err)))
+
+(defun efrit-mcp-tool--describe (err)
+  "Return what an agent is told of ERR, which left some memory to do so."
   (let ((frames (and efrit-mcp-tool--signal (eq (car efrit-mcp-tool--signal) (cdr err))
                      ;; What a tool says of its arguments and of the world needs none.
                      (not (memq 'efrit-mcp-error (get (car err) 'error-conditions)))

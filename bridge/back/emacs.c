@@ -85,14 +85,14 @@ static void drop_asks(struct emacs *e)
 /* The connection is closed: says so to everybody who waits, and looks whether it comes back. */
 static void lose(struct emacs *e, const char *why)
 {
-	char reason[WORKER_WHY_MAX], sentence[WORKER_WHY_MAX + WORKER_NAME_MAX + 64];
+	char reason[WORKER_WHY_MAX], sentence[WORKER_WHY_MAX + WORKER_NAME_MAX + WORKER_LIMITS_MAX + 64];
 	bool was_linked = e->worker.linked;
 	ev_timer_stop(e->loop, &e->hello);
 	ev_timer_stop(e->loop, &e->tick);
 	e->worker.linked = e->worker.clogged = false;
 	snprintf(reason, sizeof reason, "%s", *e->parting ? e->parting : why);
 	service_set_state(&e->worker, WORKER_GONE, reason);
-	snprintf(sentence, sizeof sentence, "the Emacs \"%s\" went away: %s", e->worker.name, reason);
+	snprintf(sentence, sizeof sentence, "the Emacs \"%s\" went away: %s%s", e->worker.name, reason, e->worker.limits);
 	drop_asks(e);
 	e->worker.on_lost(&e->worker, sentence);
 	if (e->news || (was_linked && !e->refused_us && !e->ending))

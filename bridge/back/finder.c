@@ -5,6 +5,7 @@
 #include "os.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct finder {
 	struct os_watch *watches[RUNTIME_FOLDERS];    /* owned */
 	char left_out[RUNTIME_ERROR];                 /* a folder that cannot be looked in at all */
 	bool full; /* said already */
+	ev_timer again;               /* nothing could be read for want of descriptors */
 };
 
 struct sighting {
@@ -30,6 +32,8 @@ struct sightings {
 	struct sighting *list; /* owned */
 	size_t count, room;
 };
+
+static const double look_again = 0.25; /* seconds */
 
 static void note(struct sightings *all, const char *name, int folder)
 {
@@ -60,16 +64,20 @@ static bool trusted(struct finder *f, int i)
 	return good;
 }
 
-static void look_in(struct finder *f, int i, struct sightings *all)
+/* False: nothing is known of it now. */
+static bool look_in(struct finder *f, int i, struct sightings *all)
 {
 	DIR *folder = trusted(f, i) ? opendir(f->folders[i]) : NULL;
 	struct dirent *entry;
 	char name[RUNTIME_NAME_MAX + 1];
+	if (!folder && !f->trouble[i][0] && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+		return false;
 	while (folder && (entry = readdir(folder)))
 		if (runtime_name_of(entry->d_name, name))
 			note(all, name, i);
 	if (folder)
 		closedir(folder);
+	return true;
 }
 
 /* Room for one more: somebody who is gone for good makes it. */
@@ -114,8 +122,17 @@ static void look(void *data)
 {
 	struct finder *f = data;
 	struct sightings all = {0};
-	for (int i = 0; i < f->count; i++)
-		look_in(f, i, &all);
+	bool whole = true;
+	ev_timer_stop(f->loop, &f->again);
+	errno = 0;
+	for (int i = 0; i < f->count && whole; i++)
+		whole = look_in(f, i, &all);
+	if (!whole) { /* nobody is gone because we cannot look */
+		ev_timer_set(&f->again, look_again, 0.);
+		ev_timer_start(f->loop, &f->again);
+		free(all.list);
+		return;
+	}
 	tell_places(f);
 	for (struct worker *w = service_first(f->service); w; w = service_next(w)) {
 		size_t i = 0;
@@ -131,6 +148,13 @@ static void look(void *data)
 	free(all.list);
 }
 
+static void on_again(EV_P_ ev_timer *timer, int revents)
+{
+	(void)loop;
+	(void)revents;
+	look(timer->data);
+}
+
 struct finder *finder_create(struct ev_loop *loop, const struct config *config, struct service *service)
 {
 	struct finder *f = calloc(1, sizeof *f);
@@ -139,6 +163,8 @@ struct finder *finder_create(struct ev_loop *loop, const struct config *config, 
 	f->loop = loop;
 	f->config = config;
 	f->service = service;
+	ev_timer_init(&f->again, on_again, 0., 0.);
+	f->again.data = f;
 	f->count = runtime_folders(config->folders, f->folders, f->left_out);
 	if (f->left_out[0])
 		log_warning("%s", f->left_out);
@@ -169,5 +195,6 @@ void finder_destroy(struct finder *f)
 		return;
 	for (int i = 0; i < f->count; i++)
 		os_watch_destroy(f->watches[i]);
+	ev_timer_stop(f->loop, &f->again);
 	free(f);
 }

@@ -6,10 +6,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MARK_MAX = 80 };
+enum { MARK_MAX = OS_PROCESS_ID + 48 };
+static const char with_us = 'w'; /* before the id of the gateway, in a mark: what has it ends with that gateway */
 
 struct process {
 	struct os_exit *exit; /* owned */
@@ -64,9 +66,12 @@ static const char **with_mark(const char *const *changes, const char *mark)
 struct process *process_start(struct ev_loop *loop, const struct os_program *program, void (*on_end)(void *data, int status), void *data)
 {
 	static unsigned long lives;
+	char id[OS_PROCESS_ID];
 	struct process *p = create(on_end, data);
 	struct os_program marked = *program;
-	snprintf(p->mark, sizeof p->mark, PROCESS_MARK "=%ld-%lu-%.0f", (long)getpid(), ++lives, os_now() * 1e6);
+	if (!os_process_id(getpid(), id))
+		snprintf(id, sizeof id, "%ld", (long)getpid());
+	snprintf(p->mark, sizeof p->mark, PROCESS_MARK "=%c%s-%lu", program->with_us ? with_us : 'k', id, ++lives);
 	p->with_us = program->with_us;
 	const char **environment = with_mark(program->environment, p->mark);
 	marked.environment = environment;
@@ -111,6 +116,28 @@ void process_kill(struct process *p)
 	p->killed = true;
 	os_kill_family(p->pid, true, p->mark);
 	os_exit_kill(p->exit, SIGKILL); /* whatever its group is */
+}
+
+/* Is that the mark of a life that should have ended with its gateway, which is no more? */
+static bool is_stray(const char *value)
+{
+	char id[OS_PROCESS_ID], ours[OS_PROCESS_ID], now[OS_PROCESS_ID];
+	const char *end = strchr(value, '-'), *space, *our_space;
+	if (*value != with_us || !end || (size_t)(end - value) > sizeof id || !os_process_id(getpid(), ours))
+		return false;
+	snprintf(id, sizeof id, "%.*s", (int)(end - value - 1), value + 1);
+	space = strrchr(id, '.');
+	our_space = strrchr(ours, '.');
+	if (!space || strcmp(space, our_space) != 0) /* of a container that counts otherwise: nothing is known of it */
+		return false;
+	return !os_process_id((pid_t)strtol(id, NULL, 10), now) || strcmp(now, id) != 0;
+}
+
+void process_sweep(void)
+{
+	size_t n = os_kill_strays(PROCESS_MARK, is_stray);
+	if (n)
+		log_warning("a gateway that was killed had left %zu processes of its pools' workers: they are ended", n);
 }
 
 void process_destroy(struct process *p)

@@ -20,6 +20,7 @@ struct process *process_watch(struct ev_loop *, pid_t pid, void (*on_end)(void *
 pid_t process_pid(const struct process *);
 void process_tell(struct process *, int signal); /* that process alone */
 void process_kill(struct process *);    /* with its family; on_end comes */
+void process_sweep(void);               /* ends what workers of gateways that are no more have left behind */
 void process_destroy(struct process *); /* watches it no more; NULL is fine; from inside on_end too */
 
 #endif

@@ -16,7 +16,7 @@ enum worker_state {
 	WORKER_GONE,
 };
 
-enum { WORKER_NAME_MAX = 48, WORKER_WHY_MAX = 512, WORKER_HASH_MAX = 128, WORKER_FOLDER_MAX = 1024 };
+enum { WORKER_NAME_MAX = 48, WORKER_WHY_MAX = 512, WORKER_LIMITS_MAX = 200, WORKER_HASH_MAX = 128, WORKER_FOLDER_MAX = 1024 };
 
 enum ask_kind { ASK_STATUS, ASK_INTERRUPT, ASK_CATALOGUE };
 
@@ -60,6 +60,7 @@ struct worker {
 	enum worker_state state; /* written by service_set_state alone */
 	char why[WORKER_WHY_MAX];
 	char hash[WORKER_HASH_MAX + 1]; /* of its catalogue; kept while it is gone */
+	char limits[WORKER_LIMITS_MAX]; /* " (what it may take)", where it was given any; else empty */
 	bool listed;  /* it exists, be it gone for a moment */
 	bool linked;  /* calls can be sent */
 	bool pooled;  /* a pool is what it is for, also while it is in none: it comes or goes */

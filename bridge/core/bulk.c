@@ -217,7 +217,7 @@ static struct bulk *make(struct request *r, const json_t *arguments, json_t *for
 	b->timeout_ms = r->timeout_ms;
 	b->max_chars = json_is_integer(max) ? (long)json_integer_value(max) : 4000;
 	b->priority = r->priority;
-	b->created = os_date();
+	b->created = os_clock();
 	b->client_key = calls_client_key(r);
 	b->creator = r;
 	TAILQ_INSERT_TAIL(&all->all, b, link);

@@ -20,7 +20,7 @@ struct mark {
 
 static int64_t expiry(const struct bulk *b)
 {
-	return os_date() + (int64_t)b->all->pipeline->config->batch_ttl * 1000;
+	return os_clock() + (int64_t)b->all->pipeline->config->batch_ttl * 1000;
 }
 
 static struct mark *mark_of(const struct bulk *b)

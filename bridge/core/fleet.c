@@ -237,6 +237,7 @@ struct fleet *fleet_create(struct pipeline *p)
 	TAILQ_INIT(&f->groups);
 	turn_init(&f->turn, p->loop, on_turn, f);
 	f->orphans = os_orphans_create(p->loop);
+	process_sweep();
 	p->fleet = f;
 	service_on_state(p->service, on_worker, f);
 	service_on_ended(p->service, on_ended, f);

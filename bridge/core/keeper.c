@@ -17,6 +17,7 @@
 
 enum { MIB = 1024 * 1024 };
 static const double pause_first = 0.1, pool_grace = 1; /* seconds; a worker has nothing to save */
+static const double pause_short = 0.5; /* seconds until it is tried again with what it needs of the machine */
 
 struct worker *keeper_worker(const struct keeper *k)
 {
@@ -105,7 +106,8 @@ static double pause_of(const struct keeper *k)
 	return pause < (double)k->host->config->restart_max ? pause : (double)k->host->config->restart_max;
 }
 
-static void failed(struct keeper *k, const char *code, const char *why)
+/* OURS: not the fault of that Emacs, so it is no end of it; the machine had nothing to start it with. */
+static void failed(struct keeper *k, const char *code, const char *why, bool ours)
 {
 	char reason[LAUNCH_ERROR];
 	struct buf text = {0};
@@ -114,9 +116,11 @@ static void failed(struct keeper *k, const char *code, const char *why)
 		launch_tail(k->log, &text);
 	snprintf(reason, sizeof reason, "%s", text_string(&text));
 	buf_finish(&text);
-	note_end(k);
-	log_warning("%s: %s", k->name, why);
-	if (too_often(k)) {
+	if (!ours)
+		note_end(k);
+	if (!ours || strcmp(reason, k->why) != 0) /* it is tried twice a second */
+		log_warning("%s: %s", k->name, why);
+	if (!ours && too_often(k)) {
 		snprintf(k->why, sizeof k->why, "it ended %ld times within %ld s and is not started again for %ld s; the last time: %.1000s",
 			 k->host->config->crash_max, k->host->config->crash_window, k->host->config->crash_pause, reason);
 		keeper_set_state(k, KEEPER_CRASH_LOOP, k->why);
@@ -128,7 +132,7 @@ static void failed(struct keeper *k, const char *code, const char *why)
 	keeper_set_state(k, wanted ? KEEPER_PAUSING : KEEPER_OFF, reason);
 	answer_waits(k, code);
 	if (k->state == KEEPER_PAUSING)
-		keeper_after(k, &k->timer, pause_of(k));
+		keeper_after(k, &k->timer, ours ? pause_short : pause_of(k));
 }
 
 static void describe_end(const struct keeper *k, int status, char *why, size_t room)
@@ -138,6 +142,8 @@ static void describe_end(const struct keeper *k, int status, char *why, size_t r
 		snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(status));
 	else if (status != -1 && WIFSIGNALED(status))
 		snprintf(how, sizeof how, "was ended by signal %d", WTERMSIG(status));
+	if (status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU && k->spec->cpu)
+		snprintf(how, sizeof how, "had used its %ld s of processor time (cpu)", k->spec->cpu);
 	snprintf(why, room, "the Emacs \"%s\" (process %ld) %s%s", k->name, (long)k->pid, how,
 		 k->state == KEEPER_STARTING ? " before it could be used" : "");
 }
@@ -156,7 +162,7 @@ static void on_end(void *data, int status)
 	if (w)
 		pool_leave(w);
 	if (!good) {
-		failed(k, "start_failed", why);
+		failed(k, "start_failed", why, false);
 		return;
 	}
 	bool again = k->again;
@@ -303,6 +309,7 @@ static bool launch(struct keeper *k, int log, char why[LAUNCH_ERROR])
 	const struct fleet_spec *s = k->spec;
 	struct launch launch;
 	struct buf text = {0};
+	errno = 0;
 	if (!launch_emacs(&launch, k->host->config, k->name, s->init, strcmp(s->mode, "batch") == 0, why))
 		return false;
 	const char **environment = environment_of(s, &text);
@@ -313,9 +320,11 @@ static bool launch(struct keeper *k, int log, char why[LAUNCH_ERROR])
 				   on_end, k);
 	if (!k->process)
 		launch_failed(k->host->config, k->log, why);
+	int error = errno;
 	free(environment);
 	buf_finish(&text);
 	launch_finish(&launch);
+	errno = error;
 	return k->process != NULL;
 }
 
@@ -323,6 +332,7 @@ static void begin(struct keeper *k)
 {
 	char home[SERVICE_HOME_MAX], why[LAUNCH_ERROR] = "";
 	int log = -1;
+	bool ours = false;
 	k->begun = os_now();
 	k->ready = 0;
 	k->pid = 0;
@@ -332,18 +342,20 @@ static void begin(struct keeper *k)
 	if (service_home(home, why)) {
 		snprintf(k->log, sizeof k->log, "%s/%s.log", home, k->name);
 		log = open_log(k);
-		if (log < 0 && errno != EWOULDBLOCK)
+		if (log < 0 && errno != EWOULDBLOCK) {
+			ours = launch_short(errno);
 			launch_failed(k->host->config, k->log, why);
+		}
 	}
-	if (!*why && log >= 0 && !launch(k, log, why) && !*why)
-		launch_failed(k->host->config, k->log, why);
+	if (!*why && log >= 0 && !launch(k, log, why))
+		ours = launch_short(errno);
 	if (log >= 0)
 		close(log);
 	if (*why) {
 		unlock(k);
 		k->state = KEEPER_STARTING;
 		*k->log = 0; /* nothing of this start is in it */
-		failed(k, "start_failed", why);
+		failed(k, "start_failed", why, ours);
 		return;
 	}
 	k->pid = k->process ? process_pid(k->process) : 0;
@@ -393,6 +405,19 @@ void keeper_unwait(struct keeper_wait *w)
 	w->keeper = NULL;
 }
 
+/* Who is lost may have been ended by them. */
+static void describe_limits(const struct fleet_spec *s, char *text, size_t room)
+{
+	char memory[80] = "", cpu[80] = "";
+	*text = 0;
+	if (s->memory)
+		snprintf(memory, sizeof memory, "%ld MiB of memory (the setting memory)", s->memory);
+	if (s->cpu)
+		snprintf(cpu, sizeof cpu, "%ld s of processor time in its life (cpu)", s->cpu);
+	if (s->memory || s->cpu)
+		snprintf(text, room, " (it may have reached what it may take: %s%s%s)", memory, s->memory && s->cpu ? " and " : "", cpu);
+}
+
 void keeper_serves(struct keeper *k, struct worker *w)
 {
 	unlock(k);
@@ -402,6 +427,7 @@ void keeper_serves(struct keeper *k, struct worker *w)
 		k->pid = w->pid;
 	}
 	w->flight_max = k->spec->concurrency;
+	describe_limits(k->spec, w->limits, sizeof w->limits);
 	log_info("%s: serves after %.0f ms", k->name, (k->ready - k->begun) * 1000);
 	keeper_set_state(k, KEEPER_UP, "");
 	if (k->spec->idle_stop)
@@ -425,7 +451,7 @@ static void on_timer(EV_P_ ev_timer *timer, int revents)
 			k->process = NULL;
 		}
 		unlock(k);
-		failed(k, "start_timeout", why);
+		failed(k, "start_timeout", why, false);
 		break;
 	case KEEPER_DRAINING:
 		drained(k);
@@ -463,7 +489,7 @@ struct keeper *keeper_create(const struct keeper_host *host, const struct fleet_
 
 void keeper_respec(struct keeper *k, const struct fleet_spec *spec)
 {
-	k->stale |= k->state != KEEPER_OFF && !fleet_spec_same(k->spec, spec);
+	k->stale |= spec->pool && k->state != KEEPER_OFF && !fleet_spec_same(k->spec, spec);
 	k->spec = spec;
 }
 

@@ -55,7 +55,7 @@ struct keeper {
 	pid_t pid;                      /* of it, also when it has ended; 0: none was */
 	int lock;                       /* of its log, while it starts; -1 */
 	bool again;                     /* it is started when it has ended */
-	bool stale;                     /* what was declared is something else now */
+	bool stale;                     /* of a pool, and what was declared is something else now: it is replaced when it is free */
 	ev_timer timer;                 /* the next step of this state */
 	ev_timer stuck, idle;
 	struct ask ask;                 /* whether a form that did not stop runs still */

@@ -114,13 +114,22 @@ static bool is_used_up(struct keeper *k, char *why, size_t room)
 	return memory >= k->spec->recycle_memory;
 }
 
+/* Its reply is a text within a text. */
+static bool ran_out(const struct request *r)
+{
+	static const char word[] = "\"memory_exhausted\\\"";
+	return r->failed && buf_len(&r->reply) && memmem(buf_data(&r->reply), buf_len(&r->reply), word, sizeof word - 1);
+}
+
 void keeper_on_ended(struct keeper *k, struct worker *w, const struct request *r)
 {
 	char why[100];
 	k->used = os_now();
 	k->calls++;
 	k->good += r->received && !r->failed;
-	if (k->state == KEEPER_UP && (k->stale || is_used_up(k, why, sizeof why)))
+	if (k->state == KEEPER_UP && k->spec->pool && ran_out(r))
+		keeper_stop(k, true, "no memory was left for it");
+	else if (k->state == KEEPER_UP && (k->stale || is_used_up(k, why, sizeof why)))
 		keeper_stop(k, true, k->stale ? "it is declared otherwise now" : why);
 	else if (k->state == KEEPER_DRAINING && !w->flying_count && !w->line.count)
 		keeper_after(k, &k->timer, 0.); /* the answer goes out first */

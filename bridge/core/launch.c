@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { TAIL = 2000 }; /* bytes of the log in an error */
@@ -32,9 +33,21 @@ void launch_tail(const char *log, struct buf *out)
 	}
 }
 
+bool launch_short(int error)
+{
+	return error == EMFILE || error == ENFILE || error == EAGAIN || error == ENOMEM;
+}
+
 void launch_failed(const struct config *config, const char *log, char error[LAUNCH_ERROR])
 {
-	snprintf(error, LAUNCH_ERROR, "%s cannot be started, its log being %s: %s", config->emacs, log, strerror(errno));
+	int number = errno;
+	struct rlimit most;
+	bool known = getrlimit(number == EAGAIN ? RLIMIT_NPROC : RLIMIT_NOFILE, &most) == 0;
+	int n = snprintf(error, LAUNCH_ERROR, "%s cannot be started, its log being %s: %s", config->emacs, log, strerror(number));
+	if (known && n < LAUNCH_ERROR && (number == EMFILE || number == EAGAIN))
+		snprintf(error + n, LAUNCH_ERROR - (size_t)n, " (this process may have %lu of them: %s)", (unsigned long)most.rlim_cur,
+			 number == EMFILE ? "ulimit -n, or LimitNOFILE= of its unit" : "ulimit -u, or TasksMax= of its unit");
+	errno = number;
 }
 
 static bool has_lisp(char *folder, size_t room, const char *base, const char *way)

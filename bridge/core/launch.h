@@ -23,7 +23,8 @@ bool launch_emacs(struct launch *, const struct config *config, const char *name
 	__attribute__((warn_unused_result));
 void launch_finish(struct launch *);
 
-void launch_failed(const struct config *, const char *log, char error[LAUNCH_ERROR]); /* the sentence, with errno */
+void launch_failed(const struct config *, const char *log, char error[LAUNCH_ERROR]); /* the sentence, with errno, which is kept */
+bool launch_short(int error); /* did the machine have nothing left to start it with? */
 void launch_tail(const char *log, struct buf *out); /* ".  Its output is in LOG; the end of it: ..." */
 
 #endif

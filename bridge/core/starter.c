@@ -2,6 +2,7 @@
  * long.  One start for each name at a time, whoever asks, also across bridges: the log
  * file is locked meanwhile.  It is done when the socket of that name has handshaken. */
 #include "back/pool.h"
+#include "back/process.h"
 #include "core/fleet.h"
 #include "core/launch.h"
 #include "core/self.h"
@@ -198,7 +199,7 @@ void starter_destroy(struct starter *starter)
 
 static pid_t spawn(struct start *s, const char *workspace, bool init, int log, char error[LAUNCH_ERROR])
 {
-	static const char *const environment[] = {STARTED_MARK, NULL};
+	static const char *const environment[] = {STARTED_MARK, PROCESS_MARK, NULL}; /* it is of nobody's family */
 	struct launch launch;
 	pid_t pid = -1;
 	if (launch_emacs(&launch, s->starter->pipeline->config, s->name, init ? "default" : "none", false, error)) {

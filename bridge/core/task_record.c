@@ -42,7 +42,7 @@ struct task_record *task_record_create(const char *principal, const struct confi
 	struct task_record *t = make();
 	make_id(t->id);
 	snprintf(t->principal, sizeof t->principal, "%s", principal);
-	t->created = t->updated = os_date();
+	t->created = t->updated = os_clock();
 	t->ttl = config->task_ttl * 1000;
 	t->poll = config->task_poll;
 	return t;
@@ -80,6 +80,7 @@ static void put_time(struct buf *out, const char *key, int64_t ms)
 {
 	char text[32];
 	struct tm tm;
+	ms = os_clock_shown(ms);
 	time_t seconds = (time_t)(ms / 1000);
 	gmtime_r(&seconds, &tm);
 	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);

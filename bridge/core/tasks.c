@@ -132,7 +132,7 @@ static void set_status(struct tasks *all, struct task_record *t, enum task_statu
 	if (task_record_ended(t))
 		return;
 	t->status = status;
-	t->updated = os_date();
+	t->updated = os_clock();
 	if (!t->announced)
 		return;
 	keep(all, t, NULL, NULL);
@@ -142,7 +142,7 @@ static void set_status(struct tasks *all, struct task_record *t, enum task_statu
 static void watch_expiry(struct tasks *all)
 {
 	struct task_record *t;
-	int64_t first = INT64_MAX, now = os_date();
+	int64_t first = INT64_MAX, now = os_clock();
 	TAILQ_FOREACH(t, &all->all, link)
 		if (task_record_expires(t) < first)
 			first = task_record_expires(t);
@@ -157,7 +157,7 @@ static void on_sweep(EV_P_ ev_timer *timer, int revents)
 {
 	struct tasks *all = timer->data;
 	struct task_record *t, *next;
-	int64_t now = os_date();
+	int64_t now = os_clock();
 	(void)loop;
 	(void)revents;
 	for (t = TAILQ_FIRST(&all->all); t; t = next) {
@@ -268,7 +268,7 @@ static void on_noted(struct request *call, const char *json, size_t len)
 	if (t && (json_is_string(message) || json_is_string(said))) {
 		json_decref(t->message);
 		t->message = json_incref(json_is_string(message) ? message : said);
-		t->updated = os_date();
+		t->updated = os_clock();
 	}
 	json_decref(note);
 }

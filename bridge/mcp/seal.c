@@ -3,6 +3,7 @@
 #include "mcp/seal.h"
 #include "copy.h"
 #include "log.h"
+#include "os.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { KEY = crypto_aead_xchacha20poly1305_ietf_KEYBYTES, NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
@@ -122,7 +122,7 @@ char *seal_close(struct seal *s, const char *text, size_t len, const char *about
 	get_ready(s);
 	if (!raw || !sealed)
 		log_no_memory();
-	store_time(raw, (int64_t)time(NULL) + seconds);
+	store_time(raw, os_clock() / 1000 + seconds);
 	randombytes_buf(raw + TIME, NONCE);
 	unsigned char *bound = bind(raw, about, about_len);
 	crypto_aead_xchacha20poly1305_ietf_encrypt(raw + HEAD, NULL, (const unsigned char *)text, len, bound, TIME + about_len, NULL,
@@ -150,7 +150,7 @@ char *seal_open(struct seal *s, const char *sealed, const char *about, size_t ab
 			log_no_memory();
 		bool good = crypto_aead_xchacha20poly1305_ietf_decrypt((unsigned char *)text, NULL, NULL, raw + HEAD, size - HEAD, bound,
 								       TIME + about_len, raw + TIME, s->key) == 0
-			    && load_time(raw) >= (int64_t)time(NULL);
+			    && load_time(raw) >= os_clock() / 1000;
 		free(bound);
 		if (!good) {
 			free(text);

@@ -42,7 +42,7 @@ static void forget(struct mem *m, struct record *r)
 static struct record *find(struct mem *m, const char *kind, const char *id)
 {
 	struct record *r, *next, *found = NULL;
-	int64_t now = os_date();
+	int64_t now = os_clock();
 	for (r = TAILQ_FIRST(&m->records); r; r = next) {
 		next = TAILQ_NEXT(r, link);
 		if (r->expires < now)
@@ -103,7 +103,7 @@ static void each(struct store *s, const char *kind, void (*on_record)(void *data
 {
 	struct mem *m = (struct mem *)(void *)s;
 	struct record *r;
-	int64_t now = os_date();
+	int64_t now = os_clock();
 	TAILQ_FOREACH(r, &m->records, link)
 		if (strcmp(r->kind, kind) == 0 && r->expires >= now)
 			on_record(data, &(struct store_record){r->kind, r->id, r->expires, r->body, r->body_len});

@@ -75,7 +75,7 @@ static void run_orders(void *data, const struct clerk_list *orders)
 	struct sqlite *s = data;
 	struct clerk_order *o;
 	bool ok = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
-	sqlite3_bind_int64(s->sweep, 1, os_date());
+	sqlite3_bind_int64(s->sweep, 1, os_clock());
 	ok = ok && step(s->sweep);
 	TAILQ_FOREACH(o, orders, link)
 		own(o)->ok = ok && run_order(s, own(o));
@@ -138,7 +138,7 @@ static void each(struct store *store, const char *kind, void (*on_record)(void *
 		       == SQLITE_OK) {
 		sqlite3_busy_timeout(db, BUSY_MS);
 		sqlite3_bind_text(select, 1, kind, -1, SQLITE_STATIC);
-		sqlite3_bind_int64(select, 2, os_date());
+		sqlite3_bind_int64(select, 2, os_clock());
 		while (sqlite3_step(select) == SQLITE_ROW)
 			on_record(data, &(struct store_record){kind, (const char *)sqlite3_column_text(select, 0),
 							       sqlite3_column_int64(select, 1), (const char *)sqlite3_column_text(select, 2),

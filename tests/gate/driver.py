@@ -294,6 +294,10 @@ class Gateway:
         with open(self.log_path, "rb") as f:
             return f.read().decode(errors="replace")[-3000:]
 
+    def whole_log(self):
+        with open(self.log_path, "rb") as f:
+            return f.read().decode(errors="replace")
+
     def run(self, *arguments, **more):
         return subprocess.run([self.bridge, *arguments], env=self.env, capture_output=True, text=True, timeout=PATIENCE * 2, **more)
 

@@ -150,19 +150,29 @@ def life(folder):
 
 @case(emacs="first")
 def fleet_survivors():
-    """The gateway is killed: workers of pools end with it, instances go on and the next gateway has them."""
+    """The gateway is killed: workers of pools end with it, instances go on and the next gateway has them; it ends what the workers had brought up."""
+    brings_up = ('(let ((process-connection-type nil)) (mapcar (lambda (c) (process-id (apply #\'start-process "s" nil c))) '
+                 '\'(("sleep" "1000") ("sh" "-c" "sleep 1000 & wait") ("sh" "-c" "trap \'\' HUP TERM; sleep 1000; sleep 1000"))))')
     config = {"instances": {"main": {"auto_start": True}}, "pools": {"batch": {"min": 1}}}
     with Fleet(config=config) as g:
         g.up(2)
         main, worker = int(g.good("(emacs-pid)", "main")), int(g.good("(emacs-pid)", "batch"))
+        left = [int(p) for p in g.good(brings_up, "batch").strip("()").split()]
+        stays = [int(p) for p in g.good(brings_up, "main").strip("()").split()]
         g.process.kill()
         g.process.wait()
         gone(worker)
         check(alive(main))
+        check(all(alive(p) for p in left), "they were ended by something else than what is tested here")
         g.process = subprocess.Popen(g.process.args, env=g.env, stdout=subprocess.PIPE, stderr=g.log, stdin=subprocess.DEVNULL)
         g.ready()
+        gone(*left)
         g.up(2)
         check(int(g.good("(emacs-pid)", "main")) == main and g.list()["main"]["starts"] == 0)
+        check(all(alive(p) for p in stays), "what an instance brought up was ended")
+        for pid in stays:
+            os.killpg(pid, signal.SIGKILL)
+        gone(*stays)
         os.kill(main, signal.SIGKILL)
         until(lambda: g.list()["main"].get("starts") == 1 and g.list()["main"]["kept"] == "up", "started again")
         main = int(g.good("(emacs-pid)", "main"))
@@ -195,6 +205,32 @@ def fleet_person():
         finally:
             person.kill()
             person.wait()
+
+
+# --- limits ---
+
+GROWS = "(let ((gc-cons-threshold most-positive-fixnum) l) (while t (push %s l)))" # no time goes into looking for what is free
+
+@case(emacs="first")
+def fleet_limits():
+    """A form that eats memory or the processor harms its own worker alone, and is told what it was."""
+    with Fleet(config={"pools": {"small": {"min": 1, "max": 1, "memory": 500}, "brief": {"min": 1, "max": 1, "cpu": 3}, "other": {"min": 1, "max": 1}}}) as g:
+        g.up(3)
+        other = g.good("(emacs-pid)", "other")
+        for form in ("(length (make-string 1000000000 ?x))", GROWS % "(make-vector 100000 0)", GROWS % "(list 1 2)"):
+            pid = int(g.good("(emacs-pid)", "small"))
+            said = g.eval(form, "small", timeout=120)
+            check(said["error_code"] == "memory_exhausted" and "smaller pieces" in said["error"] and "replaced" in said["error"], form, said)
+            gone(pid)
+            check(g.good("(+ 1 2)", "small") == "3", "another one serves")
+        pid = int(g.good("(emacs-pid)", "brief"))
+        said = g.eval("(let ((n 0)) (while t (setq n (1+ n))))", "brief", timeout=120)
+        check(said["error_code"] == "emacs_gone" and said["may_have_run"] and "3 s of processor time in its life (cpu)" in said["error"], said)
+        gone(pid)
+        check(g.good("(+ 1 2)", "brief") == "3", "another one serves")
+        check("had used its 3 s of processor time (cpu)" in g.whole_log(), g.said())
+        check(not any(n.startswith("core") for n in os.listdir(g.base)), os.listdir(g.base))
+        check(g.good("(emacs-pid)", "other") == other and g.list()["other-1"]["starts"] == 1)
 
 
 # --- faults ---
@@ -284,7 +320,7 @@ def fleet_recovery():
         high = int(ROUNDS * 0.95)
         print(f"{ROUNDS} rounds: a fresh Emacs p50 {fresh[ROUNDS // 2] * 1000:.0f} ms, p95 {fresh[high] * 1000:.0f} ms; after kill -9 p50 "
               f"{again[ROUNDS // 2] * 1000:.0f} ms, p95 {again[high] * 1000:.0f} ms; beyond p50 {beyond[ROUNDS // 2] * 1000:.0f} ms, "
-              f"p95 {(again[high] - fresh[high]) * 1000:.0f} ms")
+              f"p95 {(again[high] - fresh[high]) * 1000:.0f} ms (the target: under 300 ms, on a machine that nobody else uses)")
 
 
 @case(emacs="first")

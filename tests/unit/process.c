@@ -67,14 +67,26 @@ static void wait_end(void)
 		ev_run(loop, EVRUN_ONCE);
 }
 
-/* Everybody who holds the log has ended. */
+/* Everybody who holds the log has ended.  Meanwhile the loop turns: some are found at a second look. */
 static void nobody_writes(void)
 {
 	char byte;
+	ssize_t n;
 	close(out[1]);
 	out[1] = -1;
-	while (read(out[0], &byte, 1) > 0)
-		;
+	fcntl(out[0], F_SETFL, O_NONBLOCK);
+	while ((n = read(out[0], &byte, 1)) != 0) {
+		assert_true(n > 0 || errno == EAGAIN);
+		ev_run(loop, EVRUN_NOWAIT);
+		usleep(1000);
+	}
+}
+
+/* Rounds of what goes wrong only now and then. */
+static int rounds(void)
+{
+	const char *text = getenv("PROCESS_ROUNDS");
+	return text ? atoi(text) : 20;
 }
 
 static void what_it_is_given(void **state)
@@ -127,6 +139,53 @@ static void killed_by_somebody_else(void **state)
 	process_kill(p);
 	process_destroy(p);
 	nobody_writes();
+	for (int i = 0; i < 1000 && !(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD); i++)
+		ev_run(loop, EVRUN_NOWAIT), usleep(1000);
+}
+
+/* A process that runs one program after the other has no environment again and again, for a moment. */
+#define FOREVER "F='exec sh -c \"$F\"'; export F; "
+
+static void the_mark_is_never_missed(void **state)
+{
+	int unknown = 0, looks = 1000 * rounds();
+	char mark[] = "EFRIT_TEST_MARK=1", text[200];
+	(void)state;
+	if (!orphans)
+		skip();
+	const char *const environment[] = {mark, NULL};
+	struct process *p = start("echo up; " FOREVER "exec sh -c \"$F\"", environment, (struct os_program){0});
+	line(text, sizeof text);
+	for (int i = 0; i < looks; i++) {
+		enum os_mark seen = os_process_mark(process_pid(p), mark);
+		assert_int_not_equal(seen, OS_MARK_NO);
+		unknown += seen == OS_MARK_UNKNOWN;
+	}
+	print_message("# %d of %d looks fell between two programs\n", unknown, looks);
+	assert_int_equal(os_process_mark(getpid(), mark), OS_MARK_NO);
+	process_kill(p);
+	wait_end();
+	process_destroy(p);
+	nobody_writes();
+}
+
+static void found_whatever_it_becomes(void **state)
+{
+	char text[200];
+	(void)state;
+	if (!orphans)
+		skip();
+	for (int i = 0; i < rounds(); i++) {
+		ended = 0;
+		struct process *p = start(FOREVER "setsid sh -c \"$F\" & setsid sleep 1000 & echo up; wait", NULL, (struct os_program){0});
+		line(text, sizeof text);
+		kill(process_pid(p), SIGKILL);
+		wait_end();
+		process_destroy(p);
+		nobody_writes();
+		close(out[0]);
+		assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	}
 	for (int i = 0; i < 1000 && !(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD); i++)
 		ev_run(loop, EVRUN_NOWAIT), usleep(1000);
 }
@@ -184,15 +243,76 @@ static void ends_with_us(void **state)
 		ev_run(loop, EVRUN_NOWAIT), usleep(1000);
 }
 
+/* A gateway whose worker runs SCRIPT, which says a number of a process. */
+static pid_t a_gateway(const char *script, bool with_us, pid_t *said)
+{
+	char text[200];
+	pid_t pid = fork();
+	if (pid == 0) {
+		start(script, NULL, (struct os_program){.with_us = with_us});
+		for (;;)
+			pause();
+	}
+	line(text, sizeof text);
+	*said = (pid_t)atol(text);
+	assert_int_equal(os_process_state(*said), OS_PROCESS_ALIVE);
+	return pid;
+}
+
+#define ITS_OWN "setsid sh -c 'echo $$; exec sleep 1000' & wait"
+
+static void what_a_killed_gateway_left(void **state)
+{
+	enum { LIVING, OTHER, PERSONS, LEFT, BUSY, COUNT };
+	static const struct {
+		const char *script;
+		bool with_us;
+	} cases[COUNT] = {
+		[LIVING] = {ITS_OWN, true},
+		[OTHER] = {ITS_OWN, false}, /* an instance is to outlive its gateway */
+		[PERSONS] = {"setsid script -qc 'echo $$; exec sleep 1000' /dev/null & wait", true}, /* who sits at a terminal */
+		[LEFT] = {"setsid sh -c 'sleep 1000 & echo $!; wait' & wait", true},
+		[BUSY] = {FOREVER "setsid sh -c 'echo $$; exec sh -c \"$F\"' & wait", true},
+	};
+	pid_t gateways[COUNT], left[COUNT];
+	(void)state;
+	if (!orphans)
+		skip();
+	for (int i = 0; i < COUNT; i++)
+		gateways[i] = a_gateway(cases[i].script, cases[i].with_us, &left[i]);
+	for (int i = 0; i < COUNT; i++)
+		if (i != LIVING) {
+			kill(gateways[i], SIGKILL);
+			waitpid(gateways[i], NULL, 0);
+			assert_int_equal(os_process_state(left[i]), OS_PROCESS_ALIVE); /* nobody has found it yet */
+		}
+	process_sweep();
+	while (os_process_state(left[LEFT]) != OS_PROCESS_GONE || os_process_state(left[BUSY]) != OS_PROCESS_GONE)
+		ev_run(loop, EVRUN_NOWAIT), usleep(1000);
+	for (int i = LIVING; i <= PERSONS; i++)
+		assert_int_equal(os_process_state(left[i]), OS_PROCESS_ALIVE);
+	kill(gateways[LIVING], SIGKILL);
+	waitpid(gateways[LIVING], NULL, 0);
+	process_sweep();
+	kill(left[OTHER], SIGKILL);
+	kill(left[PERSONS], SIGKILL);
+	nobody_writes();
+	for (int i = 0; i < 1000 && !(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD); i++)
+		ev_run(loop, EVRUN_NOWAIT), usleep(1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_it_is_given, begin, end),
 		cmocka_unit_test_setup_teardown(the_whole_family, begin, end),
 		cmocka_unit_test_setup_teardown(killed_by_somebody_else, begin, end),
+		cmocka_unit_test_setup_teardown(the_mark_is_never_missed, begin, end),
+		cmocka_unit_test_setup_teardown(found_whatever_it_becomes, begin, end),
 		cmocka_unit_test_setup_teardown(others_are_left_alone, begin, end),
 		cmocka_unit_test_setup_teardown(orphans_are_reaped, begin, end),
 		cmocka_unit_test_setup_teardown(ends_with_us, begin, end),
+		cmocka_unit_test_setup_teardown(what_a_killed_gateway_left, begin, end),
 	};
 	alarm(60);
 	return RUN(tests);
