@@ -351,7 +351,9 @@ It returns nil, signals why not, or returns `efrit-mcp-tool-deferred'.")
 (defun efrit-mcp-tool--pass (name arguments)
   "Call NAME with ARGUMENTS, as `efrit-mcp-tool--run', past the gate."
   (let ((method (cdr (assoc name efrit-mcp-tool--methods)))
-        (tool (efrit-mcp-tool-find name)) (why nil))
+        (tool (efrit-mcp-tool-find name)) (why nil)
+        ;; A line is a line, also at a prompt; what does as the person would takes this back.
+        (inhibit-field-text-motion t))
     (cond
      (method (cons 'whole (efrit-mcp-tool--apply method (list arguments))))
      ((or (null tool) (plist-get (plist-get tool :options) :bridge))

@@ -58,7 +58,7 @@
                  group)))
     (format "%s:%s: %s" file (or line "?") (efrit-mcp-look--cut (string-trim (xref-item-summary item)) 200))))
 
-(defconst efrit-mcp-symbols--files-max 300 "Files of Lisp in which a definition is looked for.")
+(defvar efrit-mcp-symbols--files-max 300 "Files of Lisp in which a definition is looked for.")
 
 (defun efrit-mcp-symbols--folder ()
   "Return (ROOT . FILES), the Lisp of the current buffer's project or folder."
@@ -122,6 +122,17 @@ The current buffer says in which language and project."
       ,@(when written '((loaded . :false)))
       ,@(when root `((root . ,root))))))
 
+(defun efrit-mcp-symbols--near (op function)
+  "Call FUNCTION for OP, references or definitions, without asking another machine.
+What is loaded here is found all the same; a project there is not looked
+through, unless the person allows it."
+  (if (or efrit-mcp-remote-files (not (file-remote-p default-directory)))
+      (funcall function)
+    (when (equal op "references") (efrit-mcp-target-check-remote default-directory))
+    (let ((default-directory temporary-file-directory)
+          (efrit-mcp-symbols--files-max 0))
+      (funcall function))))
+
 (defun efrit-mcp-symbols--goto (name line)
   "Go to NAME on LINE, or anywhere in the current buffer; return what to ask for.
 A language server is asked for what is at a place, others for a name."
@@ -151,7 +162,7 @@ A language server is asked for what is at a place, others for a name."
       (with-current-buffer (efrit-mcp-target file buffer)
         (save-excursion
           (save-restriction
-            (efrit-mcp-symbols--xref op (efrit-mcp-symbols--goto name line))))))))
+            (efrit-mcp-symbols--near op (lambda () (efrit-mcp-symbols--xref op (efrit-mcp-symbols--goto name line))))))))))
 
 ;;; Diagnostics
 

@@ -58,9 +58,10 @@ The person's window stays selected; with neither, FUNCTION is called there."
   "Call COMMAND with ARGUMENTS, a list, or as the person does with PREFIX."
   (when (memq command efrit-mcp-view--never) (efrit-mcp-view--stay))
   (setq this-command command)
-  (if arguments
-      (let ((current-prefix-arg prefix)) (apply command arguments))
-    (let ((prefix-arg prefix) (current-prefix-arg prefix)) (call-interactively command))))
+  (let ((inhibit-field-text-motion nil))
+    (if arguments
+        (let ((current-prefix-arg prefix)) (apply command arguments))
+      (let ((prefix-arg prefix) (current-prefix-arg prefix)) (call-interactively command)))))
 
 (efrit-mcp-define-tool emacs-command
     "Run a command by name, as M-x does, where the person is or in file or buffer. It cannot ask: give what it would ask for as args, the arguments of the Lisp function. A command that asks anyway fails with its question."
@@ -128,7 +129,8 @@ The person's window stays selected; with neither, FUNCTION is called there."
 
 (defun efrit-mcp-keys--type (events)
   "Type EVENTS as the person would, then leave what they left open."
-  (let ((inhibit-interaction nil) (efrit-mcp-prompt--refuse nil) (efrit-mcp-prompt--allowed (minibuffer-depth))
+  (let ((inhibit-interaction nil) (inhibit-field-text-motion nil)
+        (efrit-mcp-prompt--refuse nil) (efrit-mcp-prompt--allowed (minibuffer-depth))
         (pre-command-hook (cons #'efrit-mcp-keys--watch pre-command-hook))
         (unread-command-events nil) (last-kbd-macro last-kbd-macro) (old (lookup-key global-map [efrit-mcp-end])))
     (unwind-protect
