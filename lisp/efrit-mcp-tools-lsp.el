@@ -71,7 +71,7 @@ comes later.  FINALLY is called when the server has answered, or never will."
          server method params
          :success-fn (lambda (result)
                        (when finally (funcall finally))
-                       (let ((efrit-mcp-tool-client client) (efrit-mcp-tool-job job))
+                       (let ((efrit-mcp-tool-client client) (efrit-mcp-tool-job job) (inhibit-read-only nil))
                          (condition-case err
                              (let ((answer (with-current-buffer buffer (funcall function result))))
                                (unless (eq answer efrit-mcp-tool-deferred) (reply answer 0)))
@@ -159,7 +159,7 @@ buffer flymake has not asked for it yet; it is there already."
   "Do EDIT, a WorkspaceEdit, for COMMAND, one of `efrit-mcp-lsp--running'.
 Return what the server is answered."
   (condition-case err
-      (let* ((efrit-mcp-tool-client (cadr command))
+      (let* ((efrit-mcp-tool-client (cadr command)) (inhibit-read-only nil) ; older jsonrpc binds it
              (change (efrit-mcp-edit-apply (efrit-mcp-lsp--proposals edit) "emacs_lsp")))
         (when change (push change (cddr command)))
         '(:applied t))
