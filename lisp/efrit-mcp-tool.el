@@ -319,7 +319,7 @@ Errors that the form itself handles come by here too, so this is cheap."
 (defun efrit-mcp-tool--message (err)
   "Return (TEXT . CUT), the message of ERR within bounds."
   (if (eq (car err) 'inhibited-interaction)
-      (cons "The form asks the person a question, and a job may not: answer it in the call (arguments, let-bound variables) or use a function that does not ask" nil)
+      (cons "It asks the person a question, and a call may not: give the answer with it (args of emacs_command; arguments or let-bound variables of a form), or use a function that does not ask" nil)
     (condition-case nil
         (let ((text (cond
                      ((and (memq 'efrit-mcp-error (get (car err) 'error-conditions))

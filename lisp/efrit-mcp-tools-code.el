@@ -120,6 +120,7 @@ The current buffer says in which language and project."
       (places . ,(vconcat (or (mapcar (lambda (i) (efrit-mcp-symbols--place i root)) shown)
                               (seq-take written efrit-mcp-symbols--max))))
       ,@(when written '((loaded . :false)))
+      ,@(unless (or found written) '((hint . "emacs_search looks for the text itself, also where nothing is loaded")))
       ,@(when root `((root . ,root))))))
 
 (defun efrit-mcp-symbols--near (op function)
@@ -251,7 +252,10 @@ START: have flymake look first."
   (efrit-mcp-looking
     (pcase of
       ("all" (efrit-mcp-diagnostics--all))
-      ("compilation" (efrit-mcp-diagnostics--compilation (efrit-mcp-target file (or buffer (and (null file) "*compilation*")))))
+      ("compilation"
+       (unless (or file buffer (get-buffer "*compilation*"))
+         (signal 'efrit-mcp-not-found '("nothing was compiled here: emacs_run runs a build and tells its errors; buffer names another one's")))
+       (efrit-mcp-diagnostics--compilation (efrit-mcp-target file (or buffer (and (null file) "*compilation*")))))
       (_ (with-current-buffer (efrit-mcp-target file buffer)
            (append (efrit-mcp-target-name (current-buffer)) (efrit-mcp-diagnostics--here start)
                    (unless (or (bound-and-true-p flymake-mode) (bound-and-true-p flycheck-mode))

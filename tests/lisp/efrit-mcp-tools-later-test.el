@@ -106,6 +106,30 @@
       (should-not efrit-mcp-query--all)
       (should-not (get-buffer efrit-mcp-query--buffer)))))
 
+;;; What refusals say
+
+(ert-deftest efrit-mcp-tools/refusals-say-what-to-do ()
+  (efrit-mcp-tools-test-files (("a.el" . "(defun one () 1)\n") ("b.txt" . "text\n"))
+    (pcase-dolist (`(,words . ,call)
+                   `(("the file has no outline: its mode, text-mode" "emacs_read" "file" ,b "unit" "outline")
+                     ("no folder /nonexistent/.*emacs_edit" "emacs_file" "op" "open" "file" "/nonexistent/x")
+                     ("command is empty" "emacs_command" "command" " ")
+                     ("near: forward-char" "emacs_command" "command" "forward-charr")
+                     ("args of emacs_command" "emacs_command" "command" "find-file")
+                     ("op show shows it" "emacs_window" "op" "scroll" "line" 2 "buffer" "*Messages*")
+                     ("nothing was compiled here: emacs_run" "emacs_diagnostics" "of" "compilation")
+                     ("car is written in C" "emacs_describe" "name" "car" "source" t)
+                     ("b\\.txt is in text-mode, not Emacs Lisp: emacs_run" "emacs_check" "op" "compile" "file" ,b)
+                     ("not Emacs Lisp" "emacs_check" "op" "test" "file" ,b)
+                     ("it ends in the middle of one" "emacs_check" "op" "expand" "code" "(when")
+                     ("code is no whole form of Lisp" "emacs_check" "op" "expand" "code" ")")))
+      (should (string-match-p words (apply #'efrit-mcp-tools-test-error call))))
+    (should (string-match-p "emacs_search" (alist-get 'hint (efrit-mcp-tools-test-call "emacs_symbols" "name" "no-such-thing" "file" a))))
+    ;; Nothing that ran is nothing that passed.
+    (let ((answer (efrit-mcp-tools-test-call "emacs_check" "op" "test" "file" a)))
+      (should (eq :false (alist-get 'passed answer)))
+      (should (string-match-p "no test ran" (alist-get 'hint answer))))))
+
 ;;; Every tool has tests
 
 (defconst efrit-mcp-tools-later-test--folder (file-name-directory (or load-file-name buffer-file-name)))
