@@ -42,7 +42,8 @@
 (defun efrit-mcp-lsp--require ()
   "Load eglot, or say that there is none."
   (unless (require 'eglot nil t)
-    (signal 'efrit-mcp-lsp-missing '("this Emacs has no eglot (part of Emacs 29, else a package)"))))
+    (signal 'efrit-mcp-lsp-missing '("this Emacs has no eglot (part of Emacs 29, else a package)")))
+  (efrit-mcp-lsp--take-edits))
 
 (defun efrit-mcp-lsp--server ()
   "Return the server of the current buffer, or say how to start one."
@@ -165,10 +166,15 @@ Return what the server is answered."
         '(:applied t))
     (error (list :applied :json-false :failureReason (error-message-string err)))))
 
-(with-eval-after-load 'eglot
-  (cl-defmethod eglot-handle-request :around (server (_method (eql workspace/applyEdit)) &key edit &allow-other-keys)
-    (let ((command (assq server efrit-mcp-lsp--running)))
-      (if command (efrit-mcp-lsp--apply-edit command edit) (cl-call-next-method)))))
+(defvar efrit-mcp-lsp--takes-edits nil "Non-nil when eglot was told who takes edits.")
+
+(defun efrit-mcp-lsp--take-edits ()
+  "Take the edits of commands that agents run; eglot, which is loaded, the rest."
+  (unless efrit-mcp-lsp--takes-edits
+    (setq efrit-mcp-lsp--takes-edits t)
+    (cl-defmethod eglot-handle-request :around (server (_method (eql workspace/applyEdit)) &key edit &allow-other-keys)
+      (let ((command (assq server efrit-mcp-lsp--running)))
+        (if command (efrit-mcp-lsp--apply-edit command edit) (cl-call-next-method))))))
 
 (defun efrit-mcp-lsp--ran (command name result)
   "Return the answer of COMMAND, one of `efrit-mcp-lsp--running', called NAME.
