@@ -52,7 +52,7 @@ called at its end."
       (signal 'efrit-mcp-invalid-argument
               (list (format "%s; %s" (if id (format "there is no job %s" id) "job is missing")
                             (if efrit-mcp-run--all
-                                (format "there are (op list tells more): %s" (mapconcat #'efrit-mcp-run-id efrit-mcp-run--all " "))
+                                (format "there are: %s (op list tells more)" (mapconcat #'efrit-mcp-run-id efrit-mcp-run--all " "))
                               "none was started"))))))
 
 (defun efrit-mcp-run-going-p (run)
