@@ -115,8 +115,10 @@ static bool put(struct config *c, const struct setting *s, const char *shown, co
 {
 	if (s->is_text) {
 		char **at = text_at(c, s);
-		if (strcmp(s->name, "profile") == 0 && strcmp(value, "look") != 0 && strcmp(value, "elisp") != 0
-		    && strcmp(value, "default") != 0 && strcmp(value, "full") != 0)
+		bool tokens = strcmp(s->name, "tokens") == 0;
+		if ((tokens || strcmp(s->name, "profiles") == 0) && !config_check_profiles(shown, value, tokens, error))
+			return false;
+		if (strcmp(s->name, "profile") == 0 && !config_is_profile(value))
 			return config_complain(error, "%s is \"%s\"; it must be look, elisp, default or full", shown, value);
 		if (strcmp(s->name, "log_level") == 0 && !log_set_level(value))
 			return config_complain(error, "%s is \"%s\"; it must be error, warning, info or debug", shown, value);

@@ -52,6 +52,13 @@ struct config_row {
 };
 bool config_row(size_t i, struct config_row *row); /* false: there is no I-th */
 
+/* A list "NAME=WORD, NAME=WORD": the word of NAME, or the Nth pair, from 0.  False: there is none. */
+enum { CONFIG_NAME_MAX = 128, CONFIG_WORD_MAX = 32, CONFIG_PAIRS_MAX = 64, CONFIG_TOKEN_NAME = 24 };
+bool config_pair(const char *list, const char *name, char word[CONFIG_WORD_MAX]);
+bool config_pair_at(const char *list, size_t n, char name[CONFIG_NAME_MAX], char word[CONFIG_WORD_MAX]);
+bool config_is_profile(const char *word);
+bool config_check_profiles(const char *shown, const char *list, bool tokens, char **error); /* TOKENS: the names are those of tokens */
+
 /* Puts a sentence, malloc'd, into *ERROR; always false. */
 bool config_complain(char **error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

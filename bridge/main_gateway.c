@@ -18,10 +18,10 @@ static int complain(char *error)
 	return EXIT_FAILED;
 }
 
-int gateway_token(const struct config *config)
+int gateway_token(const struct config *config, const char *name)
 {
 	char token[GUARD_TOKEN_MAX], *error = NULL;
-	if (!state_token(config, token, &error))
+	if (!state_token(config, name, token, &error))
 		return complain(error);
 	puts(token);
 	explicit_bzero(token, sizeof token);
@@ -78,7 +78,7 @@ int main(int argc, char **argv)
 		status = gateway_stop(&config);
 		break;
 	case COMMAND_TOKEN:
-		status = gateway_token(&config);
+		status = gateway_token(&config, cli.words[0]);
 		break;
 	case COMMAND_LOAD_TEST:
 		status = gateway_load_test(&config, &cli);

@@ -6,7 +6,7 @@
 
 int gateway_serve(struct config *, const struct cli *, char **argv); /* main_serve.c */
 int gateway_stop(const struct config *);                             /* main_gateway.c */
-int gateway_token(const struct config *);
+int gateway_token(const struct config *, const char *name); /* NULL: the one that is everybody's */
 int gateway_reload(const struct config *, const struct cli *);       /* main_reload.c */
 int gateway_migrate(struct config *, const struct cli *);            /* main_migrate.c */
 int gateway_top(struct config *, const struct cli *);                /* main_top.c */

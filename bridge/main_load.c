@@ -359,7 +359,7 @@ int gateway_load_test(const struct config *config, const struct cli *cli)
 		return status;
 	if (!find(config, &l.to) || *config->tls_cert)
 		return usage("it is for plain HTTP on this machine: give --listen 127.0.0.1:PORT, the address that serve has told");
-	if ((strcmp(config->auth, "none") != 0 && !state_token(config, token, &error))
+	if ((strcmp(config->auth, "none") != 0 && !state_token(config, NULL, token, &error))
 	    || !load_mix_init(&l.mix, cli->load.mix, *config->instance ? config->instance : NULL, token, &error)) {
 		status = *token || strcmp(config->auth, "none") == 0 ? EXIT_USAGE : EXIT_FAILED;
 		fprintf(stderr, "efrit-bridge: %s\n", error);

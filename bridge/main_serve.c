@@ -63,14 +63,30 @@ static bool check(const struct config *c, struct tls **tls, char token[GUARD_TOK
 		return config_complain(error, "large_answer is \"%s\"; it must be link or error", c->large_answer);
 	if (!*c->tls_cert != !*c->tls_key)
 		return config_complain(error, "tls_cert and tls_key belong together; one of them is empty");
-	if (*c->auth == 't' && !state_token(c, token, error))
+	if (*c->auth == 't' && !state_token(c, NULL, token, error))
 		return false;
+	if (*c->tokens && *c->auth != 't')
+		return config_complain(error, "tokens names some, but auth is none: then nobody is asked for one");
 	return !*c->tls_cert || (*tls = tls_create(c->tls_cert, c->tls_key, error));
+}
+
+/* Those with a name; one that cannot be read is nobody's. */
+static void add_tokens(struct guard *guard, const struct config *c)
+{
+	char name[CONFIG_NAME_MAX], word[CONFIG_WORD_MAX], token[GUARD_TOKEN_MAX];
+	for (size_t i = 0; config_pair_at(c->tokens, i, name, word); i++) {
+		char *error = NULL;
+		if (!state_token(c, name, token, &error) || !guard_add_token(guard, name, token))
+			log_error("nobody comes in with the token %s: %s", name, error ? error : "there are too many");
+		free(error);
+	}
+	explicit_bzero(token, sizeof token);
 }
 
 static void apply(struct gateway *g, struct tls **tls, char token[GUARD_TOKEN_MAX])
 {
 	guard_set_token(pipeline_guard(g->house.pipeline), *token ? token : NULL);
+	add_tokens(pipeline_guard(g->house.pipeline), g->config);
 	explicit_bzero(token, GUARD_TOKEN_MAX);
 	http_set_tls(g->http, tls);
 }

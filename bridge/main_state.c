@@ -98,12 +98,16 @@ static bool read_token(const char *path, char token[GUARD_TOKEN_MAX], char **err
 	return true;
 }
 
-bool state_token(const struct config *config, char token[GUARD_TOKEN_MAX], char **error)
+bool state_token(const struct config *config, const char *name, char token[GUARD_TOKEN_MAX], char **error)
 {
-	char path[PLACE];
+	char path[PLACE + CONFIG_TOKEN_NAME], word[CONFIG_WORD_MAX];
+	if (name && !config_pair(config->tokens, name, word))
+		return config_complain(error, "there is no token called %s: add %s=PROFILE to the setting tokens", name, name);
 	if (!state_folder(config, path, error))
 		return false;
 	strcat(path, "/token");
+	if (name)
+		strcat(strcat(path, "-"), name);
 	if (access(path, F_OK) != 0 && errno == ENOENT) {
 		if (!make_token(token))
 			return config_complain(error, "the system gives no random numbers: %s", strerror(errno));

@@ -51,6 +51,9 @@
                             (delq nil (mapcar (lambda (each) (and (listp each) (cdr-safe (assq 'buffer each)))) places))))))
               '(edited changed)))
 
+(defvar efrit-mcp-activity-hook nil
+  "Hook run when an agent has called a tool, or its answer came later.")
+
 (defun efrit-mcp-activity-note (number tool client arguments began marked)
   "Keep what job NUMBER was: TOOL of CLIENT with ARGUMENTS, since BEGAN.
 MARKED is (STATE RESULT SEEN), as the server has it."
@@ -71,7 +74,9 @@ MARKED is (STATE RESULT SEEN), as the server has it."
     (when (> (setq efrit-mcp-activity--size (1+ efrit-mcp-activity--size)) (* 2 (max 1 efrit-mcp-activity-max)))
       (setq efrit-mcp-activity--calls (seq-take efrit-mcp-activity--calls efrit-mcp-activity-max)
             efrit-mcp-activity--size efrit-mcp-activity-max))
-    (setq efrit-mcp-activity--dirty t)))
+    (setq efrit-mcp-activity--dirty t)
+    (unless (string-match-p "/" tool) ; one who reads the log when it changes would never come to an end
+      (run-hooks 'efrit-mcp-activity-hook))))
 
 (defun efrit-mcp-activity-answered (number value)
   "Job NUMBER, which was to be answered later, was answered with VALUE."
@@ -86,6 +91,7 @@ MARKED is (STATE RESULT SEEN), as the server has it."
             (efrit-mcp-activity-call-changed call)
             (seq-uniq (append (efrit-mcp-activity-call-changed call) (efrit-mcp-activity--changed value))))
       (setq efrit-mcp-activity--dirty t)
+      (run-hooks 'efrit-mcp-activity-hook)
       (efrit-mcp-activity-refresh))))
 
 (defun efrit-mcp-activity--what (call)

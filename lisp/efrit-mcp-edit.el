@@ -112,6 +112,17 @@ WHOLE: without old text and line it is the whole text."
       (efrit-mcp-invalid "two edits overlap at line %d: make them one; nothing was changed" (efrit-mcp-target-line (car (cadr pieces)))))
     (setq pieces (cdr pieces))))
 
+(defun efrit-mcp-edit--check-writable ()
+  "Signal an error that says why if the current buffer is read-only."
+  (when buffer-read-only
+    (signal 'efrit-mcp-read-only
+            (list (format "the buffer %s is read-only%s" (buffer-name)
+                          (cond ((bound-and-true-p view-mode) ": view-mode is on")
+                                ((and buffer-file-name (file-exists-p buffer-file-name) (not (file-writable-p buffer-file-name)))
+                                 ": its file is not writable")
+                                ((derived-mode-p 'special-mode) (format ": %s shows what is made, not written" major-mode))
+                                (t ": the person made it so")))))))
+
 (defun efrit-mcp-edit-propose (buffer edits &optional hash creates)
   "Return a proposal to do EDITS, alists, in BUFFER; nothing is changed yet.
 An edit has new, and old (with all, or near_line where it is there more
@@ -119,14 +130,7 @@ than once) or line, before which new is put.  All old texts are those of
 the text as it is now.  HASH: the text must have that; then one edit with
 new alone is the whole text.  CREATES: BUFFER is for a new file."
   (with-current-buffer buffer
-    (when buffer-read-only
-      (signal 'efrit-mcp-read-only
-              (list (format "the buffer %s is read-only%s" (buffer-name)
-                            (cond ((bound-and-true-p view-mode) ": view-mode is on")
-                                  ((and buffer-file-name (file-exists-p buffer-file-name) (not (file-writable-p buffer-file-name)))
-                                   ": its file is not writable")
-                                  ((derived-mode-p 'special-mode) (format ": %s shows what is made, not written" major-mode))
-                                  (t ": the person made it so"))))))
+    (efrit-mcp-edit--check-writable)
     (save-restriction
       (widen)
       (when (and hash (not (equal hash (efrit-mcp-target-hash))))
@@ -143,6 +147,7 @@ new alone is the whole text.  CREATES: BUFFER is for a new file."
   "Return a proposal to do PIECES, sorted (BEG END NEW), in BUFFER.
 What is the same in the old and the new lines of a piece stays."
   (with-current-buffer buffer
+    (efrit-mcp-edit--check-writable)
     (save-restriction
       (widen)
       (efrit-mcp-edit--check-overlap pieces)

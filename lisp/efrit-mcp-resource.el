@@ -78,7 +78,9 @@ OPTIONS is a plist: :mime TYPE (text/plain), :title STRING, :size BYTES,
 typed and returns strings.  :watch (HOOK...): the content may be another
 one when one of these hooks runs; :watch-buffer FUNCTION: when the text
 of the buffer that FUNCTION, a symbol, returns for the variables is
-another one.  Both cost nothing unless somebody subscribed to the URI.
+another one; :watch-by FUNCTION, where neither can tell: it is called
+with a function to call at a change, and returns one that ends it.  They
+cost nothing unless somebody subscribed to the URI.
 
 BODY's value is the content: a string is text (a unibyte one that is not
 ASCII is bytes), all else is shown as JSON.  BODY may call

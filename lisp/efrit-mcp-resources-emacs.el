@@ -116,8 +116,27 @@
                          (point . ,(window-point window)))))
                    (window-list nil 'no-minibuffer))))
 
+;; Emacs runs no hook when a line comes to *Messages*: what may have brought one looks whether
+;; there is one.  Only while somebody watches.
+
+(defun efrit-mcp-resources--watch-messages (note)
+  "Have NOTE called when a message came; return what takes that back."
+  (let* ((tick (lambda () (let ((buffer (get-buffer "*Messages*"))) (and buffer (buffer-chars-modified-tick buffer)))))
+         (last (funcall tick))
+         (look (lambda (&rest _)
+                 (let ((now (funcall tick)))
+                   (unless (eql now last)
+                     (setq last now)
+                     (funcall note))))))
+    (add-hook 'post-command-hook look)
+    (cl-progv '(native-comp-enable-subr-trampolines comp-enable-subr-trampolines) '(nil nil)
+      (advice-add 'message :after look))
+    (lambda ()
+      (remove-hook 'post-command-hook look)
+      (advice-remove 'message look))))
+
 (efrit-mcp-define-resource messages "emacs://messages" "The end of *Messages*."
-    (:title "Messages")
+    (:title "Messages" :watch-by efrit-mcp-resources--watch-messages)
   (with-current-buffer (messages-buffer)
     (save-restriction
       (widen)
@@ -235,7 +254,7 @@
         (error (efrit-mcp-resource-absent (format "info://%s/%s" manual node)))))))
 
 (efrit-mcp-define-resource log "emacs://log" "What agents did in this Emacs, newest first."
-    (:title "Activity of agents")
+    (:title "Activity of agents" :watch (efrit-mcp-activity-hook))
   (efrit-mcp-activity-text))
 
 (provide 'efrit-mcp-resources-emacs)

@@ -32,6 +32,8 @@
 
 (defconst efrit-mcp-run--parsed 60000 "Characters at the end of the output in which errors are looked for.")
 (defconst efrit-mcp-run--errors 50 "Errors that an answer shows.")
+(defconst efrit-mcp-run--line-max 4000
+  "Characters of a line above which no error is looked for in it.")
 (defconst efrit-mcp-run--patience 2 "Seconds a command has to end after it was interrupted, before it is killed.")
 
 (cl-defstruct (efrit-mcp-run (:constructor efrit-mcp-run--make) (:copier nil))
@@ -48,9 +50,9 @@ called at its end."
   "Return the command ID, a string; an error names those there are."
   (or (seq-find (lambda (run) (equal (efrit-mcp-run-id run) id)) efrit-mcp-run--all)
       (signal 'efrit-mcp-invalid-argument
-              (list (format "there is no job %s; %s" (or id "(job is missing)")
+              (list (format "%s; %s" (if id (format "there is no job %s" id) "job is missing")
                             (if efrit-mcp-run--all
-                                (format "there are: %s" (mapconcat #'efrit-mcp-run-id efrit-mcp-run--all " "))
+                                (format "there are: %s (op list tells more)" (mapconcat #'efrit-mcp-run-id efrit-mcp-run--all " "))
                               "none was started"))))))
 
 (defun efrit-mcp-run-going-p (run)
@@ -115,6 +117,24 @@ called at its end."
       (dolist (waiter (efrit-mcp-run-waiters run))
         (funcall waiter nil)))))
 
+(defun efrit-mcp-run--long-lines (from to _length)
+  "Have compilation look for no errors in long lines between FROM and TO.
+Its expressions take seconds there, or overflow, and its filter fails then:
+in `after-change-functions'."
+  (save-excursion
+    (save-match-data
+      (goto-char from)
+      (forward-line 0)
+      (while (< (point) to)
+        (let ((begin (point)))
+          (forward-line 1)
+          (when (> (- (point) begin) efrit-mcp-run--line-max)
+            (let ((after (point)))
+              (when (> begin (point-min)) (compilation--ensure-parse (1- begin)))
+              (unless (markerp compilation--parsed) (setq compilation--parsed (make-marker)))
+              (set-marker compilation--parsed after)
+              (goto-char after))))))))
+
 ;;; Starting
 
 (defun efrit-mcp-run--check (command directory)
@@ -153,6 +173,7 @@ With INPUT the person can type into it."
     (with-current-buffer buffer
       (setq efrit-mcp-run--here run)
       (add-hook 'compilation-finish-functions #'efrit-mcp-run--finished nil t)
+      (add-hook 'after-change-functions #'efrit-mcp-run--long-lines nil t)
       (add-hook 'kill-buffer-hook #'efrit-mcp-run--killed nil t)
       (add-hook 'compilation-filter-hook #'efrit-mcp-run--filtered t t)
       (when input (add-hook 'comint-output-filter-functions (lambda (_) (efrit-mcp-run--filtered)) t t)))
@@ -275,7 +296,8 @@ Those of the same line are one; as many as an answer shows."
 
 (defun efrit-mcp-run-look (run max)
   "Return the state of RUN, its errors and failed tests, MAX of the tail."
-  (let* ((errors (efrit-mcp-run-errors run)) (failures (efrit-mcp-run--failures run))
+  (let* ((inhibit-field-text-motion t) ; what a shell asks is a field
+         (errors (efrit-mcp-run-errors run)) (failures (efrit-mcp-run--failures run))
          (tail (efrit-mcp-run--tail run max))
          (size (if (buffer-live-p (efrit-mcp-run-buffer run)) (buffer-size (efrit-mcp-run-buffer run)) (length tail))))
     `((status . "success")

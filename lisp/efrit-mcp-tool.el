@@ -330,7 +330,7 @@ Errors that the form itself handles come by here too, so this is cheap."
 (defun efrit-mcp-tool--message (err)
   "Return (TEXT . CUT), the message of ERR within bounds."
   (if (eq (car err) 'inhibited-interaction)
-      (cons "The form asks the person a question, and a job may not: answer it in the call (arguments, let-bound variables) or use a function that does not ask" nil)
+      (cons "It asks the person a question, and a call may not: give the answer with it (args of emacs_command; arguments or let-bound variables of a form), or use a function that does not ask" nil)
     (condition-case nil
         (let ((text (cond
                      ((and (memq 'efrit-mcp-error (get (car err) 'error-conditions))
@@ -362,7 +362,9 @@ It returns nil, signals why not, or returns `efrit-mcp-tool-deferred'.")
 (defun efrit-mcp-tool--pass (name arguments)
   "Call NAME with ARGUMENTS, as `efrit-mcp-tool--run', past the gate."
   (let ((method (cdr (assoc name efrit-mcp-tool--methods)))
-        (tool (efrit-mcp-tool-find name)) (why nil))
+        (tool (efrit-mcp-tool-find name)) (why nil)
+        ;; A line is a line, also at a prompt; what does as the person would takes this back.
+        (inhibit-field-text-motion t))
     (cond
      (method (cons 'whole (efrit-mcp-tool--apply method (list arguments))))
      ((or (null tool) (plist-get (plist-get tool :options) :bridge))

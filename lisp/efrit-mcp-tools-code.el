@@ -58,7 +58,7 @@
                  group)))
     (format "%s:%s: %s" file (or line "?") (efrit-mcp-look--cut (string-trim (xref-item-summary item)) 200))))
 
-(defconst efrit-mcp-symbols--files-max 300 "Files of Lisp in which a definition is looked for.")
+(defvar efrit-mcp-symbols--files-max 300 "Files of Lisp in which a definition is looked for.")
 
 (defun efrit-mcp-symbols--folder ()
   "Return (ROOT . FILES), the Lisp of the current buffer's project or folder."
@@ -120,7 +120,19 @@ The current buffer says in which language and project."
       (places . ,(vconcat (or (mapcar (lambda (i) (efrit-mcp-symbols--place i root)) shown)
                               (seq-take written efrit-mcp-symbols--max))))
       ,@(when written '((loaded . :false)))
+      ,@(unless (or found written) '((hint . "emacs_search looks for the text itself, also where nothing is loaded")))
       ,@(when root `((root . ,root))))))
+
+(defun efrit-mcp-symbols--near (op function)
+  "Call FUNCTION for OP, references or definitions, without asking another machine.
+What is loaded here is found all the same; a project there is not looked
+through, unless the person allows it."
+  (if (or efrit-mcp-remote-files (not (file-remote-p default-directory)))
+      (funcall function)
+    (when (equal op "references") (efrit-mcp-target-check-remote default-directory))
+    (let ((default-directory temporary-file-directory)
+          (efrit-mcp-symbols--files-max 0))
+      (funcall function))))
 
 (defun efrit-mcp-symbols--goto (name line)
   "Go to NAME on LINE, or anywhere in the current buffer; return what to ask for.
@@ -151,7 +163,7 @@ A language server is asked for what is at a place, others for a name."
       (with-current-buffer (efrit-mcp-target file buffer)
         (save-excursion
           (save-restriction
-            (efrit-mcp-symbols--xref op (efrit-mcp-symbols--goto name line))))))))
+            (efrit-mcp-symbols--near op (lambda () (efrit-mcp-symbols--xref op (efrit-mcp-symbols--goto name line))))))))))
 
 ;;; Diagnostics
 
@@ -240,7 +252,10 @@ START: have flymake look first."
   (efrit-mcp-looking
     (pcase of
       ("all" (efrit-mcp-diagnostics--all))
-      ("compilation" (efrit-mcp-diagnostics--compilation (efrit-mcp-target file (or buffer (and (null file) "*compilation*")))))
+      ("compilation"
+       (unless (or file buffer (get-buffer "*compilation*"))
+         (signal 'efrit-mcp-not-found '("nothing was compiled here: emacs_run runs a build and tells its errors; buffer names another one's")))
+       (efrit-mcp-diagnostics--compilation (efrit-mcp-target file (or buffer (and (null file) "*compilation*")))))
       (_ (with-current-buffer (efrit-mcp-target file buffer)
            (append (efrit-mcp-target-name (current-buffer)) (efrit-mcp-diagnostics--here start)
                    (unless (or (bound-and-true-p flymake-mode) (bound-and-true-p flycheck-mode))

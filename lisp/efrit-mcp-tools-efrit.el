@@ -66,7 +66,7 @@
   (let* ((forms (efrit-mcp-efrit--read content))
          (output (efrit-mcp-efrit--output))
          (value nil))
-    (let ((standard-output output))
+    (let ((standard-output output) (inhibit-field-text-motion nil))
       (dolist (form forms) (setq value (eval form t))))
     (efrit-mcp-efrit--answer value output max)))
 

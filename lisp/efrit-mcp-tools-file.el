@@ -106,6 +106,9 @@ DISCARD its unsaved changes."
   "Visit FILE without showing it."
   (let* ((name (efrit-mcp-target-file (or file (efrit-mcp-invalid "file is missing"))))
          (new (not (or (efrit-mcp-target-visiting name) (file-remote-p name) (file-exists-p name)))))
+    (when (and new (not (file-directory-p (file-name-directory name))))
+      (signal 'efrit-mcp-not-found
+              (list (format "there is no folder %s: emacs_edit with one edit, new, makes the file and its folder" (file-name-directory name)))))
     (append (efrit-mcp-file--facts (efrit-mcp-target-visit name)) (when new '((new . t))))))
 
 (defun efrit-mcp-file--save (file buffer force)

@@ -113,7 +113,10 @@ Files that are opened for it are closed again."
   (let* ((known (buffer-list)) (find-file-hook nil) (enable-local-variables nil)
          (place (condition-case err
                     (save-current-buffer (find-definition-noselect symbol type))
-                  (error (signal 'efrit-mcp-not-found (list (format "the source of %s: %s" symbol (error-message-string err)))))))
+                  (error (signal 'efrit-mcp-not-found
+                                 (list (if (eq (car err) 'inhibited-interaction)
+                                           (format "%s is written in C, and that source is not here: without source its documentation is shown" symbol)
+                                         (format "the source of %s: %s" symbol (error-message-string err))))))))
          (buffer (car place)))
     (unless (cdr place) (signal 'efrit-mcp-not-found (list (format "the source of %s is not in %s" symbol buffer))))
     (with-current-buffer buffer
@@ -289,13 +292,17 @@ is what that Emacs loads, and is named in the answer."
             found))
     (seq-take (nreverse found) 50)))
 
+(defconst efrit-mcp-check--none "no test ran: the text defines none that selector fits"
+  "What is said where there was nothing to pass.")
+
 (defun efrit-mcp-check--test-fresh (buffer selector)
   "Run the tests of the live text of BUFFER that SELECTOR fits in a fresh Emacs."
   (efrit-mcp-check--in-fresh
    buffer (lambda (file) (list "-l" "ert" "-l" file "--eval" (format "(ert-run-tests-batch-and-exit %S)" selector)))
    (lambda (status output _folder)
      (let* ((summary (efrit-mcp-check--summary output)) (failures (efrit-mcp-check--failures output)))
-       `((passed . ,(efrit-mcp-bool (eq status 0))) ,@summary
+       `((passed . ,(efrit-mcp-bool (and (eq status 0) (not (eql 0 (alist-get 'ran summary)))))) ,@summary
+         ,@(when (eql 0 (alist-get 'ran summary)) `((hint . ,efrit-mcp-check--none)))
          (failures . ,(vconcat failures))
          ,@(unless (or failures (eq status 0)) `((output . ,(efrit-mcp-look--cut (substring output (max 0 (- (length output) 6000))) 6000)))))))))
 
@@ -321,7 +328,8 @@ is what that Emacs loads, and is named in the answer."
         (`(failed . ,why) (setq ran (1+ ran)) (push (format "%s: %s" (ert-test-name test) why) failures))
         (_ (setq ran (1+ ran)))))
     `((passed . ,(efrit-mcp-bool (and (> ran 0) (null failures)))) (ran . ,ran) (failed . ,(length failures))
-      (skipped . ,skipped) (failures . ,(vconcat (nreverse failures))))))
+      (skipped . ,skipped) (failures . ,(vconcat (nreverse failures)))
+      ,@(when (= 0 ran skipped) `((hint . ,efrit-mcp-check--none))))))
 
 (defun efrit-mcp-check--parens (buffer)
   "Return whether the parentheses of BUFFER balance, and where they do not."
@@ -335,11 +343,20 @@ is what that Emacs loads, and is named in the answer."
 
 (defun efrit-mcp-check--expand (code all)
   "Return the first form of CODE expanded, once, or with ALL wholly."
-  (let ((form (car (read-from-string code))))
+  (let ((form (condition-case err (car (read-from-string code))
+                (error (efrit-mcp-invalid "code is no whole form of Lisp: %s" (if (eq (car err) 'end-of-file) "it ends in the middle of one" (error-message-string err)))))))
     `((expanded . ,(let ((print-quoted t) (print-gensym nil))
                      (car (efrit-mcp-print (if all (macroexpand-all form) (macroexpand-1 form)) 20000))))
       ,@(unless (macrop (car-safe form))
           `((note . ,(format "%S is no macro in this Emacs: load what defines it" (car-safe form))))))))
+
+(defun efrit-mcp-check--lisp (file buffer)
+  "Return the buffer of FILE or BUFFER, which is to be Emacs Lisp."
+  (let ((b (efrit-mcp-target file buffer)))
+    (with-current-buffer b
+      (unless (or (derived-mode-p 'emacs-lisp-mode 'lisp-interaction-mode) (and buffer-file-name (string-suffix-p ".el" buffer-file-name)))
+        (efrit-mcp-invalid "%s is in %s, not Emacs Lisp: emacs_run runs the compiler or the tests of another language" (buffer-name) major-mode)))
+    b))
 
 (efrit-mcp-define-tool emacs-check
     "Check Emacs Lisp, the live text of file or buffer: compile (byte-compiler's warnings), checkdoc, parens, test (ERT; selector), expand (macros of code). compile and test run in an Emacs of their own and let the person work; test with here runs tests already loaded in this Emacs."
@@ -353,12 +370,12 @@ is what that Emacs loads, and is named in the answer."
   (let ((selector (if (member selector '("t" "")) t selector)))
     (pcase op
       ("expand" (efrit-mcp-looking (efrit-mcp-check--expand (or code (efrit-mcp-invalid "code is missing")) all)))
-      ("compile" (efrit-mcp-check--compile (efrit-mcp-target file buffer)))
-      ("checkdoc" (efrit-mcp-looking (efrit-mcp-check--checkdoc (efrit-mcp-target file buffer))))
+      ("compile" (efrit-mcp-check--compile (efrit-mcp-check--lisp file buffer)))
+      ("checkdoc" (efrit-mcp-looking (efrit-mcp-check--checkdoc (efrit-mcp-check--lisp file buffer))))
       ("parens" (efrit-mcp-looking (efrit-mcp-check--parens (efrit-mcp-target file buffer))))
       (_ (if here
              (efrit-mcp-looking (efrit-mcp-check--test-here selector))
-           (efrit-mcp-check--test-fresh (efrit-mcp-target file buffer) selector))))))
+           (efrit-mcp-check--test-fresh (efrit-mcp-check--lisp file buffer) selector))))))
 
 (provide 'efrit-mcp-tools-lisp)
 ;;; efrit-mcp-tools-lisp.el ends here

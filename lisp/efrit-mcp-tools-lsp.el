@@ -42,7 +42,8 @@
 (defun efrit-mcp-lsp--require ()
   "Load eglot, or say that there is none."
   (unless (require 'eglot nil t)
-    (signal 'efrit-mcp-lsp-missing '("this Emacs has no eglot (part of Emacs 29, else a package)"))))
+    (signal 'efrit-mcp-lsp-missing '("this Emacs has no eglot (part of Emacs 29, else a package)")))
+  (efrit-mcp-lsp--take-edits))
 
 (defun efrit-mcp-lsp--server ()
   "Return the server of the current buffer, or say how to start one."
@@ -53,14 +54,16 @@
   "Call the first of NAMES that this eglot has with ARGUMENTS."
   (apply (or (seq-find #'fboundp names) (error "This eglot has no %s" (car names))) arguments))
 
-(defun efrit-mcp-lsp--ask (method params function)
+(defun efrit-mcp-lsp--ask (method params function &optional finally)
   "Ask the server of the current buffer METHOD with PARAMS.
-FUNCTION makes the tool's answer of the result, in this buffer.  Where a
-job runs this returns at once what says that the answer comes later."
+FUNCTION makes the tool's answer of the result, in this buffer; it may ask
+again.  Where a job runs this returns at once what says that the answer
+comes later.  FINALLY is called when the server has answered, or never will."
   (let ((server (efrit-mcp-lsp--server)) (buffer (current-buffer)) (job efrit-mcp-tool-job) (client efrit-mcp-tool-client))
     (eglot--signal-textDocument/didChange)
     (if (not job)
-        (funcall function (jsonrpc-request server method params :timeout efrit-mcp-lsp--seconds))
+        (funcall function (unwind-protect (jsonrpc-request server method params :timeout efrit-mcp-lsp--seconds)
+                            (when finally (funcall finally))))
       (cl-flet ((reply (value outcome)
                   (funcall efrit-mcp-later-answered-function job value)
                   (when (efrit-mcp--mod-alive job) (efrit-mcp--mod-reply job value outcome)))
@@ -68,12 +71,18 @@ job runs this returns at once what says that the answer comes later."
         (jsonrpc-async-request
          server method params
          :success-fn (lambda (result)
-                       (let ((efrit-mcp-tool-client client))
+                       (when finally (funcall finally))
+                       (let ((efrit-mcp-tool-client client) (efrit-mcp-tool-job job) (inhibit-read-only nil))
                          (condition-case err
-                             (reply (with-current-buffer buffer (funcall function result)) 0)
+                             (let ((answer (with-current-buffer buffer (funcall function result))))
+                               (unless (eq answer efrit-mcp-tool-deferred) (reply answer 0)))
                            (error (reply (efrit-mcp-tool--error err) 1)))))
-         :error-fn (lambda (err) (reply (fail (format "the server says: %s" (or (plist-get err :message) err))) 1))
-         :timeout-fn (lambda () (reply (fail (format "the server did not answer within %d s" efrit-mcp-lsp--seconds)) 1))
+         :error-fn (lambda (err)
+                     (when finally (funcall finally))
+                     (reply (fail (format "the server says: %s" (or (plist-get err :message) err))) 1))
+         :timeout-fn (lambda ()
+                       (when finally (funcall finally))
+                       (reply (fail (format "the server did not answer within %d s" efrit-mcp-lsp--seconds)) 1))
          :timeout efrit-mcp-lsp--seconds)
         efrit-mcp-tool-deferred))))
 
@@ -139,14 +148,118 @@ buffer flymake has not asked for it yet; it is there already."
                        :end (plist-get (save-excursion (goto-char end) (eglot--TextDocumentPositionParams)) :position))
           :context (list :diagnostics (efrit-mcp-lsp--diagnostics (line-beginning-position) (line-end-position))))))
 
+;;; What servers do themselves
+
+;; A command is a server's own: what it does is known when it has done it.  What it then asks
+;; Emacs to edit is made here as a change of the agent, without the questions of eglot.
+
+(defvar efrit-mcp-lsp--running nil
+  "Commands that servers run for agents: (SERVER CLIENT . CHANGES).")
+
+(defun efrit-mcp-lsp--apply-edit (command edit)
+  "Do EDIT, a WorkspaceEdit, for COMMAND, one of `efrit-mcp-lsp--running'.
+Return what the server is answered."
+  (condition-case err
+      (let* ((efrit-mcp-tool-client (cadr command)) (inhibit-read-only nil) ; older jsonrpc binds it
+             (change (efrit-mcp-edit-apply (efrit-mcp-lsp--proposals edit) "emacs_lsp")))
+        (when change (push change (cddr command)))
+        '(:applied t))
+    (error (list :applied :json-false :failureReason (error-message-string err)))))
+
+(defvar efrit-mcp-lsp--takes-edits nil "Non-nil when eglot was told who takes edits.")
+
+(defun efrit-mcp-lsp--take-edits ()
+  "Take the edits of commands that agents run; eglot, which is loaded, the rest."
+  (unless efrit-mcp-lsp--takes-edits
+    (setq efrit-mcp-lsp--takes-edits t)
+    (cl-defmethod eglot-handle-request :around (server (_method (eql workspace/applyEdit)) &key edit &allow-other-keys)
+      (let ((command (assq server efrit-mcp-lsp--running)))
+        (if command (efrit-mcp-lsp--apply-edit command edit) (cl-call-next-method))))))
+
+(defun efrit-mcp-lsp--ran (command name result)
+  "Return the answer of COMMAND, one of `efrit-mcp-lsp--running', called NAME.
+RESULT is what the server returned."
+  (let ((changes (reverse (cddr command))))
+    `((status . "success") (ran . ,name)
+      ,@(when result `((result . ,(efrit-mcp-look--cut (if (stringp result) result (format "%S" result)) 4000))))
+      ,@(cond ((cdr changes) `((changes . ,(vconcat (mapcar #'efrit-mcp-act-changed changes)))))
+              (changes (efrit-mcp-act-changed (car changes))))
+      ,@(if changes '((unsaved . t)) '((edited . []))))))
+
+(defun efrit-mcp-lsp--run (name arguments)
+  "Have the server of the current buffer run its command NAME.
+ARGUMENTS are a vector."
+  (let* ((server (efrit-mcp-lsp--server)) (command (list server efrit-mcp-tool-client)))
+    (when (assq server efrit-mcp-lsp--running)
+      (signal 'efrit-mcp-error '("the server runs another command for an agent: ask again when it is done")))
+    (push command efrit-mcp-lsp--running)
+    (condition-case err
+        (efrit-mcp-lsp--ask :workspace/executeCommand `(:command ,name ,@(when arguments `(:arguments ,arguments)))
+                            (lambda (result) (efrit-mcp-lsp--ran command name result))
+                            (lambda () (setq efrit-mcp-lsp--running (delq command efrit-mcp-lsp--running))))
+      (error (setq efrit-mcp-lsp--running (delq command efrit-mcp-lsp--running))
+             (signal (car err) (cdr err))))))
+
+(defun efrit-mcp-lsp--object (value)
+  "Return VALUE, as a tool has it, as jsonrpc takes it."
+  (cond ((vectorp value) (vconcat (mapcar #'efrit-mcp-lsp--object value)))
+        ((consp value) (mapcan (lambda (each) (list (intern (concat ":" (car each))) (efrit-mcp-lsp--object (cdr each)))) value))
+        ((eq value :false) :json-false)
+        ((eq value :null) nil)
+        (t value)))
+
+(defun efrit-mcp-lsp--commands (server)
+  "Return the names of the commands that SERVER says it has, a list."
+  (ignore server)
+  (let ((provider (efrit-mcp-lsp--call '(eglot-server-capable eglot--server-capable) :executeCommandProvider)))
+    (and (consp provider) (append (plist-get provider :commands) nil))))
+
+(defun efrit-mcp-lsp--command (name arguments)
+  "Run the command NAME of the server with ARGUMENTS, those of a tool's call."
+  (let ((known (efrit-mcp-lsp--commands (efrit-mcp-lsp--server))))
+    (unless (member name known)
+      (efrit-mcp-invalid "choose is to be a command of the server; it has: %s" (if known (string-join known ", ") "none")))
+    (efrit-mcp-lsp--run name (vconcat (mapcar #'efrit-mcp-lsp--object arguments)))))
+
+;;; Actions
+
+(defun efrit-mcp-lsp--command-of (action)
+  "Return the command that ACTION carries, (NAME . ARGUMENTS), or nil.
+An action may be one, or have one."
+  (let ((command (plist-get action :command)))
+    (cond ((stringp command) (cons command (plist-get action :arguments)))
+          (command (cons (plist-get command :command) (plist-get command :arguments))))))
+
+(defun efrit-mcp-lsp--act (action apply)
+  "Return what ACTION of a server does: its edit, then its command.
+APPLY it or not."
+  (let* ((edit (plist-get action :edit)) (command (efrit-mcp-lsp--command-of action)) (title (plist-get action :title))
+         (disabled (plist-get action :disabled)))
+    (cond (disabled (efrit-mcp-invalid "the server does not offer %s now: %s" title (plist-get disabled :reason)))
+          ((and command (not apply))
+           `(,@(if edit (efrit-mcp-lsp--do (efrit-mcp-lsp--proposals edit) nil) '((status . "success")))
+             (command . ,(car command))
+             (note . "the server runs a command of its own: what it changes is known when it has run, and can be taken back by its undo_id; apply runs it")))
+          (command
+           (when edit (efrit-mcp-lsp--do (efrit-mcp-lsp--proposals edit) t))
+           (efrit-mcp-lsp--run (car command) (cdr command)))
+          (t (efrit-mcp-lsp--do (and edit (efrit-mcp-lsp--proposals edit)) apply)))))
+
 (defun efrit-mcp-lsp--actions (actions choose apply)
   "Return ACTIONS of a server, or what the one titled CHOOSE does; APPLY it or not."
   (let ((action (and choose (or (seq-find (lambda (a) (equal (plist-get a :title) choose)) actions)
-                                (efrit-mcp-invalid "there is no action %s here" choose)))))
+                                (efrit-mcp-invalid "there is no action %s here%s" choose
+                                                   (if (seq-empty-p actions) ""
+                                                     (format "; there are: %s" (mapconcat (lambda (a) (plist-get a :title)) actions ", ")))))))
+        (commands (seq-filter #'efrit-mcp-lsp--command-of actions)))
     (cond ((null action)
-           `((actions . ,(vconcat (mapcar (lambda (a) (plist-get a :title)) actions)))))
-          ((plist-get action :edit) (efrit-mcp-lsp--do (efrit-mcp-lsp--proposals (plist-get action :edit)) apply))
-          (t (efrit-mcp-invalid "the action %s is a command of the server, not an edit: run it with emacs_command eglot-code-actions by the person" choose)))))
+           `((actions . ,(vconcat (mapcar (lambda (a) (plist-get a :title)) actions)))
+             ,@(when commands `((commands . ,(vconcat (mapcar (lambda (a) (plist-get a :title)) commands)))))))
+          ;; A server may tell the title first and the rest when it is asked for.
+          ((and (not (plist-get action :edit)) (not (plist-get action :command))
+                (efrit-mcp-lsp--call '(eglot-server-capable eglot--server-capable) :codeActionProvider :resolveProvider))
+           (efrit-mcp-lsp--ask :codeAction/resolve action (lambda (whole) (efrit-mcp-lsp--act whole apply))))
+          (t (efrit-mcp-lsp--act action apply)))))
 
 (defun efrit-mcp-lsp--start ()
   "Start the server for the current buffer, without waiting."
@@ -161,14 +274,17 @@ buffer flymake has not asked for it yet; it is there already."
   (let ((server (eglot-current-server)))
     (if (not server) `((running . :false) (mode . ,(symbol-name major-mode)))
       `((running . ,(efrit-mcp-bool (jsonrpc-running-p server)))
-        (name . ,(format "%s" (efrit-mcp-lsp--call '(jsonrpc-name) server)))))))
+        (name . ,(format "%s" (efrit-mcp-lsp--call '(jsonrpc-name) server)))
+        ,@(let ((commands (efrit-mcp-lsp--commands server)))
+            (when commands `((commands . ,(vconcat commands)))))))))
 
 (efrit-mcp-define-tool emacs-lsp
-    "Ask the language server of a file through eglot: start, status, hover (at line, column), rename the symbol there to new_name, actions there (choose: the title of one), format. What would change is shown as a diff, and done with apply. Definitions, references: emacs_symbols."
-    ((op (one-of "start" "status" "hover" "rename" "actions" "format" "stop") nil :required t)
+    "Ask the language server of a file through eglot: start, status, hover (at line, column), rename the symbol there to new_name, actions there (choose: the title of one), format. What would change is shown as a diff, and done with apply; what a command of the server changes is known only then. op command runs the one named by choose (status lists them) with args. Definitions, references: emacs_symbols."
+    ((op (one-of "start" "status" "hover" "rename" "actions" "command" "format" "stop") nil :required t)
      (file string nil) (buffer string nil)
      (line integer nil :minimum 1) (column integer "From 0; default: first in the line.")
      (new-name string nil) (choose string nil)
+     (args (list-of any) nil)
      (apply boolean nil :default nil))
     (:title "Language server" :destructive t :open-world t)
   (efrit-mcp-lsp--require)
@@ -182,7 +298,8 @@ buffer flymake has not asked for it yet; it is there already."
           ("stop" (eglot-shutdown (efrit-mcp-lsp--server)) '((stopped . t)))
           ("hover" (efrit-mcp-lsp--server)
            (efrit-mcp-lsp--ask :textDocument/hover (eglot--TextDocumentPositionParams)
-                               (lambda (r) `((hover . ,(efrit-mcp-look--cut (efrit-mcp-lsp--text (plist-get r :contents)) 8000))))))
+                               (lambda (r) `((hover . ,(efrit-mcp-look--cut (efrit-mcp-lsp--text (plist-get r :contents)) 8000))
+                                             ,@(unless r '((hint . "the server knows nothing at that place: column is of the symbol's text")))))))
           ("rename" (unless new-name (efrit-mcp-invalid "new_name is missing"))
            (efrit-mcp-lsp--server)
            (efrit-mcp-lsp--ask :textDocument/rename `(,@(eglot--TextDocumentPositionParams) :newName ,new-name)
@@ -190,6 +307,7 @@ buffer flymake has not asked for it yet; it is there already."
           ("actions" (efrit-mcp-lsp--server)
            (efrit-mcp-lsp--ask :textDocument/codeAction (efrit-mcp-lsp--code-action column)
                                (lambda (r) (efrit-mcp-lsp--actions r choose apply))))
+          ("command" (efrit-mcp-lsp--command choose args))
           (_ (efrit-mcp-lsp--server)
              (efrit-mcp-lsp--ask :textDocument/formatting
                                  (list :textDocument (eglot--TextDocumentIdentifier)

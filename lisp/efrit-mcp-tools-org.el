@@ -25,8 +25,10 @@
 (defvar org-log-note-return-to)
 (defvar org-log-note-how)
 (defvar org-log-setup)
+(defvar org--matcher-tags-todo-only)
 
 (defconst efrit-mcp-org--files-max 50 "Agenda files that are looked through in one call.")
+(defconst efrit-mcp-org--garbage 32000000 "Bytes a list may allocate before garbage is collected.")
 (defconst efrit-mcp-org--title-max 300 "Characters of a title that are told.")
 
 ;;; Files
@@ -85,52 +87,95 @@
           ,@(maybe 'closed (efrit-mcp-org--date "CLOSED"))
           ,@(maybe 'id (org-entry-get nil "ID")))))))
 
+;; A list is of all headings of files that may be large: each is looked at with one or two of
+;; Org's expressions.  What Org would parse or look up for it, it does for those that are shown.
+
+(defun efrit-mcp-org--states ()
+  "Return a regexp of the states of the current buffer before a title."
+  (concat " *\\(" (regexp-opt org-todo-keywords-1) "\\)\\(?: \\|[ \t]*$\\)"))
+
+(defun efrit-mcp-org--own-tags ()
+  "Return the tags that the heading at point, its line's end, has itself."
+  (skip-chars-backward " \t")
+  (let ((end (point)))
+    (when (and (eq (char-before) ?:) (< (skip-chars-backward "[:alnum:]_@#%:") -2)
+               (eq (char-after) ?:) (memq (char-before) '(?\s ?\t)))
+      (split-string (buffer-substring-no-properties (point) end) ":" t))))
+
 (defun efrit-mcp-org--due (days)
-  "Return the day the open entry at point is due within DAYS from today, or nil."
-  (unless (member (org-get-todo-state) org-done-keywords)
-    (let ((due nil))
-      (dolist (keyword '("SCHEDULED" "DEADLINE"))
-        (let* ((stamp (org-entry-get nil keyword)) (day (and stamp (org-time-string-to-absolute stamp))))
-          (when (and day (<= day (+ (org-today) days)) (or (null due) (< day due)))
-            (setq due day))))
-      due)))
+  "Return the day the entry at point is due within DAYS from today, or nil."
+  (save-excursion
+    (forward-line 1)
+    (when (looking-at org-planning-line-re)
+      (let ((end (line-end-position)) (due nil))
+        (while (re-search-forward "\\_<\\(?:SCHEDULED\\|DEADLINE\\):[ \t]*\\(<[^>\n]+>\\)" end t)
+          (let ((day (org-time-string-to-absolute (match-string-no-properties 1))))
+            (when (and (<= day (+ (org-today) days)) (or (null due) (< day due)))
+              (setq due day))))
+        due))))
+
+(defun efrit-mcp-org--property (asked place property)
+  "Return PROPERTY at PLACE, as ASKED, a function of Org's, would.
+A plain one that is not inherited is looked for in the entry's drawer."
+  (if (or place (org-property-inherit-p property) (member (upcase property) (append org-special-properties '("CATEGORY"))))
+      (funcall asked place property)
+    (save-excursion
+      (forward-line 1)
+      (when (looking-at org-planning-line-re) (forward-line 1))
+      (let ((case-fold-search t) (name (regexp-quote property)))
+        (when (looking-at org-property-drawer-re)
+          (let ((end (match-end 0)))
+            (cond ((save-excursion (re-search-forward (format "^[ \t]*:%s\\+:" name) end t))
+                   (forward-line -1)
+                   (org-back-to-heading t)
+                   (funcall asked place property))
+                  ((re-search-forward (format "^[ \t]*:%s:\\(?:[ \t]+\\(.*?\\)\\)?[ \t]*$" name) end t)
+                   (or (match-string-no-properties 1) "")))))))))
 
 (defun efrit-mcp-org--matcher (match)
   "Return a function that says if the heading at point is as MATCH wants it.
-It is called with the tags of the heading, inherited ones too."
+It is called with the state, the tags, inherited ones too, and the level."
   (if (not (org-string-nw-p match))
       #'always
-    (let ((matcher (condition-case err
-                       (cdr (org-make-tags-matcher match))
-                     (error (efrit-mcp-invalid "match is none of Org's: %s" (error-message-string err))))))
-      (lambda (tags)
-        (funcall matcher (org-get-todo-state) tags (org-current-level))))))
+    (condition-case err
+        (let ((matcher (cdr (org-make-tags-matcher match))))
+          (if (byte-code-function-p matcher) matcher
+            (or (let ((byte-compile-warnings nil) (inhibit-message t)) (ignore-errors (byte-compile matcher))) matcher)))
+      (error (efrit-mcp-invalid "match is none of Org's: %s" (error-message-string err))))))
 
 (defun efrit-mcp-org--headings (buffer match days)
   "Return the headings in BUFFER that fit MATCH and are due within DAYS.
 Each is (DUE POSITION . BUFFER)."
-  (let ((found nil))
-    (with-current-buffer buffer
-      (org-with-wide-buffer
-       (let ((fits (efrit-mcp-org--matcher match)) (case-fold-search nil) (above nil))
-         (goto-char (point-min))
-         (while (re-search-forward org-outline-regexp-bol nil t)
-           (save-excursion
-             (goto-char (line-beginning-position))
-             (when (org-string-nw-p match) (setq above (efrit-mcp-org--below above)))
-             (let ((due (and days (efrit-mcp-org--due days))))
-               (when (and (or due (not days)) (funcall fits (cdar above)))
-                 (push (cons due (cons (point) buffer)) found))))))))
+  (with-current-buffer buffer
+    (org-with-wide-buffer
+     (let ((asked (symbol-function 'org-cached-entry-get))
+           (org--matcher-tags-todo-only nil) ; a match with /! sets it
+           (gc-cons-threshold (max gc-cons-threshold efrit-mcp-org--garbage)))
+       (cl-letf (((symbol-function 'org-cached-entry-get) (lambda (place property) (efrit-mcp-org--property asked place property))))
+         (efrit-mcp-org--those (efrit-mcp-org--matcher match) (org-string-nw-p match) days))))))
+
+(defun efrit-mcp-org--those (fits match days)
+  "Return the headings of the widened current buffer that FITS, a function, takes.
+With neither MATCH nor DAYS these are all; else as `efrit-mcp-org--headings'."
+  (let ((found nil) (case-fold-search nil) (above nil) (states (efrit-mcp-org--states)))
+    (goto-char (point-min))
+    (while (re-search-forward "^\\(\\*+\\) " nil t)
+      (let ((at (match-beginning 0)) (level (- (match-end 1) (match-beginning 1))) (due nil)
+            (todo (and (or match days) (looking-at states) (match-string-no-properties 1))))
+        (end-of-line)
+        (when match (setq above (efrit-mcp-org--below above level (save-excursion (efrit-mcp-org--own-tags)))))
+        (when (or (not days) (and (not (member todo org-done-keywords)) (setq due (efrit-mcp-org--due days))))
+          (when (or (not match) (save-excursion (goto-char at) (funcall fits todo (cdar above) level)))
+            (push (cons due (cons at (current-buffer))) found)))))
     (nreverse found)))
 
-(defun efrit-mcp-org--below (above)
-  "Return the heading at point before those ABOVE it, each (LEVEL . TAGS).
+(defun efrit-mcp-org--below (above level tags)
+  "Return the heading of LEVEL with TAGS before those ABOVE it, (LEVEL . TAGS).
 Tags are with those that are inherited: Org would look for them anew, all
 the way up, for each heading."
-  (let ((level (org-current-level)))
-    (while (and above (>= (caar above) level)) (pop above))
-    (cons (cons level (seq-uniq (append (org-remove-uninherited-tags (if above (cdar above) org-file-tags))
-                                        (org-get-tags nil t))))
+  (while (and above (>= (caar above) level)) (pop above))
+  (let ((inherited (if above (cdar above) org-file-tags)))
+    (cons (cons level (if inherited (seq-uniq (append (org-remove-uninherited-tags inherited) tags)) tags))
           above)))
 
 (defun efrit-mcp-org--list (file buffer match days limit)

@@ -125,7 +125,8 @@ NEXT is where the rest begins, nil where there is none.  Long lines are cut."
   (let ((imenu-auto-rescan t) (imenu-auto-rescan-maxout most-positive-fixnum) (imenu--index-alist nil))
     (condition-case nil
         (let ((imenu-use-markers nil)) (imenu--make-index-alist t))
-      (imenu-unavailable (efrit-mcp-invalid "%s (%s) has no outline: its mode knows no imenu" (buffer-name) major-mode)))))
+      (imenu-unavailable (efrit-mcp-invalid "%s has no outline: its mode, %s, knows no imenu; read it, or emacs_search"
+                                           (if (eq (aref (buffer-name) 0) ?\s) "the file" (buffer-name)) major-mode)))))
 
 (defun efrit-mcp-read--head (file beg end next narrowed)
   "Return what is told of the text from BEG to END, an alist.

@@ -26,7 +26,9 @@ MAX and SEEN are as in `efrit-mcp-tools-run--answer'."
   (let* ((waiter nil)
          (tell (lambda (later)
                  (efrit-mcp-run-off run waiter)
-                 (efrit-mcp-later-answer later (efrit-mcp-tools-run--answer run max seen))))
+                 (condition-case err
+                     (efrit-mcp-later-answer later (efrit-mcp-tools-run--answer run max seen))
+                   (error (efrit-mcp-later-fail later (symbol-name (car err)) (error-message-string err))))))
          (later (efrit-mcp-later tell (lambda (_) (efrit-mcp-run-off run waiter)) seconds)))
     (setq waiter (lambda (ended)
                    (if ended

@@ -58,9 +58,18 @@ The person's window stays selected; with neither, FUNCTION is called there."
   "Call COMMAND with ARGUMENTS, a list, or as the person does with PREFIX."
   (when (memq command efrit-mcp-view--never) (efrit-mcp-view--stay))
   (setq this-command command)
-  (if arguments
-      (let ((current-prefix-arg prefix)) (apply command arguments))
-    (let ((prefix-arg prefix) (current-prefix-arg prefix)) (call-interactively command))))
+  (let ((inhibit-field-text-motion nil))
+    (if arguments
+        (let ((current-prefix-arg prefix)) (apply command arguments))
+      (let ((prefix-arg prefix) (current-prefix-arg prefix)) (call-interactively command)))))
+
+(defun efrit-mcp-command--unknown (name)
+  "Return what to say of NAME, which is no command, with some that are near."
+  (let ((near (and (> (length name) 3)
+                   (seq-take (sort (all-completions (substring name 0 (max 4 (- (length name) 2))) obarray #'commandp) #'string<) 5))))
+    (cond ((string-match-p "\\`[ \t\n]*\\'" name) "command is empty: give the name of one, as M-x takes it")
+          (near (format "there is no command %s; near: %s" name (string-join near ", ")))
+          (t (format "there is no command %s; emacs_describe with kind apropos finds names" name)))))
 
 (efrit-mcp-define-tool emacs-command
     "Run a command by name, as M-x does, where the person is or in file or buffer. It cannot ask: give what it would ask for as args, the arguments of the Lisp function. A command that asks anyway fails with its question."
@@ -74,7 +83,7 @@ The person's window stays selected; with neither, FUNCTION is called there."
     (unless (commandp symbol)
       (signal 'efrit-mcp-not-found
               (list (if (and symbol (fboundp symbol)) (format "%s is a function, no command: efrit_execute calls it" command)
-                      (format "there is no command %s; emacs_describe with kind apropos finds names" command)))))
+                      (efrit-mcp-command--unknown command)))))
     (efrit-mcp-view--check-prompt "a command")
     (efrit-mcp-acting "emacs_command" observe
       (let ((value nil))
@@ -128,7 +137,8 @@ The person's window stays selected; with neither, FUNCTION is called there."
 
 (defun efrit-mcp-keys--type (events)
   "Type EVENTS as the person would, then leave what they left open."
-  (let ((inhibit-interaction nil) (efrit-mcp-prompt--refuse nil) (efrit-mcp-prompt--allowed (minibuffer-depth))
+  (let ((inhibit-interaction nil) (inhibit-field-text-motion nil)
+        (efrit-mcp-prompt--refuse nil) (efrit-mcp-prompt--allowed (minibuffer-depth))
         (pre-command-hook (cons #'efrit-mcp-keys--watch pre-command-hook))
         (unread-command-events nil) (last-kbd-macro last-kbd-macro) (old (lookup-key global-map [efrit-mcp-end])))
     (unwind-protect
@@ -200,7 +210,7 @@ The person's window stays selected; with neither, FUNCTION is called there."
   "Return the window that shows FILE or BUFFER; the person's for neither."
   (if (or file buffer)
       (let ((b (efrit-mcp-target file buffer)))
-        (or (get-buffer-window b t) (efrit-mcp-invalid "no window shows %s" (buffer-name b))))
+        (or (get-buffer-window b t) (efrit-mcp-invalid "no window shows %s: op show shows it" (buffer-name b))))
     (efrit-mcp-look-window)))
 
 (defun efrit-mcp-window--close (window)

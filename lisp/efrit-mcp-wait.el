@@ -83,9 +83,10 @@
               (widen)
               (goto-char (or (plist-get watch :from) (point-min)))
               (when (re-search-forward (plist-get watch :pattern) nil t)
-                (let ((line (buffer-substring-no-properties
-                             (progn (goto-char (match-beginning 0)) (line-beginning-position))
-                             (line-end-position))))
+                (let* ((inhibit-field-text-motion t)
+                       (line (buffer-substring-no-properties
+                              (progn (goto-char (match-beginning 0)) (line-beginning-position))
+                              (line-end-position))))
                   (substring line 0 (min 1000 (length line))))))))))))
 
 (defun efrit-mcp-wait--look (buffer)

@@ -7,7 +7,8 @@
 
 ;; Emacs tells of changes by hooks; many in a row are told as one.  The bridges say which
 ;; URIs somebody hears of; only for these hooks are hung up, and taken down when nobody does
-;; any more.  A resource says by its options :watch and :watch-buffer what is to be heard.
+;; any more.  A resource says by its options :watch, :watch-buffer and :watch-by what is to
+;; be heard.
 
 ;;; Code:
 
@@ -21,9 +22,10 @@
 (defvar efrit-mcp-watch--changed nil "The URIs that have changed and were not told yet.")
 (defvar efrit-mcp-watch--timer nil "Timer that tells them, or nil.")
 (defvar efrit-mcp-watch--on nil
-  "The URIs that are watched: (URI HOOKS BUFFER-FUNCTION NOTE).
+  "The URIs that are watched: (URI HOOKS BUFFER-FUNCTION NOTE END).
 HOOKS are the hooks in which NOTE hangs; BUFFER-FUNCTION, of none, returns
-the buffer whose text it is, or nil while there is none.")
+the buffer whose text it is, or nil while there is none; END, of none, takes
+back what the resource did itself to hear of changes, or is nil.")
 (defvar-local efrit-mcp-watch--uris nil "The watched URIs that this buffer's text is part of.")
 
 (defun efrit-mcp-watch-changed (uri)
@@ -71,7 +73,7 @@ the buffer whose text it is, or nil while there is none.")
 
 (defun efrit-mcp-watch--appeared ()
   "There may be a buffer now that is to be watched: in `buffer-list-update-hook'."
-  (pcase-dolist (`(,uri ,_ ,function ,_) efrit-mcp-watch--on)
+  (pcase-dolist (`(,uri ,_ ,function . ,_) efrit-mcp-watch--on)
     (when function
       (let ((buffer (funcall function)))
         (when (and (buffer-live-p buffer) (efrit-mcp-watch--hang buffer uri))
@@ -86,12 +88,14 @@ the buffer whose text it is, or nil while there is none.")
          (buffer (and function (funcall function))))
     (dolist (hook hooks) (add-hook hook note))
     (when (buffer-live-p buffer) (efrit-mcp-watch--hang buffer uri))
-    (push (list uri hooks function note) efrit-mcp-watch--on)))
+    (push (list uri hooks function note (when (plist-get options :watch-by) (funcall (plist-get options :watch-by) note)))
+          efrit-mcp-watch--on)))
 
 (defun efrit-mcp-watch--end (entry)
   "Watch ENTRY, one of `efrit-mcp-watch--on', no more."
-  (pcase-let ((`(,uri ,hooks ,function ,note) entry))
+  (pcase-let ((`(,uri ,hooks ,function ,note ,end) entry))
     (dolist (hook hooks) (remove-hook hook note))
+    (when end (funcall end))
     (when function (efrit-mcp-watch--take-down uri))
     (setq efrit-mcp-watch--on (delq entry efrit-mcp-watch--on)
           efrit-mcp-watch--changed (delete uri efrit-mcp-watch--changed))))

@@ -1,5 +1,6 @@
 /* catalogue.c - see catalogue.h */
 #include "core/catalogue.h"
+#include "core/profile.h"
 #include "log.h"
 #include "mcp/schema.h"
 #include "mcp/text.h"
@@ -34,7 +35,7 @@ struct catalogue {
 	TAILQ_HEAD(, toolset) sets;  /* owned */
 	struct tool *tools;          /* owned; in the order of the list */
 	size_t count, builtin;
-	struct buf lists[LEVELS];    /* for 2024-11-05, 2025-03-26, later ones */
+	struct buf lists[PROFILE_SETS][LEVELS]; /* for 2024-11-05, 2025-03-26, later ones; empty: not asked for yet */
 	uint64_t hash;               /* of the list */
 	ev_timer changed;
 	void (*on_changed)(void *data);
@@ -54,20 +55,6 @@ static bool takes(const struct tool *t, const char *argument)
 
 enum origin { BUILTIN, ADDED, OUTER };
 
-/* A tool says in which profiles it is; one that does not is in default, and all are in full. */
-static bool outside(const struct catalogue *c, const json_t *definition)
-{
-	const json_t *each, *profiles = json_object_get(definition, "profiles");
-	const char *wanted = c->config->profile;
-	size_t i;
-	if (strcmp(wanted, "full") == 0)
-		return false;
-	json_array_foreach(profiles, i, each)
-		if (json_is_string(each) && strcmp(json_string_value(each), wanted) == 0)
-			return false;
-	return profiles || strcmp(wanted, "default") != 0;
-}
-
 static void add_tool(struct catalogue *c, const json_t *definition, enum origin origin)
 {
 	struct tool *t = &c->tools[c->count++];
@@ -76,7 +63,7 @@ static void add_tool(struct catalogue *c, const json_t *definition, enum origin 
 		log_no_memory();
 	json_object_del(t->definition, "answeredBy"); /* for people who read the table; self.c knows */
 	const char *task = json_string_value(json_object_get(t->definition, "task"));
-	t->outside = outside(c, definition);
+	t->profiles = profile_of_tool(definition);
 	t->may_task = task != NULL;
 	t->task_later = json_is_true(json_object_get(t->definition, "taskLater"));
 	t->must_task = task && strcmp(task, "required") == 0;
@@ -133,11 +120,6 @@ static int level_of(enum version version)
 	return version < VERSION_2025_03_26 ? 0 : version < VERSION_2025_06_18 ? 1 : 2;
 }
 
-const struct buf *catalogue_list(const struct catalogue *c, enum version version)
-{
-	return &c->lists[level_of(version)];
-}
-
 static void write_tool(struct buf *out, const struct tool *t, int level)
 {
 	static const struct { const char *key; int level; } keys[] = {
@@ -155,21 +137,37 @@ static void write_tool(struct buf *out, const struct tool *t, int level)
 	text_put(out, "}");
 }
 
-static void write_lists(struct catalogue *c)
+static void write_list(const struct catalogue *c, unsigned wanted, int level, struct buf *out)
 {
-	for (int level = 0; level < LEVELS; level++) {
-		struct buf *out = &c->lists[level];
-		buf_finish(out);
-		text_put(out, "{\"tools\":[");
-		for (size_t i = 0, written = 0; i < c->count; i++) {
-			if (c->tools[i].outside)
-				continue;
-			text_put(out, written++ ? "," : "");
-			write_tool(out, &c->tools[i], level);
-		}
-		text_put(out, "]}");
+	text_put(out, "{\"tools\":[");
+	for (size_t i = 0, written = 0; i < c->count; i++) {
+		if (wanted & ~c->tools[i].profiles)
+			continue;
+		text_put(out, written++ ? "," : "");
+		write_tool(out, &c->tools[i], level);
 	}
-	const struct buf *full = &c->lists[LEVELS - 1];
+	text_put(out, "]}");
+}
+
+const struct buf *catalogue_list(struct catalogue *c, unsigned wanted, enum version version)
+{
+	struct buf *list = &c->lists[wanted][level_of(version)];
+	if (!buf_len(list))
+		write_list(c, wanted, level_of(version), list);
+	return list;
+}
+
+static void forget_lists(struct catalogue *c)
+{
+	for (unsigned wanted = 0; wanted < PROFILE_SETS; wanted++)
+		for (int level = 0; level < LEVELS; level++)
+			buf_finish(&c->lists[wanted][level]);
+}
+
+static void renew_lists(struct catalogue *c)
+{
+	forget_lists(c);
+	const struct buf *full = catalogue_list(c, 0, VERSION_2026_07_28);
 	c->hash = 14695981039346656037u; /* FNV-1a */
 	for (size_t i = 0; i < buf_len(full); i++)
 		c->hash = (c->hash ^ (unsigned char)buf_data(full)[i]) * 1099511628211u;
@@ -267,7 +265,7 @@ static void merge(struct catalogue *c)
 		if (!catalogue_find(c, found[i].name))
 			add_tool(c, found[i].definition, found[i].set->outer ? OUTER : ADDED);
 	free(found);
-	write_lists(c);
+	renew_lists(c);
 	catalogue_tell_later(c);
 }
 
@@ -398,7 +396,7 @@ static void load_builtin(struct catalogue *c)
 	}
 	c->builtin = c->count;
 	json_decref(whole);
-	write_lists(c);
+	renew_lists(c);
 }
 
 void catalogue_use_outer(struct catalogue *c, struct service *outer)
@@ -446,7 +444,6 @@ void catalogue_destroy(struct catalogue *c)
 	while (c->count)
 		forget_tool(&c->tools[--c->count]);
 	free(c->tools);
-	for (int level = 0; level < LEVELS; level++)
-		buf_finish(&c->lists[level]);
+	forget_lists(c);
 	free(c);
 }

@@ -14,7 +14,7 @@ struct tool {
 	struct schema *schema; /* owned; compiled at the first call */
 	char *broken;          /* owned; why the schema cannot be used, or NULL */
 	bool builtin;          /* every instance has it */
-	bool outside;          /* not in the profile that the setting names: neither listed nor called */
+	unsigned profiles;     /* those it is in: core/profile.h */
 	bool may_task, must_task; /* where tasks are known, a call of it is one; nowhere else can it be called */
 	bool task_later;       /* but not before it says so itself */
 	bool idempotent;       /* it says that it may be called twice */
@@ -39,8 +39,8 @@ uint64_t catalogue_hash(const struct catalogue *); /* of the list of tools */
  * the loop turns; NULL: nothing is known. */
 const json_t *catalogue_offers(const struct catalogue *, const struct worker *, const char *key);
 
-/* {"tools":[...]} as clients of VERSION may see it. */
-const struct buf *catalogue_list(const struct catalogue *, enum version version);
+/* {"tools":[...]} as clients of VERSION may see it who have what is in all of the profiles WANTED; borrowed until the loop turns. */
+const struct buf *catalogue_list(struct catalogue *, unsigned wanted, enum version version);
 
 /* A worker was asked for its tools within hello_timeout and has not told yet; OUTER: only the gateway counts. */
 bool catalogue_asks(const struct catalogue *, bool outer);

@@ -18,6 +18,10 @@ struct guard {
 	char token[GUARD_TOKEN_MAX];
 	bool wants_token;
 	struct {
+		char name[CONFIG_TOKEN_NAME + 1], token[GUARD_TOKEN_MAX];
+	} named[CONFIG_PAIRS_MAX];
+	size_t named_count;
+	struct {
 		char name[GUARD_PRINCIPAL_MAX];
 		long calls;
 	} principals[PRINCIPALS]; /* with calls under way; a free place has none */
@@ -34,8 +38,10 @@ struct guard *guard_create(const struct config *config)
 
 void guard_destroy(struct guard *g)
 {
-	if (g)
+	if (g) {
 		explicit_bzero(g->token, sizeof g->token);
+		explicit_bzero(g->named, sizeof g->named);
+	}
 	free(g);
 }
 
@@ -44,6 +50,17 @@ void guard_set_token(struct guard *g, const char *token)
 	explicit_bzero(g->token, sizeof g->token);
 	snprintf(g->token, sizeof g->token, "%s", token ? token : "");
 	g->wants_token = token != NULL;
+	explicit_bzero(g->named, sizeof g->named);
+	g->named_count = 0;
+}
+
+bool guard_add_token(struct guard *g, const char *name, const char *token)
+{
+	if (g->named_count == CONFIG_PAIRS_MAX || strlen(name) > CONFIG_TOKEN_NAME || !*token)
+		return false;
+	snprintf(g->named[g->named_count].name, sizeof g->named[0].name, "%s", name);
+	snprintf(g->named[g->named_count++].token, GUARD_TOKEN_MAX, "%s", token);
+	return true;
 }
 
 bool guard_is_loopback(const char *address)
@@ -179,9 +196,13 @@ enum guard_verdict guard_admit(const struct guard *g, struct guard_visit *v)
 	const char *given = bearer(v->authorization);
 	if (!given)
 		return refuse(v, GUARD_TOKEN, "%s", "a token is needed: send the header Authorization: Bearer TOKEN; efrit-bridge token prints it");
-	if (!same_secret(given, g->token))
+	const char *whose = same_secret(given, g->token) ? "" : NULL;
+	for (size_t i = 0; i < g->named_count; i++) /* all of them, whichever it is */
+		if (same_secret(given, g->named[i].token) && !whose)
+			whose = g->named[i].name;
+	if (!whose)
 		return refuse(v, GUARD_TOKEN, "%s", "the token is another one; efrit-bridge token prints the right one");
-	snprintf(v->principal, sizeof v->principal, "token");
+	snprintf(v->principal, sizeof v->principal, *whose ? GUARD_NAMED "%s" : "token", whose);
 	return GUARD_WELCOME;
 }
 

@@ -32,8 +32,11 @@ struct guard_visit {
 struct guard *guard_create(const struct config *); /* borrowed */
 void guard_destroy(struct guard *);
 
-/* The token that is asked for; NULL: none is.  It is copied, and never logged. */
-void guard_set_token(struct guard *, const char *token);
+/* The token that is asked for; NULL: none is.  It is copied, and never logged.  Those with a
+ * name are good besides; who brings one is GUARD_NAMED and the name.  False: there are too many. */
+#define GUARD_NAMED "token:"
+void guard_set_token(struct guard *, const char *token); /* forgets those with a name */
+bool guard_add_token(struct guard *, const char *name, const char *token) __attribute__((warn_unused_result));
 
 enum guard_verdict guard_admit(const struct guard *, struct guard_visit *);
 bool guard_origin_ok(const struct guard *, const char *origin);

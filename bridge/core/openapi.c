@@ -58,9 +58,9 @@ static void write_tool(const json_t *tool, struct buf *out)
 	text_put(out, "}}");
 }
 
-void openapi_write(const struct catalogue *c, struct buf *out)
+void openapi_write(struct catalogue *c, unsigned wanted, struct buf *out)
 {
-	const struct buf *list = catalogue_list(c, VERSION_2026_07_28);
+	const struct buf *list = catalogue_list(c, wanted, VERSION_2026_07_28);
 	json_t *all = json_loadb(buf_data(list), buf_len(list), JSON_ALLOW_NUL, NULL), *tool;
 	size_t i;
 	text_put(out, head);

@@ -5,7 +5,7 @@
 
 #include "core/catalogue.h"
 
-void openapi_write(const struct catalogue *, struct buf *out);
+void openapi_write(struct catalogue *, unsigned wanted, struct buf *out); /* with the tools that are in the profiles WANTED */
 void openapi_services(const struct service *, struct buf *out);
 
 #endif

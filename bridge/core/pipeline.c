@@ -15,6 +15,7 @@
 #include "core/bulk.h"
 #include "core/catalogue.h"
 #include "core/guard.h"
+#include "core/profile.h"
 #include "core/handles.h"
 #include "core/lobby.h"
 #include "core/openapi.h"
@@ -283,19 +284,22 @@ struct guard *pipeline_guard(struct pipeline *p)
 	return p->guard;
 }
 
-const struct buf *pipeline_tools(struct pipeline *p)
+void pipeline_tools(struct pipeline *p, const char *principal, struct buf *out)
 {
-	return catalogue_list(p->catalogue, VERSION_2026_07_28);
+	const struct buf *list = catalogue_list(p->catalogue, profile_of_client(p->config, principal, NULL), VERSION_2026_07_28);
+	if (!buf_add(out, buf_data(list), buf_len(list)))
+		log_no_memory();
 }
 
-void pipeline_services(struct pipeline *p, struct buf *out)
+void pipeline_services(struct pipeline *p, const char *principal, struct buf *out)
 {
+	(void)principal;
 	openapi_services(p->service, out);
 }
 
-void pipeline_openapi(struct pipeline *p, struct buf *out)
+void pipeline_openapi(struct pipeline *p, const char *principal, struct buf *out)
 {
-	openapi_write(p->catalogue, out);
+	openapi_write(p->catalogue, profile_of_client(p->config, principal, NULL), out);
 }
 
 /* Each is answered where it stands; what still flies is cancelled by its being settled. */

@@ -48,9 +48,10 @@ struct outlet *pipeline_outlet(struct request *);       /* of the request, or of
 enum version pipeline_version(const struct session *);  /* what was negotiated */
 
 struct guard *pipeline_guard(struct pipeline *); /* borrowed */
-const struct buf *pipeline_tools(struct pipeline *);           /* {"tools":[...]} */
-void pipeline_services(struct pipeline *, struct buf *out);    /* {"services":[...]} */
-void pipeline_openapi(struct pipeline *, struct buf *out);     /* of the plain HTTP interface */
+/* The plain HTTP interface; PRINCIPAL has proved who it is. */
+void pipeline_tools(struct pipeline *, const char *principal, struct buf *out);    /* {"tools":[...]} */
+void pipeline_services(struct pipeline *, const char *principal, struct buf *out); /* {"services":[...]} */
+void pipeline_openapi(struct pipeline *, const char *principal, struct buf *out);  /* its description */
 
 bool pipeline_busy(const struct session *);       /* requests are unanswered, subscriptions not counted */
 void pipeline_end_listens(struct session *);      /* tells open subscriptions that they end */

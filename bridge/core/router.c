@@ -3,6 +3,7 @@
 #include "core/lobby.h"
 #include "core/calls.h"
 #include "core/fleet.h"
+#include "core/profile.h"
 #include "core/relay.h"
 #include "core/self.h"
 #include "core/session.h"
@@ -39,7 +40,7 @@ static enum verdict list_tools(struct request *r)
 		return DONE;
 	if (lobby_keeps(r))
 		return WAIT;
-	const struct buf *list = catalogue_list(r->pipeline->catalogue, r->version);
+	const struct buf *list = catalogue_list(r->pipeline->catalogue, profile_of_request(r), r->version);
 	r->session->knows[OFFER_TOOLS] = offers_hash(r->pipeline, OFFER_TOOLS);
 	return answer(r, buf_data(list), buf_len(list));
 }
@@ -244,10 +245,8 @@ static enum verdict find_tool(struct request *r, struct tool **tool)
 		return DONE;
 	}
 	snprintf(r->tool, sizeof r->tool, "%s", (*tool)->name);
-	if ((*tool)->outside) {
-		result_error(r, "not_allowed", json_pack("{s:b}", "may_have_run", 0),
-			     "%s is not in the profile %s, which is all that clients of this bridge have (its setting profile)", r->tool,
-			     r->pipeline->config->profile);
+	if (profile_of_request(r) & ~(*tool)->profiles) {
+		profile_refuse(r, (*tool)->profiles);
 		return DONE;
 	}
 	return NEXT;

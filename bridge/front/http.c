@@ -189,7 +189,7 @@ static void answer_health(struct exchange *e, const char *path)
 		http_answer(e, h->draining ? 503 : 200, "text/plain", h->draining ? "ending\n" : "ready\n", h->draining ? 7 : 6, "");
 		return;
 	}
-	pipeline_services(h->pipeline, &services);
+	pipeline_services(h->pipeline, NULL, &services);
 	bool none = memmem(buf_data(&services), buf_len(&services), "\"ready\":0,", 10) != NULL;
 	if (!buf_printf(&text, "{\"status\":\"%s\",\"version\":\"" EFRIT_MCP_VERSION "\",\"connections\":%ld,\"sessions\":%ld,"
 		     "\"requests\":%ld,\"streams\":%ld,%.*s", h->draining ? "ending" : none ? "degraded" : "healthy", conns_count(h->conns),

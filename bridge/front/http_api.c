@@ -27,21 +27,14 @@ static bool is_method(struct exchange *e, bool post)
 	return false;
 }
 
-static void say(struct exchange *e, void (*write)(struct pipeline *, struct buf *))
+static void say(struct exchange *e, void (*write)(struct pipeline *, const char *principal, struct buf *))
 {
 	struct buf text = {0};
 	if (!is_method(e, false))
 		return;
-	write(e->http->pipeline, &text);
+	write(e->http->pipeline, e->principal, &text);
 	http_answer(e, 200, "application/json", buf_data(&text), buf_len(&text), "");
 	buf_finish(&text);
-}
-
-static void write_tools(struct pipeline *p, struct buf *out)
-{
-	const struct buf *list = pipeline_tools(p);
-	if (!buf_add(out, buf_data(list), buf_len(list)))
-		log_no_memory();
 }
 
 /* As if it had come by MCP, from here on. */
@@ -98,7 +91,7 @@ void api_request(struct exchange *e)
 	else if (strncmp(path, "results/", 8) == 0)
 		return; /* it was refused */
 	else if (strcmp(path, "tools") == 0)
-		say(e, write_tools);
+		say(e, pipeline_tools);
 	else if (strcmp(path, "services") == 0)
 		say(e, pipeline_services);
 	else if (strcmp(path, "openapi.json") == 0)

@@ -21,14 +21,22 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 FORM = r'''
 (progn
   (setq large-file-warning-threshold nil make-backup-files nil create-lockfiles nil auto-save-default nil gc-cons-threshold (* 8 1024 1024))
+  (setq efrit-mcp-packs '(org))
   (require 'efrit-mcp)
   (efrit-mcp-native-load efrit-mcp-version)
   (defvar big (expand-file-name "big.txt" temporary-file-directory))
   (defvar code (expand-file-name "code.el" temporary-file-directory))
   (with-temp-file big (dotimes (i 200000) (insert (format "line %06d of a text that is long enough, to be 10 MB\n" i))))
   (with-temp-file code (dotimes (i 300) (insert (format "(defun code-%d (x) \"Doc.\" (car x))\n\n" i))))
+  (defvar headings (expand-file-name "headings.org" temporary-file-directory))
+  (with-temp-file headings
+    (dotimes (i 40000)
+      (insert (format "%s %s Heading %d%s\n%s%sSome text below that is a line or two long.\nAnd another line of it.\n"
+                      (make-string (1+ (% i 4)) ?*) (nth (% i 3) '("TODO" "DONE" "")) i (if (= 0 (% i 5)) "  :work:" "")
+                      (if (= 0 (% i 7)) (format "SCHEDULED: <2026-%02d-%02d Sat>\n" (1+ (% i 12)) (1+ (% i 28))) "")
+                      (if (= 0 (% i 10)) (format ":PROPERTIES:\n:ID: id-%d\n:END:\n" i) "")))))
   (defun median (l) (nth (/ (length l) 2) (sort l #'<)))
-  (defun fill-in (value) (cond ((stringp value) (replace-regexp-in-string "BIG" big (replace-regexp-in-string "CODE" code value t t) t t))
+  (defun fill-in (value) (cond ((stringp value) (replace-regexp-in-string "BIG" big (replace-regexp-in-string "ORG" headings (replace-regexp-in-string "CODE" code value t t) t t) t t))
                           ((vectorp value) (vconcat (mapcar #'fill-in value)))
                           ((consp value) (cons (fill-in (car value)) (fill-in (cdr value)))) (t value)))
   (defun measure (call)
@@ -58,7 +66,10 @@ FORM = r'''
       ("emacs_command" ("command" . "beginning-of-buffer") ("file" . "BIG")) ("emacs_keys" ("keys" . "C-f"))
       ("emacs_window" ("op" . "show") ("file" . "BIG") ("line" . 150000)) ("emacs_screenshot" ("format" . "text"))
       ("emacs_symbols" ("name" . "efrit-mcp-change-undo") ("file" . "CODE")) ("emacs_diagnostics" ("of" . "all"))
-      ("emacs_project" ("folder" . "PROJECT")) ("emacs_describe" ("name" . "find-file")) ("emacs_check" ("op" . "parens") ("file" . "CODE"))))
+      ("emacs_project" ("folder" . "PROJECT")) ("emacs_describe" ("name" . "find-file")) ("emacs_check" ("op" . "parens") ("file" . "CODE"))
+      ("emacs_org" ("op" . "list") ("file" . "ORG")) ("emacs_org" ("op" . "list") ("file" . "ORG") ("match" . "work/TODO"))
+      ("emacs_org" ("op" . "list") ("file" . "ORG") ("match" . "ID=\"id-100\"")) ("emacs_org" ("op" . "list") ("file" . "ORG") ("due" . 7))
+      ("emacs_org" ("op" . "read") ("file" . "ORG") ("heading" . "Heading 39000"))))
   (find-file-noselect code)
   (with-current-buffer (find-file-noselect big) (buffer-enable-undo))
   (dolist (c calls) (efrit-mcp-tool-call (car c) (fill-in (cdr c)))) ; what is loaded on demand is loaded
@@ -68,7 +79,7 @@ FORM = r'''
     (while calls
       (let ((c (pop calls)) (a (pop first)) (b (pop second)))
         (princ (concat (json-serialize
-                (vector (car c) (mapconcat (lambda (x) (format " %s" (replace-regexp-in-string "PROJECT" "this" (replace-regexp-in-string "BIG" "10 MB" (if (stringp (cdr x)) (cdr x) (format "%s" (car x))))))) (cdr c) "") a b)) "\n")))))
+                (vector (car c) (mapconcat (lambda (x) (format " %s" (replace-regexp-in-string "ORG" "40,000 headings" (replace-regexp-in-string "PROJECT" "this" (replace-regexp-in-string "BIG" "10 MB" (if (stringp (cdr x)) (cdr x) (format "%s" (car x))))) t))) (cdr c) "") a b)) "\n")))))
   (dolist (b (buffer-list)) (with-current-buffer b (set-buffer-modified-p nil)))
   (kill-emacs 0))
 '''

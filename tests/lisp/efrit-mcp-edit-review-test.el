@@ -8,7 +8,7 @@
 
 (defun efrit-mcp-edit-review-test--call (file old new &optional context)
   "Have OLD in FILE be made NEW after a review; CONTEXT is what the client says."
-  (let ((efrit-mcp-client--used nil) (efrit-mcp-client--state nil)
+  (let ((efrit-mcp-client--used nil) (efrit-mcp-client--state nil) (efrit-mcp-review-where 'host)
         (efrit-mcp-client-context (json-serialize (append '((capabilities . ((elicitation . ())))) context))))
     (efrit-mcp-tools-test--run "emacs_edit" `("file" ,file "preview" "ask"
                                               "edits" [,(if old `(("old" . ,old) ("new" . ,new)) `(("new" . ,new)))]))))
@@ -69,7 +69,10 @@
 
 (ert-deftest efrit-mcp-edit-review/where ()
   (efrit-mcp-tools-test-files (("a.txt" . "one\n"))
-    (pcase-dolist (`(,where ,elicits ,wanted) '((auto t host) (auto nil nil) (host t host) (host nil nil) (here t nil)))
+    ;; Where somebody sees a frame: in it, unless the person has said otherwise.
+    (pcase-dolist (`(,where ,elicits ,wanted) (if (efrit-mcp-query-person-p)
+                                                  '((auto t here) (auto nil here) (host t host) (host nil nil) (here t here))
+                                                '((auto t host) (auto nil nil) (host t host) (host nil nil) (here t nil))))
       (let ((efrit-mcp-review-where where)
             (efrit-mcp-client-context (if elicits "{\"capabilities\":{\"elicitation\":{}}}" "{}")))
         (if wanted

@@ -64,17 +64,7 @@
 
 (ert-deftest efrit-mcp-target/remote-looking-buffers-are-worked-on-without-their-machine ()
   (let* ((buffer (efrit-mcp-target-test--remote)) (name (buffer-name buffer))
-         (file-name-handler-alist
-          (cons (cons "\\`/ssh:nobody@nowhere" (lambda (operation &rest arguments)
-                                                 (if (memq operation '(file-remote-p expand-file-name file-name-directory file-name-nondirectory
-                                                                       file-name-as-directory directory-file-name abbreviate-file-name
-                                                                       unhandled-file-name-directory substitute-in-file-name
-                                                                       file-name-case-insensitive-p file-name-sans-versions make-auto-save-file-name))
-                                                     (if (eq operation 'file-remote-p)
-                                                         "/ssh:nobody@nowhere.invalid:"
-                                                       (let ((file-name-handler-alist nil)) (apply operation arguments)))
-                                                   (error "Asked the other machine: %s %S" operation arguments))))
-                file-name-handler-alist)))
+         (file-name-handler-alist (efrit-mcp-tools-test-unreachable)))
     (unwind-protect
         (progn
           (should (string-match-p "defun far" (cdr (efrit-mcp-tools-test-read "emacs_read" "buffer" name))))

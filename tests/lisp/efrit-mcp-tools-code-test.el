@@ -4,6 +4,8 @@
 (require 'efrit-mcp)
 (require 'efrit-mcp-tools-test-help (expand-file-name "efrit-mcp-tools-test-help" (file-name-directory (or load-file-name buffer-file-name))))
 
+(efrit-mcp-native-load efrit-mcp-version)
+
 (ert-deftest efrit-mcp-tools/symbols-of-lisp ()
   (let ((answer (efrit-mcp-tools-test-call "emacs_symbols" "name" "efrit-mcp-change-undo" "file" (locate-library "efrit-mcp-change.el"))))
     (should (= 1 (alist-get 'total answer)))
@@ -185,6 +187,49 @@
                   (should (equal (buffer-string) after))))
               (efrit-mcp-tools-test-call "emacs_undo" "undo_id" (alist-get 'undo_id answer))
               (should (equal before (funcall read)))))
+        (efrit-mcp-tools-test-call "emacs_lsp" "op" "stop" "file" a)))))
+
+(ert-deftest efrit-mcp-tools/lsp-commands-of-clangd ()
+  "What the server does itself: it is said before, run when asked for, and taken back."
+  (skip-unless (and (require 'eglot nil t) (executable-find "clangd")))
+  (efrit-mcp-tools-test-files (("a.c" . "#define ONE 1\nint f(void)\n{\n\treturn ONE;\n}\n"))
+    (let* ((inhibit-message t) (eglot-autoshutdown nil) (eglot-server-programs '((c-mode . ("clangd")))) (title "Expand macro 'ONE'")
+           (eglot-confirm-server-edits t) ; the person is not asked: the agent's host was
+           (read (lambda () (with-current-buffer (find-buffer-visiting a) (buffer-string))))
+           (actions (lambda (&rest more) (apply #'efrit-mcp-tools-test-call "emacs_lsp" "op" "actions" "file" a "line" 4 "column" 9 more))))
+      (efrit-mcp-tools-test-start-server a)
+      (unwind-protect
+          (let ((before (funcall read)))
+            (should (seq-contains-p (alist-get 'commands (efrit-mcp-tools-test-call "emacs_lsp" "op" "status" "file" a)) "clangd.applyTweak"))
+            (let ((all (efrit-mcp-tools-test-until (lambda () (let ((all (funcall actions))) (and (alist-get 'commands all) all))))))
+              (should (seq-contains-p (alist-get 'commands all) title)))
+            (let ((preview (funcall actions "choose" title)))
+              (should (equal (alist-get 'command preview) "clangd.applyTweak"))
+              (should (string-match-p "apply runs it" (alist-get 'note preview))))
+            (should (equal before (funcall read)))
+            (let ((answer (funcall actions "choose" title "apply" t)))
+              (should (equal (alist-get 'ran answer) "clangd.applyTweak"))
+              (should (string-match-p "return 1;" (funcall read)))
+              (efrit-mcp-tools-test-call "emacs_undo" "undo_id" (alist-get 'undo_id answer))
+              (should (equal before (funcall read))))
+            ;; Answered later, as a job is; the arguments are the agent's.
+            (let* ((uri (with-current-buffer (find-buffer-visiting a) (plist-get (eglot--TextDocumentIdentifier) :uri)))
+                   (place '(("line" . 3) ("character" . 9)))
+                   (answer (efrit-mcp-tools-test-later
+                            "emacs_lsp" `("op" "command" "file" ,a "choose" "clangd.applyTweak"
+                                          "args" [(("file" . ,uri) ("selection" . (("start" . ,place) ("end" . ,place))) ("tweakID" . "ExpandMacro"))]))))
+              (should (alist-get 'undo_id answer))
+              (should (string-match-p "return 1;" (funcall read)))
+              (efrit-mcp-tools-test-call "emacs_undo")
+              (should (equal before (funcall read))))
+            ;; Edits that cannot be made are refused, and the server hears why.
+            (with-current-buffer (find-buffer-visiting a) (setq buffer-read-only t))
+            (should (string-match-p "read.only" (downcase (efrit-mcp-tools-test-error "emacs_lsp" "op" "actions" "file" a "line" 4 "column" 9 "choose" title "apply" t))))
+            (with-current-buffer (find-buffer-visiting a) (setq buffer-read-only nil))
+            (should (equal before (funcall read)))
+            (should-not efrit-mcp-lsp--running)
+            (should (string-match-p "it has: .*clangd.applyTweak" (efrit-mcp-tools-test-error "emacs_lsp" "op" "command" "file" a "choose" "rm")))
+            (should (string-match-p "there are: .*Expand macro" (efrit-mcp-tools-test-error "emacs_lsp" "op" "actions" "file" a "line" 4 "column" 9 "choose" "no such"))))
         (efrit-mcp-tools-test-call "emacs_lsp" "op" "stop" "file" a)))))
 
 ;;; efrit-mcp-tools-code-test.el ends here

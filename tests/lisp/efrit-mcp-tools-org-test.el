@@ -144,6 +144,66 @@ SCHEDULED: <2020-01-01 Wed>
        (should (equal "efrit-mcp-conflict" (efrit-mcp-tools-test-fails "emacs_org" "op" "set" "file" a "heading" "r-1" "title" "Other" "todo" "DONE")))
        (should-not (save-restriction (widen) (string-search "Other" (buffer-string))))))))
 
+(defconst efrit-mcp-tools-org-test--odd
+  "#+FILETAGS: :every:
+#+TODO: TODO NEXT(n) | DONE GONE
+Before.
+* TODO [#A] Top :work:home:
+SCHEDULED: <2001-02-03 Sat> DEADLINE: <2001-02-01 Thu +1w>
+:PROPERTIES:
+:ID: one
+:Effort: 1:00
+:END:
+** NEXT below
+*** DONE deep :x@y:
+CLOSED: [2001-01-01 Mon] DEADLINE: <2001-01-02 Tue>
+** :only:
+** tags :in: the middle
+** TODO
+*no heading
+ * none
+* TODOLIST is no state :a_b#c%:
+:PROPERTIES:
+:id: two
+:many: 3
+:many+: 2
+:END:
+**** [#C] far below :work:
+text with SCHEDULED: <2001-01-01 Mon> in it
+* GONE last :work: 
+  SCHEDULED: <2001-01-01 Mon>
+* colon:
+* :a:b
+* TODO two   :work:
+:PROPERTIES:
+:EMPTY:
+:END:
+* NEXT tab\t:work:
+DEADLINE: <2001-01-05 Fri>
+")
+
+(ert-deftest efrit-mcp-tools-org/chooses-as-org-does ()
+  "What a list looks at itself is what Org would find, heading for heading."
+  (efrit-mcp-tools-test-files (("o.org" . ,efrit-mcp-tools-org-test--odd))
+    (with-current-buffer (find-file-noselect o)
+      (let ((places (lambda (all) (mapcar #'cadr all))))
+        (dolist (match '(nil "work" "work-home" "every" "work|x@y" "work/TODO" "/NEXT|TODO" "/!" "/!NEXT" "in" "a_b#c%" "LEVEL=2" "LEVEL>1+work"
+                             "+PRIORITY=\"A\"" "PRIORITY=\"C\"" "ID=\"one\"" "ID={o}" "Effort=\"1:00\"" "EFFORT<>\"\"" "EMPTY=\"\"" "many={3.*2}" "MANY=\"3 2\""
+                             "TODO=\"NEXT\"" "DEADLINE<\"<2001-01-04>\"" "SCHEDULED=\"<2001-02-03>\"" "{^w}" "CATEGORY=\"o\"" "ITEM={below}"))
+          (should (equal (list match (org-map-entries #'point match 'file))
+                         (list match (funcall places (efrit-mcp-org--headings (current-buffer) match nil))))))
+        (let ((org-use-property-inheritance '("ID")))
+          (should (equal (org-map-entries #'point "ID=\"one\"" 'file)
+                         (funcall places (efrit-mcp-org--headings (current-buffer) "ID=\"one\"" nil)))))
+        (let ((due nil))
+          (org-map-entries
+           (lambda ()
+             (let ((days (delq nil (mapcar (lambda (k) (let ((s (org-entry-get nil k))) (and s (org-time-string-to-absolute s)))) '("SCHEDULED" "DEADLINE")))))
+               (when (and days (not (org-entry-is-done-p))) (push (cons (apply #'min days) (point)) due))))
+           nil 'file)
+          (should (= 2 (length due)))
+          (should (equal (nreverse due) (mapcar (lambda (each) (cons (car each) (cadr each))) (efrit-mcp-org--headings (current-buffer) nil 0)))))))))
+
 ;;; The packs
 
 (ert-deftest efrit-mcp-tools-packs/on-and-off ()

@@ -56,6 +56,89 @@ The part of each NAME before the dot is a variable, the file's name."
     (unless (eq (car answer) 'failed) (error "%s did not fail: %S" tool (cdr answer)))
     (alist-get 'error (cdr answer))))
 
+(defvar efrit-mcp-tools-test--asked nil "What was asked of a machine that is not there.")
+
+(defun efrit-mcp-tools-test-unreachable ()
+  "Return a `file-name-handler-alist' where asking nowhere.invalid fails the test."
+  (cons (cons "\\`/ssh:nobody@nowhere"
+              (lambda (operation &rest arguments)
+                (cond ((eq operation 'file-remote-p)
+                       (pcase (cadr arguments)
+                         ('method "ssh") ('user "nobody") ('host "nowhere.invalid")
+                         ('localname (substring (car arguments) (length "/ssh:nobody@nowhere.invalid:")))
+                         (_ "/ssh:nobody@nowhere.invalid:")))
+                      ((memq operation '(expand-file-name file-name-directory file-name-nondirectory file-name-as-directory
+                                         directory-file-name abbreviate-file-name unhandled-file-name-directory
+                                         substitute-in-file-name file-name-case-insensitive-p file-name-sans-versions
+                                         make-auto-save-file-name))
+                       (let ((file-name-handler-alist nil)) (apply operation arguments)))
+                      (t (setq efrit-mcp-tools-test--asked (cons operation arguments))
+                         (error "Asked the other machine: %s %S" operation arguments)))))
+        file-name-handler-alist))
+
+;;; What is answered later
+
+(defvar efrit-mcp-tools-test--job 1000000 "Number of the last job that was called so.")
+
+(defun efrit-mcp-tools-test-until (predicate &optional what)
+  "Wait until PREDICATE returns non-nil, and return that; WHAT is waited for."
+  (let ((until (+ (float-time) 60)) (value nil))
+    (while (not (setq value (funcall predicate)))
+      (when (> (float-time) until) (error "It never came: %s" (or what predicate)))
+      (accept-process-output nil 0.02))
+    value))
+
+(defun efrit-mcp-tools-test-later (tool arguments &optional meanwhile)
+  "Call TOOL with ARGUMENTS, a list of NAME VALUE ...; return its answer when it is there.
+MEANWHILE is called once the tool has returned without one."
+  (let* ((efrit-mcp-tool-job (setq efrit-mcp-tools-test--job (1+ efrit-mcp-tools-test--job)))
+         (job efrit-mcp-tool-job) (answer nil)
+         (efrit-mcp-later-answered-function (lambda (number value) (when (eql number job) (setq answer (list value)))))
+         (first (efrit-mcp-tools-test--run tool arguments)))
+    (setq efrit-mcp-tool-job nil)
+    (pcase (car first)
+      ('deferred (when meanwhile (funcall meanwhile))
+                 (car (efrit-mcp-tools-test-until (lambda () answer) tool)))
+      ('failed (error "%s failed: %S" tool (cdr first)))
+      (_ (cdr first)))))
+
+;;; The terminal that this Emacs runs in: tests/terminal.sh
+
+(defun efrit-mcp-tools-test-terminal-p ()
+  "Return non-nil if this Emacs is in a terminal whose screen can be read."
+  (and (not noninteractive) (getenv "TMUX") (eq t (frame-live-p (selected-frame)))))
+
+(defun efrit-mcp-tools-test--tmux (&rest arguments)
+  "Have the terminal do ARGUMENTS; return what it says."
+  (with-temp-buffer
+    (let ((status (apply #'call-process "tmux" nil t nil arguments)))
+      (unless (eq 0 status) (error "The command tmux %S: %s" arguments (buffer-string))))
+    (buffer-string)))
+
+(defun efrit-mcp-tools-test-screen ()
+  "Return what the terminal shows now, a line a row."
+  (redisplay t)
+  (efrit-mcp-tools-test--tmux "capture-pane" "-p"))
+
+(defun efrit-mcp-tools-test-shows (regexp)
+  "Wait until the terminal shows what fits REGEXP."
+  (efrit-mcp-tools-test-until (lambda () (string-match-p regexp (efrit-mcp-tools-test-screen))) regexp))
+
+(defun efrit-mcp-tools-test-type (keys until)
+  "Type KEYS, tmux's names of them, at the terminal; the person's commands run.
+Return when the function UNTIL returns non-nil, with that."
+  (let ((value nil) (timer nil) (end (+ (float-time) 60)))
+    (setq timer (run-with-timer 0.02 0.02 (lambda ()
+                                            (when (or (setq value (funcall until)) (> (float-time) end))
+                                              (cancel-timer timer)
+                                              (throw 'efrit-mcp-tools-test nil)))))
+    (unwind-protect
+        (catch 'efrit-mcp-tools-test
+          (apply #'efrit-mcp-tools-test--tmux "send-keys" keys)
+          (let ((inhibit-interaction nil)) (recursive-edit)))
+      (cancel-timer timer))
+    (or value (error "It never came, after %S: %s" keys (efrit-mcp-tools-test-screen)))))
+
 (defun efrit-mcp-tools-test-disk (file)
   "Return what FILE holds."
   (with-temp-buffer (insert-file-contents file) (buffer-string)))

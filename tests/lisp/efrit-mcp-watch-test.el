@@ -22,6 +22,33 @@
              (or efrit-mcp-watch--uris (memq #'efrit-mcp-watch--text-changed after-change-functions)
                  (memq #'efrit-mcp-watch--killed kill-buffer-hook))))))
 
+(ert-deftest efrit-mcp-watch/messages-and-what-agents-did ()
+  (let ((before (list (symbol-function 'message) (seq-remove #'symbolp (default-value 'post-command-hook)) efrit-mcp-activity-hook))
+        (efrit-mcp-activity--calls nil) (efrit-mcp-activity--size 0))
+    (efrit-mcp-watch-test--with
+      (efrit-mcp-watch-set '("emacs://messages" "emacs://log"))
+      (efrit-mcp-watch--tell)
+      (should-not told)
+      (let ((inhibit-message t)) (dotimes (i 50) (message "watched %d" i)))
+      (efrit-mcp-watch--tell)
+      (unless noninteractive ; a batch Emacs logs none
+        (should (equal told '("emacs://messages"))))
+      (setq told nil)
+      (let ((message-log-max nil)) (message "not kept"))
+      (run-hooks 'post-command-hook)
+      (efrit-mcp-watch--tell)
+      (should-not told)
+      ;; A tool that was called is news; that somebody read a resource is not, or reading would be news.
+      (efrit-mcp-activity-note 1 "resources/read" "a" '(("uri" . "emacs://log")) (float-time) '(ended (done . "x") nil))
+      (efrit-mcp-watch--tell)
+      (should-not told)
+      (efrit-mcp-activity-note 2 "emacs_ask_user" "a" nil (float-time) '(ended (deferred) nil))
+      (efrit-mcp-watch--tell)
+      (efrit-mcp-activity-answered 2 '((status . "success")))
+      (efrit-mcp-watch--tell)
+      (should (equal told '("emacs://log" "emacs://log"))))
+    (should (equal before (list (symbol-function 'message) (seq-remove #'symbolp (default-value 'post-command-hook)) efrit-mcp-activity-hook)))))
+
 (ert-deftest efrit-mcp-watch/a-buffer-s-text-many-as-one ()
   (efrit-mcp-watch-test--with
     (with-temp-buffer

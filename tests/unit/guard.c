@@ -32,6 +32,52 @@ static void test_tokens(void **state)
 	guard_set_token(guard, token);
 }
 
+static void test_named_tokens(void **state)
+{
+	struct guard_visit v = {.host = "localhost", .authorization = "Bearer the token of alice"};
+	char name[CONFIG_TOKEN_NAME + 1];
+	(void)state;
+	assert_true(guard_add_token(guard, "alice", "the token of alice"));
+	assert_false(guard_add_token(guard, "a name that is longer than any", "x"));
+	assert_false(guard_add_token(guard, "empty", "")); /* "Bearer " would be good */
+	assert_int_equal(guard_admit(guard, &v), GUARD_WELCOME);
+	assert_string_equal(v.principal, GUARD_NAMED "alice");
+	assert_int_equal(visit("localhost", NULL, "Bearer the token of alic"), GUARD_TOKEN);
+	v.authorization = "Bearer abcdefghijklmnopqrstuvwxyz";
+	assert_int_equal(guard_admit(guard, &v), GUARD_WELCOME);
+	assert_string_equal(v.principal, "token");
+	for (int i = 1; i < CONFIG_PAIRS_MAX; i++) {
+		snprintf(name, sizeof name, "t%d", i);
+		assert_true(guard_add_token(guard, name, name));
+	}
+	assert_false(guard_add_token(guard, "more", "more"));
+	guard_set_token(guard, token); /* those are others' now */
+	assert_int_equal(visit("localhost", NULL, "Bearer the token of alice"), GUARD_TOKEN);
+}
+
+static void test_pairs(void **state)
+{
+	char name[CONFIG_NAME_MAX], word[CONFIG_WORD_MAX], *error;
+	static const char list[] = " alice = look,claude code=full,a=b=c";
+	(void)state;
+	assert_true(config_pair(list, "alice", word));
+	assert_string_equal(word, "look");
+	assert_true(config_pair(list, "claude code", word));
+	assert_string_equal(word, "full");
+	assert_true(config_pair_at(list, 2, name, word));
+	assert_string_equal(name, "a");
+	assert_string_equal(word, "b=c");
+	assert_false(config_pair_at(list, 3, name, word));
+	assert_false(config_pair(list, "bob", word));
+	assert_false(config_pair("", "", word));
+	assert_false(config_pair("x,alice=look", "alice", word)); /* what cannot be read ends it */
+	assert_true(config_check_profiles("it", "claude code=full, b=look", false, &error));
+	assert_false(config_check_profiles("it", "claude code=full", true, &error));
+	assert_non_null(strstr(error, "a token cannot be called"));
+	free(error);
+	assert_true(config_check_profiles("it", "", true, &error));
+}
+
 static void test_names(void **state)
 {
 	static const char *const good[] = {"localhost", "LOCALHOST:1", "127.0.0.1:80", "127.9.9.9", "[::1]", "[::1]:65535", "10.0.0.1:9", "a.example", "b.example:8"};
@@ -94,7 +140,7 @@ int main(void)
 	guard = guard_create(&config);
 	guard_set_token(guard, token);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tokens), cmocka_unit_test(test_names), cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_tokens), cmocka_unit_test(test_named_tokens), cmocka_unit_test(test_pairs), cmocka_unit_test(test_names), cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_sockets_of_the_system), cmocka_unit_test(test_addresses),
 	};
 	int failed = set ? RUN(tests) : 1;
