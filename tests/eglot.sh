@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 home=$here/build/eglot
 
 skip() { echo "SKIP: no eglot: $1"; exit 77; }
-found() { compgen -G "$home/root/usr/share/emacs/site-lisp/elpa-src/eglot-*/eglot.el"; }
+found() { compgen -G "$home/tree/usr/share/emacs/site-lisp/elpa-src/eglot-*/eglot.el"; }
 
 file=$(found) && { dirname "$file"; exit 0; }
 command -v apt-get >/dev/null && command -v dpkg >/dev/null || skip "there is no apt-get or dpkg here"
@@ -19,9 +19,7 @@ trap 'rm -rf "$new"' EXIT
 why=$(apt_of_its_own "$new" "$codename" "$codename") || skip "$why"
 export APT_CONFIG=$new/apt.conf
 why=$(apt_unpack "$new" elpa-eglot) || skip "$why"
-rm -rf "$new/debs" "$new/lists" "$new/cache" "$home"
-chmod 755 "$new"
-mv "$new" "$home"
+apt_settle "$new" "$home"
 trap - EXIT
 file=$(found) || skip "the package holds no eglot.el"
 dirname "$file"
