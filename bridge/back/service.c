@@ -264,15 +264,19 @@ static void on_refused(struct worker *w, struct request *r)
 	on_room(w);
 }
 
-static void fail(struct request *r, const struct worker *w, const char *code, bool may_have_run, const char *why)
+enum far { UNSENT, UNBEGUN, UNKNOWN }; /* how far a call came */
+
+static void fail(struct request *r, const struct worker *w, const char *code, enum far far, const char *why)
 {
+	static const char *const words[] = {
+		[UNSENT] = "the call was not sent and did not run",
+		[UNBEGUN] = "the call was sent, but had not begun: it did not run",
+		[UNKNOWN] = "the call was already sent and may have run: look before you try again"};
 	if (r->streaming && !r->settled && !r->broken)
 		r->broken = copy(why);
 	else if (!r->settled) {
 		r->grown = NULL; /* what there is of its result is of no use */
-		result_error(r, code, about(w, may_have_run), "%s; %s", why,
-			     may_have_run ? "the call was already sent and may have run: look before you try again"
-					  : "the call was not sent and did not run");
+		result_error(r, code, about(w, far == UNKNOWN), "%s; %s", why, words[far]);
 	}
 }
 
@@ -281,7 +285,7 @@ static void fail_waiting(struct worker *w, const char *code, const char *why)
 	struct request *r;
 	while ((r = line_oldest(&w->line))) {
 		leave_line(w, r);
-		fail(r, w, code, false, why);
+		fail(r, w, code, UNSENT, why);
 		service_hand_over(r);
 	}
 }
@@ -290,10 +294,11 @@ static void on_lost(struct worker *w, const char *why)
 {
 	struct request *r;
 	while ((r = TAILQ_FIRST(&w->flying))) {
+		bool unbegun = w->ops->unbegun && w->ops->unbegun(w, r);
 		land(w, r, true); /* to die is no failure of one that is there */
-		if (r->idempotent && pool_again(r, w))
+		if ((r->idempotent || unbegun) && pool_again(r, w))
 			continue;
-		fail(r, w, w->ops->gone, true, why);
+		fail(r, w, w->ops->gone, unbegun ? UNBEGUN : UNKNOWN, why);
 		service_hand_over(r);
 	}
 	fail_waiting(w, w->ops->gone, why);
@@ -369,7 +374,7 @@ static bool acceptable(const struct worker *w, struct request *r)
 	if (!gone && (w->linked || w->state != WORKER_BLOCKED))
 		return true;
 	snprintf(why, sizeof why, "%s %s: %s", title(w, who), gone ? "is gone" : "does not answer", w->why);
-	fail(r, w, gone ? w->ops->gone : "not_responding", false, why);
+	fail(r, w, gone ? w->ops->gone : "not_responding", UNSENT, why);
 	return false;
 }
 
@@ -418,7 +423,7 @@ void service_give_up(struct worker *w, struct request *r, const char *code, cons
 		return;
 	if (w->pool)
 		pool_failed(w);
-	fail(r, w, code, true, why); /* settling it cancels what may still wait in Emacs */
+	fail(r, w, code, UNKNOWN, why); /* settling it cancels what may still wait in Emacs */
 	r->resume(r);
 }
 

@@ -41,6 +41,7 @@ struct worker_ops {
 	const char *key;  /* the member of an error that has its name */
 	const char *gone; /* the error_code when it was lost */
 	void (*call)(struct worker *, struct request *);
+	bool (*unbegun)(const struct worker *, const struct request *); /* it is lost, and certainly had not begun that call; NULL: it never knows */
 	void (*cancel)(struct worker *, struct request *, const char *reason);
 	void (*credit)(struct worker *, struct request *, size_t bytes);
 	void (*ask)(struct worker *, struct ask *, const char *payload, double timeout); /* on_answer comes later */
