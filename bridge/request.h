@@ -121,6 +121,7 @@ struct request {
 	struct buf arguments;    /* JSON text of an object */
 	uint32_t timeout_ms;     /* 0: the worker's default */
 	enum priority priority;
+	bool batch_unasked;      /* and it is PRIORITY_BATCH because nobody said otherwise */
 
 	/* the answer: head, reply, tail make one line */
 	enum fault fault;

@@ -12,8 +12,9 @@ static void welcome(struct peer *p)
 	struct server *s = p->server;
 	struct buf text = {0};
 	pthread_mutex_lock(&s->lock);
-	bool ok = buf_printf(&text, "{\"version\":\"%s\",\"instance\":\"%s\",\"pid\":%ld,\"emacs_version\":\"%s\",\"catalogue\":\"%s\",\"peer\":%llu}",
-			     s->version, s->listening.name, (long)s->pid, s->emacs_version, s->hash, (unsigned long long)p->serial);
+	bool ok = buf_printf(&text, "{\"version\":\"%s\",\"instance\":\"%s\",\"pid\":%ld,\"emacs_version\":\"%s\",\"catalogue\":\"%s\",\"peer\":%llu,\"noninteractive\":%s}",
+			     s->version, s->listening.name, (long)s->pid, s->emacs_version, s->hash, (unsigned long long)p->serial,
+			     s->noninteractive ? "true" : "false");
 	pthread_mutex_unlock(&s->lock);
 	if (!ok)
 		buf_finish(&text);

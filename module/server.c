@@ -367,6 +367,7 @@ static struct server *make(const struct server_settings *set, struct queue *queu
 	s->pid = getpid();
 	s->lisp_tid = child_thread();
 	s->started_at = queue_now();
+	s->noninteractive = set->noninteractive;
 	snprintf(s->version, sizeof s->version, "%s", set->version);
 	snprintf(s->emacs_version, sizeof s->emacs_version, "%s", set->emacs_version);
 	TAILQ_INIT(&s->peers);

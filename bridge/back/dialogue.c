@@ -46,6 +46,7 @@ static void on_welcome(struct emacs *e, const json_t *message)
 		e->plug.passed = -1;
 	}
 	plug_drop_passed(&e->plug);
+	e->worker.unattended = json_is_true(json_object_get(message, "noninteractive"));
 	ev_timer_stop(e->loop, &e->hello);
 	e->pause = 1;
 	e->worker.linked = true;

@@ -61,6 +61,7 @@ struct worker {
 	enum worker_state state; /* written by service_set_state alone */
 	char why[WORKER_WHY_MAX];
 	char hash[WORKER_HASH_MAX + 1]; /* of its catalogue; kept while it is gone */
+	bool unattended; /* it is a batch Emacs: no person can sit at it */
 	bool listed;  /* it exists, be it gone for a moment */
 	bool linked;  /* calls can be sent */
 	bool pooled;  /* a pool is what it is for, also while it is in none: it comes or goes */
