@@ -150,7 +150,7 @@ At most MAX characters of each."
   nil)
 
 (efrit-mcp-define-tool efrit-get-queue-stats
-    "Figures of an Emacs's queue: calls pending and running now, completed and failed in the last hour, average and p95 run time in seconds, seconds since the last activity. Always answers within milliseconds."
+    "Figures of an Emacs's queue: calls pending and running now, completed and failed in the last hour, average and p95 run time in seconds, seconds since the last activity; from a gateway also the history of the last hour and day. Always answers within milliseconds."
     ((instance-id string "Which Emacs; omit it when only one runs."))
     (:title "Figures of the queue" :read-only t :bridge t)
   nil)

@@ -70,10 +70,13 @@ void service_on_state(struct service *s, void (*on_state)(void *data, struct wor
 	s->on_state[i] = (struct state_listener){on_state, data};
 }
 
-void service_on_ended(struct service *s, void (*on_ended)(void *data, struct worker *, struct request *), void *data)
+void service_on_ended(struct service *s, void (*on_ended)(void *data, struct worker *, struct request *, enum service_end), void *data)
 {
-	s->on_ended = on_ended;
-	s->ended_data = data;
+	size_t i = 0;
+	while (i < SERVICE_LISTENERS && s->on_ended[i].on_ended)
+		i++;
+	assert(i < SERVICE_LISTENERS);
+	s->on_ended[i] = (struct end_listener){on_ended, data};
 }
 
 void service_on_note(struct service *s, void (*on_note)(void *data, struct worker *, const char *json, size_t len), void *data)
@@ -164,13 +167,13 @@ static void on_room(struct worker *w)
 		pool_room(w);
 }
 
-static void land(struct worker *w, struct request *r, bool good)
+static void land(struct worker *w, struct request *r, bool good, enum service_end how)
 {
 	set_flying(w, r, false);
 	if (w->pool)
 		pool_ended(w, r, good);
-	if (w->service->on_ended)
-		w->service->on_ended(w->service->ended_data, w, r);
+	for (size_t i = 0; i < SERVICE_LISTENERS && w->service->on_ended[i].on_ended; i++)
+		w->service->on_ended[i].on_ended(w->service->on_ended[i].data, w, r, how);
 }
 
 /* It is judged as a whole before anything of it goes on. */
@@ -237,7 +240,7 @@ static void on_reply(struct worker *w, struct request *r, bool last)
 		buf_eat(&r->reply, buf_len(&r->reply));
 	if (last) {
 		bool good = r->settled || r->grown || r->streaming || is_json(r);
-		land(w, r, good);
+		land(w, r, good, SERVICE_ANSWERED);
 		if (!good)
 			disown(w, r);
 		service_hand_over(r);
@@ -258,7 +261,7 @@ static void on_reply(struct worker *w, struct request *r, bool last)
 
 static void on_refused(struct worker *w, struct request *r)
 {
-	land(w, r, r->settled || r->hopeless); /* what was cancelled is refused too */
+	land(w, r, r->settled || r->hopeless, SERVICE_UNRUN); /* what was cancelled is refused too */
 	if (!pool_again(r, w))
 		service_hand_over(r);
 	on_room(w);
@@ -295,7 +298,7 @@ static void on_lost(struct worker *w, const char *why)
 	struct request *r;
 	while ((r = TAILQ_FIRST(&w->flying))) {
 		bool unbegun = w->ops->unbegun && w->ops->unbegun(w, r);
-		land(w, r, true); /* to die is no failure of one that is there */
+		land(w, r, true, unbegun ? SERVICE_UNRUN : SERVICE_LOST); /* to die is no failure of one that is there */
 		if ((r->idempotent || unbegun) && pool_again(r, w))
 			continue;
 		fail(r, w, w->ops->gone, unbegun ? UNBEGUN : UNKNOWN, why);

@@ -71,6 +71,7 @@ struct worker {
 	struct line line; /* of what was given to this one and no other */
 	struct request_list flying;
 	long flying_count;
+	double ended;     /* os_now when the last one was over; written by who counts */
 	long flight_max;  /* requests that may fly; 0: as the configuration says */
 
 	/* the pool's */

@@ -1,5 +1,6 @@
 /* self.c - see self.h */
 #include "core/self.h"
+#include "core/annals.h"
 #include "core/bulk.h"
 #include "core/fleet.h"
 #include "core/relay.h"
@@ -288,9 +289,15 @@ static void finish_wait(struct questions *t)
 
 static void finish_stats(struct questions *t)
 {
-	if (t->items[0].told)
-		finish_status(t);
-	else
+	struct item *item = &t->items[0];
+	if (item->told) {
+		struct buf text = {0};
+		text_add(&text, buf_data(&item->answer), buf_len(&item->answer) - 1);
+		annals_tell(t->request->pipeline->annals, item->name, &text);
+		text_put(&text, "}");
+		result_text(t->request, buf_data(&text), buf_len(&text), false);
+		buf_finish(&text);
+	} else
 		no_answer(t, "its figures");
 }
 
@@ -307,6 +314,7 @@ static enum verdict pool_stats(struct request *r, const struct pool *p)
 		text_format(&text, "%.6f", load.took);
 	else
 		text_put(&text, "null");
+	annals_tell(r->pipeline->annals, pool_name(p), &text);
 	text_put(&text, "}");
 	result_text(r, buf_data(&text), buf_len(&text), false);
 	buf_finish(&text);

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "request.h"
 
+struct annals;
 struct bulks;
 struct catalogue;
 struct fleet;
@@ -14,6 +15,7 @@ struct handles;
 struct guard;
 struct service;
 struct starter;
+struct store;
 TAILQ_HEAD(session_list, session);
 
 struct pipeline {
@@ -33,6 +35,8 @@ struct pipeline {
 	uint32_t birth;               /* by chance: tells numbers of this process from those of others */
 	struct seal *seal;            /* owned */
 	struct bulks *bulks;          /* owned */
+	struct annals *annals;        /* owned; NULL: no store was given */
+	struct store *store;          /* borrowed; NULL: none */
 	struct tasks *tasks;          /* owned; NULL: no store was given */
 	struct handles *handles;      /* owned; NULL: no spool was given */
 };
