@@ -25,6 +25,7 @@ struct gateway {
 	char parting[WORKER_WHY_MAX];
 	char logged[WORKER_WHY_MAX]; /* the last complaint: a retry does not repeat it */
 	char version[64];
+	uint64_t numbers;            /* of asks */
 
 	/* parley.c */
 	size_t scanned;              /* bytes of plug.in without a newline */
@@ -45,6 +46,7 @@ void parley_begin(struct gateway *);   /* connected: nothing was said yet; says 
 void parley_end(struct gateway *);     /* the connection is closed */
 void parley_list(struct gateway *);    /* asks for its tools */
 void parley_no_tools(struct gateway *);/* it does not tell them */
+void parley_ask(struct gateway *, uint64_t number, const char *params); /* calls one of its tools: the ask of that number gets the text; PARAMS: an object */
 void parley_ping(struct gateway *);    /* asks whether it listens, unless that was asked already */
 void parley_call(struct gateway *, struct request *);
 void parley_cancel(struct gateway *, const struct request *, const char *reason);

@@ -66,6 +66,32 @@ void parley_ping(struct gateway *g)
 	g->pinged = true;
 }
 
+void parley_ask(struct gateway *g, uint64_t number, const char *params)
+{
+	struct buf more = {0};
+	char id[32];
+	snprintf(id, sizeof id, "ask %llu", (unsigned long long)number);
+	text_add(&more, params + 1, strlen(params) - 2);
+	text_put(&more, ",");
+	ask(g, id, "tools/call", text_string(&more));
+	buf_finish(&more);
+}
+
+static void take_asked(struct gateway *g, uint64_t number, const struct envelope *e)
+{
+	struct ask *a;
+	TAILQ_FOREACH(a, &g->asks, of_worker)
+		if (a->number == number)
+			break;
+	if (!a) /* it was too late */
+		return;
+	json_t *result = e->result.at ? envelope_load(e->result) : NULL;
+	const char *text = json_string_value(json_object_get(json_array_get(json_object_get(result, "content"), 0), "text"));
+	g->worker.ops->drop(&g->worker, a);
+	a->on_answer(a, text, text ? strlen(text) : 0);
+	json_decref(result);
+}
+
 /* --- its tools --- */
 
 void parley_list(struct gateway *g)
@@ -295,6 +321,8 @@ static void take_own(struct gateway *g, const char *id, const struct envelope *e
 		take_tools(g, e);
 	else if (strcmp(id, "ping") == 0)
 		g->pinged = false;
+	else if (strncmp(id, "ask ", 4) == 0)
+		take_asked(g, strtoull(id + 4, NULL, 10), e);
 }
 
 /* --- what it tells --- */
