@@ -12,7 +12,7 @@ import sys
 import traceback
 
 sys.dont_write_bytecode = True
-from gate import commands, driver, eras, figures, fleet, flow, kept, large, life, link, shapes, sharing, suite, work  # pylint: disable=wrong-import-position,unused-import
+from gate import commands, driver, eras, figures, fleet, flow, kept, large, lent, life, link, shapes, sharing, suite, work  # pylint: disable=wrong-import-position,unused-import
 
 
 def over(*_):

@@ -163,7 +163,7 @@ static void on_hello_late(EV_P_ ev_timer *timer, int revents)
 	(void)loop;
 	(void)revents;
 	if (g->worker.linked) {
-		parley_no_tools(g);
+		parley_no_offers(g);
 		return;
 	}
 	service_explain(&g->worker, why);

@@ -64,6 +64,7 @@ static enum verdict submit_method(struct request *r, struct worker *w, json_t *a
 {
 	snprintf(r->tool, sizeof r->tool, "%s", r->method->name);
 	r->exact = true;
+	r->relayed = w == relay_worker(r->pipeline);
 	text_json(&r->arguments, arguments);
 	json_decref(arguments);
 	return calls_submit(r, &(struct place){.worker = w});
