@@ -1,6 +1,7 @@
 /* offers.c - see offers.h */
 #include "core/offers.h"
 #include "core/catalogue.h"
+#include "core/registry.h"
 #include "core/relay.h"
 #include "log.h"
 #include "mcp/text.h"
@@ -260,7 +261,7 @@ struct candidates {
 
 static void consider(struct candidates *c, const struct request *r, struct worker *w)
 {
-	const char *preferred = *r->pipeline->config->instance ? r->pipeline->config->instance : "default";
+	const char *preferred = *r->pipeline->config->instance ? registry_serves(r->pipeline, r->pipeline->config->instance) : "default";
 	c->only = w;
 	c->count++;
 	if (strcmp(w->name, preferred) == 0)
@@ -310,7 +311,7 @@ static struct worker *by_uri(struct request *r, const char *uri, enum offer kind
 	size_t before;
 	struct worker *w = NULL;
 	struct buf away = {0};
-	const char *instance = instance_in(uri, &before);
+	const char *instance = registry_serves(r->pipeline, instance_in(uri, &before));
 	*plain = instance ? strndup(uri, before) : strdup(uri);
 	if (!*plain)
 		log_no_memory();
@@ -353,6 +354,7 @@ struct worker *offers_template(struct request *r, const char *uri, char **plain)
 
 struct worker *offers_prompt(struct request *r, const char *name, const char *instance)
 {
+	instance = registry_serves(r->pipeline, instance);
 	struct candidates c = {0};
 	for (struct worker *w = service_first(r->pipeline->service); w; w = service_next(w))
 		if (w->listed && (instance ? strcmp(w->name, instance) == 0 : !w->pool) && offers_it(r->pipeline, w, OFFER_PROMPTS, name, false))

@@ -1,6 +1,7 @@
 /* registry.c - see registry.h */
 #include "core/registry.h"
 #include "core/fleet.h"
+#include "fleet_config.h"
 #include "core/self.h"
 #include "core/session.h"
 #include "mcp/result.h"
@@ -284,9 +285,17 @@ static struct worker *unnamed(struct request *r, const struct tool *tool, long *
 	return w && !(other && unattended(r, other)) ? w : other;
 }
 
+const char *registry_serves(const struct pipeline *p, const char *name)
+{
+	const struct fleet_spec *spec = !p->fleet && name ? fleet_config_find(p->config->fleet, name) : NULL;
+	if (p->fleet && name)
+		return fleet_serves(p->fleet, name);
+	return spec && !spec->pool && *spec->daemon ? spec->daemon : name;
+}
+
 static const char *named(const struct request *r, const char *asked)
 {
-	return asked ? asked : *r->pipeline->config->instance ? r->pipeline->config->instance : NULL;
+	return asked ? asked : *r->pipeline->config->instance ? registry_serves(r->pipeline, r->pipeline->config->instance) : NULL;
 }
 
 struct worker *registry_choose(struct request *r, const char *asked, const struct tool *tool)

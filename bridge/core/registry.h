@@ -20,6 +20,10 @@ bool registry_place(struct request *r, const char *asked, const struct tool *too
 /* The same for what asks one Emacs about itself: never a pool. */
 struct worker *registry_choose(struct request *r, const char *asked, const struct tool *tool);
 
+/* Under which name the instance that is declared as NAME serves; NAME itself if none is.  Also where
+ * nobody keeps instances: their names are the same with and without a gateway. */
+const char *registry_serves(const struct pipeline *, const char *name); /* NULL is fine */
+
 const char *registry_name(const struct place *);
 
 bool registry_empty(const struct service *); /* no instance is there */

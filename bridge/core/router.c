@@ -293,7 +293,7 @@ static enum verdict call_tool(struct request *r)
 	if (!read_arguments(r, tool, arguments, &instance))
 		verdict = DONE;
 	else if (!relay_call(r, tool, arguments, instance, &verdict)
-		 && !self_call(r, tool, arguments, instance = fleet_serves(r->pipeline->fleet, instance), &verdict))
+		 && !self_call(r, tool, arguments, instance = registry_serves(r->pipeline, instance), &verdict))
 		verdict = submit(r, tool, arguments, instance);
 	json_decref(arguments);
 	if (verdict == WAIT)

@@ -352,7 +352,7 @@ static enum verdict status(struct request *r, const json_t *arguments, const cha
 	(void)arguments;
 	if (!instance && !*r->pipeline->config->instance && registry_empty(r->pipeline->service))
 		return status_of_none(r);
-	if (status_of_absent(r, instance ? instance : *r->pipeline->config->instance ? r->pipeline->config->instance : NULL, &verdict))
+	if (status_of_absent(r, instance ? instance : *r->pipeline->config->instance ? registry_serves(r->pipeline, r->pipeline->config->instance) : NULL, &verdict))
 		return verdict;
 	struct worker *w = registry_choose(r, instance, NULL);
 	if (!w)
