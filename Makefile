@@ -12,7 +12,7 @@ B := build/san-$(subst $(comma),-,$(SAN))
 SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 
-# os.h, child.h, wire/socket.h: linux, or portable (what runs where there is no inotify, /proc
+# os.h, child.h, wire/socket.h, wire/shared.h: linux, or portable (what runs where there is no inotify, /proc
 # or accept4; OS=portable builds it on Linux, beside, in build/portable)
 NATIVE := $(if $(filter Linux,$(shell uname -s)),linux,portable)
 OS ?= $(NATIVE)
@@ -24,7 +24,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(
 CFLAGS ?= -O2 -g
 ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule -Ibridge $(if $(LLHTTP),-isystem /usr/share/include/llhttp) -MMD -MP $(WARN) $(CFLAGS) $(SANFLAGS)
 
-WIRE := buf runtime socket_$(OS) wire
+WIRE := buf ledger runtime shared_$(OS) socket_$(OS) wire
 MODULE := answers body child_$(OS) efrit-mcp-module events express frames history interrupt job json lisp listen peer queue queue_note queue_stop server status waiters
 SOURCES := $(filter-out bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) $(wildcard bridge/os_$(OS)*.c)
 # What only one of the two programs has: the bridge stays light, the gateway has no stdin.

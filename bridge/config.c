@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 extern char **environ;
 
@@ -218,6 +219,18 @@ bool config_set(struct config *c, const char *assignment, char **error)
 	char name[WORD_MAX];
 	snprintf(name, sizeof name, "%.*s", (int)(equals - assignment), assignment);
 	return config_assign(c, name, name, equals + 1, error);
+}
+
+bool config_lists(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+	for (const char *p = list; *p; ) {
+		size_t n = strcspn(p, ", ");
+		if (n == len && strncasecmp(p, word, n) == 0)
+			return true;
+		p += n + (p[n] != 0);
+	}
+	return false;
 }
 
 char *config_value(const struct config *c, const char *name)

@@ -43,6 +43,7 @@ bool config_set(struct config *, const char *assignment, char **error) __attribu
 
 char *config_describe(void); /* the table for --help; caller frees */
 
+bool config_lists(const char *list, const char *word); /* WORD is one of LIST, in which commas or blanks are between; upper case is lower case */
 char *config_value(const struct config *, const char *name); /* as text; caller frees; NULL: no such setting */
 
 /* The table, for the manual. */

@@ -171,6 +171,18 @@ static void print_job(const json_t *job)
 	puts(json_object_get(job, "stopping") ? ", being stopped" : "");
 }
 
+/* How the gateway keeps it, what for, and what it does about it next. */
+static void print_kept(const json_t *s)
+{
+	const char *next = word(s, "next", ""), *why = word(s, "kept_why", "");
+	printf("  kept      %s", word(s, "kept", "?"));
+	if (*next) {
+		printf(", %s in ", strcmp(next, "start") == 0 ? "started again" : strcmp(next, "try") == 0 ? "tried again" : "ended");
+		print_duration(number(s, "next_ms"));
+	}
+	printf("%s%s\n", *why && strcmp(why, word(s, "why", "")) != 0 ? ": " : "", *why && strcmp(why, word(s, "why", "")) != 0 ? why : "");
+}
+
 static void print_state(const json_t *s)
 {
 	json_t *job = json_object_get(s, "running"), *prompt = json_object_get(s, "prompt"), *child = json_object_get(s, "child");
@@ -183,6 +195,8 @@ static void print_state(const json_t *s)
 	puts("");
 	if (*word(s, "why", ""))
 		printf("  why       %s\n", word(s, "why", ""));
+	if (json_object_get(s, "kept"))
+		print_kept(s);
 	if (number(s, "pid"))
 		printf("  process   %ld\n", number(s, "pid"));
 	if (*word(s, "emacs_version", ""))
@@ -220,7 +234,7 @@ static void print_status(struct house *h, const json_t *said)
 static int status_of_state(const json_t *state)
 {
 	const char *is = word(state, "state", "");
-	return strcmp(is, "gone") == 0 ? EXIT_NO_INSTANCE : strcmp(is, "blocked") == 0 ? EXIT_LATE : EXIT_GOOD;
+	return strcmp(is, "gone") == 0 || strcmp(is, "crash-loop") == 0 ? EXIT_NO_INSTANCE : strcmp(is, "blocked") == 0 ? EXIT_LATE : EXIT_GOOD;
 }
 
 int command_status(struct house *h, const struct cli *cli)
@@ -233,6 +247,7 @@ int command_status(struct house *h, const struct cli *cli)
 		json_decref(arguments);
 		return status;
 	}
+	house_know_gateway(h); /* it knows more of what it keeps */
 	json_t *response = house_call(h, "efrit_status", arguments);
 	status = (int)house_status_of(response, &said);
 	if (status != EXIT_GOOD && !cli->json)
@@ -252,15 +267,19 @@ static void print_instances(const json_t *all)
 {
 	json_t *one;
 	size_t i, widest = 2;
+	bool kept = false; /* some are: a column for how */
 	json_array_foreach(all, i, one) {
 		size_t len = strlen(word(one, "id", ""));
 		widest = len > widest ? len : widest;
+		kept = kept || json_object_get(one, "kept");
 	}
+	int room = kept ? 11 : 0;
 	if (json_array_size(all))
-		printf("%-*s  %-10s %8s  %-8s %-8s %s\n", (int)widest, "ID", "STATE", "PID", "EMACS", "VERSION", "WHY");
+		printf("%-*s  %-10s %-*s%8s  %-8s %-8s %s\n", (int)widest, "ID", "STATE", room, kept ? "KEPT" : "", "PID", "EMACS", "VERSION", "WHY");
 	json_array_foreach(all, i, one)
-		printf("%-*s  %-10s %8ld  %-8s %-8s %s\n", (int)widest, word(one, "id", ""), word(one, "state", ""), number(one, "pid"),
-		       word(one, "emacs_version", "-"), word(one, "version", "-"), word(one, "why", ""));
+		printf("%-*s  %-10s %-*s%8ld  %-8s %-8s %s\n", (int)widest, word(one, "id", ""), word(one, "state", ""), room,
+		       word(one, "kept", ""), number(one, "pid"), word(one, "emacs_version", "-"), word(one, "version", "-"),
+		       *word(one, "why", "") ? word(one, "why", "") : word(one, "kept_why", ""));
 }
 
 int command_instances(struct house *h, const struct cli *cli)

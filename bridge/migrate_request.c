@@ -65,8 +65,8 @@ void migrate_request_finish(struct migrate_request *r)
 json_t *migrate_request_arguments(const struct migrate_request *r, const char *instance, double timeout)
 {
 	double seconds = r->timeout > 0 ? r->timeout : timeout > 0 ? timeout : TIMEOUT;
-	json_t *arguments = json_pack("{s:s,s:s,s:f,s:i,s:s,s:s}", "type", r->type, "content", r->content, "timeout",
-				      seconds > TIMEOUT_MAX ? TIMEOUT_MAX : seconds, "max_chars", CHARS_MAX, "observe", "none", "priority", "batch");
+	json_t *arguments = json_pack("{s:s,s:s,s:f,s:i,s:s}", "type", r->type, "content", r->content, "timeout",
+				      seconds > TIMEOUT_MAX ? TIMEOUT_MAX : seconds, "max_chars", CHARS_MAX, "observe", "none");
 	if (r->return_context)
 		json_object_set_new(arguments, "return_context", json_true());
 	if (instance)

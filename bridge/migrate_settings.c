@@ -246,6 +246,9 @@ bool migrate_settings_read(const char *text, size_t len, const char *home, struc
 		json_object_foreach(all, key, value)
 			if (value != instances)
 				take_member(m, key, value);
+	if (json_object_size(m->instances))
+		note(m, "instances are found by their names and those of their daemons; their workspace, timeout, concurrency and environment are for the "
+			"gateway, which starts and keeps them: efrit-bridge serve");
 	json_decref(all);
 	return good;
 }

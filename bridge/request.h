@@ -121,6 +121,7 @@ struct request {
 	struct buf arguments;    /* JSON text of an object */
 	uint32_t timeout_ms;     /* 0: the worker's default */
 	enum priority priority;
+	bool batch_unasked;      /* and it is PRIORITY_BATCH because nobody said otherwise */
 
 	/* the answer: head, reply, tail make one line */
 	enum fault fault;
@@ -149,6 +150,7 @@ struct request {
 	double queued, waited; /* os_now when it began to wait; seconds it has waited in lines */
 	unsigned tries;        /* how often it was sent to a worker */
 	bool idempotent;       /* it may run twice */
+	uint64_t begun_before; /* how many calls its worker had begun when it was sent */
 	bool hopeless;         /* it was refused, and every other worker would refuse it too */
 	struct task *task;     /* owned; the work of core/self.c on it; NULL otherwise */
 	bool flying;           /* sent to the worker, which will answer or be lost */

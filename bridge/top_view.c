@@ -201,7 +201,12 @@ static void instance(struct page *p, const json_t *one, int widest)
 {
 	const json_t *counts = json_object_get(one, "counts"), *queue = json_object_get(one, "queue"), *job = json_object_get(one, "running");
 	const json_t *hour = json_object_get(one, "hour"), *p95 = json_object_get(hour, "p95_seconds");
-	char lanes[64] = "-", what[512] = "", late[32] = "-", per[32], time[32], most[32];
+	const json_t *history = json_object_get(hour, "history"), *day = json_object_get(history, "last_day");
+	char lanes[64] = "-", what[512] = "", late[32] = "-", all[32] = "-", per[32], time[32], most[32];
+	if (!json_is_number(p95)) /* it has begun anew */
+		p95 = json_object_get(json_object_get(history, "last_hour"), "p95_seconds");
+	if (day)
+		snprintf(all, sizeof all, "%.0f", number(day, "completed") + number(day, "failed"));
 	if (queue)
 		snprintf(lanes, sizeof lanes, "%.0f/%.0f/%.0f", number(queue, "interactive"), number(queue, "normal"), number(queue, "batch"));
 	if (json_is_number(p95))
@@ -211,8 +216,8 @@ static void instance(struct page *p, const json_t *one, int widest)
 			 duration(number(job, "for_ms"), time), duration(number(job, "timeout_ms"), most));
 	else
 		snprintf(what, sizeof what, "%s", word(one, "why", ""));
-	line(p, "%-*s %-9s %7.0f %9s %7.0f %4.0f %4.0f %7s %7s  %s", widest, word(one, "id", "?"), word(one, "state", "?"), number(one, "pid"),
-	     lanes, number(counts, "done"), number(counts, "failed"), number(counts, "stopped"), rate(one, per), late, what);
+	line(p, "%-*s %-9s %7.0f %9s %7.0f %4.0f %4.0f %7s %7s %7s  %s", widest, word(one, "id", "?"), word(one, "state", "?"), number(one, "pid"),
+	     lanes, number(counts, "done"), number(counts, "failed"), number(counts, "stopped"), rate(one, per), late, all, what);
 }
 
 static void instances(struct page *p, const json_t *look)
@@ -229,8 +234,8 @@ static void instances(struct page *p, const json_t *look)
 	}
 	qsort(sorted, n, sizeof *sorted, by_rank);
 	line(p, "%s", "");
-	line(p, "%-*s %-9s %7s %9s %7s %4s %4s %7s %7s  %s", (int)widest, "INSTANCE", "STATE", "PID", "i/n/b", "DONE", "FAIL", "STOP", "CALLS/s",
-	     "p95 ms", "WHAT");
+	line(p, "%-*s %-9s %7s %9s %7s %4s %4s %7s %7s %7s  %s", (int)widest, "INSTANCE", "STATE", "PID", "i/n/b", "DONE", "FAIL", "STOP", "CALLS/s",
+	     "p95 ms", "DAY", "WHAT");
 	for (i = 0; i < n; i++) {
 		if (p->rows && p->used == p->rows - 1 && n - i > 1) {
 			line(p, "... and %zu more; efrit-bridge instances lists them all", n - i);

@@ -491,7 +491,8 @@ cannot be."
     (condition-case err
         (setq efrit-mcp-server-instance
               (efrit-mcp--mod-start name doorbell emacs-version (efrit-mcp-server--pick-signal)
-                                    efrit-mcp-queue-max efrit-mcp-client-queue-max efrit-mcp-heartbeat))
+                                    efrit-mcp-queue-max efrit-mcp-client-queue-max efrit-mcp-heartbeat
+                                    noninteractive))
       (error (efrit-mcp-server--take-down doorbell)
              (signal (car err) (cdr err)))))
   (efrit-mcp-prompt-guard)

@@ -104,7 +104,7 @@ At most MAX characters of each."
      (max-chars integer "Characters of value and output to return at most." :default 40000 :minimum 1 :maximum 16000000)
      (ask-client boolean "Questions in the minibuffer are put to your user (elicitation), and CONTENT is then evaluated again from its start with the answers: let it ask before it changes anything." :default nil)
      (allow-prompt boolean "A question may stay open (state prompting) until efrit_prompt answers it, the person does, or the timeout. Without it a question fails at once." :default nil)
-     (priority (one-of "interactive" "normal" "batch") "Who goes first in the queue." :default "normal"))
+     (priority (one-of "interactive" "normal" "batch") "Who goes first in the queue; batch only where nobody sits." :default "normal"))
     (:title "Run in Emacs" :destructive t :open-world t)
   (efrit-mcp-observe-begin (if (and return-context (not (equal observe "none"))) "full" observe))
   (when (and (equal content "") (not (equal type "status")))
@@ -150,7 +150,7 @@ At most MAX characters of each."
   nil)
 
 (efrit-mcp-define-tool efrit-get-queue-stats
-    "Figures of an Emacs's queue: calls pending and running now, completed and failed in the last hour, average and p95 run time in seconds, seconds since the last activity. Always answers within milliseconds."
+    "Figures of an Emacs's queue: calls pending and running now, completed and failed in the last hour, average and p95 run time in seconds, seconds since the last activity; from a gateway also the history of the last hour and day. Always answers within milliseconds."
     ((instance-id string "Which Emacs; omit it when only one runs."))
     (:title "Figures of the queue" :read-only t :bridge t)
   nil)
@@ -164,7 +164,7 @@ At most MAX characters of each."
      (idempotent boolean "A form lost with its Emacs may run again." :default nil)
      (timeout seconds "For each form." :default 30)
      (max-chars integer "Characters of each value and output." :default 4000 :minimum 1 :maximum 16000000)
-     (priority (one-of "interactive" "normal" "batch") "Who goes first in the queue." :default "batch")
+     (priority (one-of "interactive" "normal" "batch") "Who goes first in the queue; batch only where nobody sits, normal elsewhere." :default "batch")
      (keep boolean "Keep it as a job." :default nil)
      (job string "Id of a job: how it stands.")
      (wait number "With job: seconds to wait for its end." :default 0 :minimum 0 :maximum 3600)

@@ -86,6 +86,7 @@ static emacs_value mod_start(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 		.heartbeat = (double)number_of(env, args[6]),
 		.signal = (int)number_of(env, args[3]),
 		.doorbell = -1,
+		.noninteractive = env->is_not_nil(env, args[7]),
 	};
 	if (lisp_exited(env) || (set.doorbell = open_doorbell(env, args[1])) < 0)
 		return lisp_nil(env);
@@ -517,10 +518,11 @@ static const struct {
 	const char *doc;
 } primitives[] = {
 	{"version", 0, 0, mod_version, "Return the version of the module."},
-	{"start", 7, 7, mod_start,
+	{"start", 8, 8, mod_start,
 	 "Start the server thread; return the instance's name.\n"
 	 "Arguments: NAME wanted, DOORBELL (a pipe process), EMACS-VERSION, SIGNAL (number,\n"
-	 "0: none), QUEUE-MAX and CLIENT-QUEUE-MAX (jobs), HEARTBEAT (seconds)."},
+	 "0: none), QUEUE-MAX and CLIENT-QUEUE-MAX (jobs), HEARTBEAT (seconds),\n"
+	 "NONINTERACTIVE (nobody can sit here)."},
 	{"stop", 0, 1, mod_stop, "Stop the server thread, telling the bridges WHY.  Return t if it ran."},
 	{"path", 0, 0, mod_path, "Return the path of the socket, nil when the server does not run."},
 	{"set-doorbell", 1, 1, mod_set_doorbell, "Ring PROCESS, a pipe process, from now on."},

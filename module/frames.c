@@ -12,12 +12,14 @@ static void welcome(struct peer *p)
 	struct server *s = p->server;
 	struct buf text = {0};
 	pthread_mutex_lock(&s->lock);
-	bool ok = buf_printf(&text, "{\"version\":\"%s\",\"instance\":\"%s\",\"pid\":%ld,\"emacs_version\":\"%s\",\"catalogue\":\"%s\"}",
-			     s->version, s->listening.name, (long)s->pid, s->emacs_version, s->hash);
+	bool ok = buf_printf(&text, "{\"version\":\"%s\",\"instance\":\"%s\",\"pid\":%ld,\"emacs_version\":\"%s\",\"catalogue\":\"%s\",\"peer\":%llu,\"noninteractive\":%s}",
+			     s->version, s->listening.name, (long)s->pid, s->emacs_version, s->hash, (unsigned long long)p->serial,
+			     s->noninteractive ? "true" : "false");
 	pthread_mutex_unlock(&s->lock);
 	if (!ok)
 		buf_finish(&text);
 	peer_send_text(p, WIRE_WELCOME, 0, &text);
+	peer_introduce(p);
 }
 
 static void on_hello(struct peer *p, const struct wire_frame *f)

@@ -141,6 +141,15 @@ void peer_send_text(struct peer *p, uint8_t type, uint64_t id, struct buf *text)
 	buf_finish(text);
 }
 
+void peer_introduce(struct peer *p)
+{
+	ssize_t n = 0;
+	if (!p->dead && p->server->ledger)
+		n = socket_send_with(p->fd, buf_data(&p->out), buf_len(&p->out), ledger_descriptor(p->server->ledger));
+	if (n > 0) /* else it goes as all the rest, and the ledger does not */
+		buf_eat(&p->out, (size_t)n);
+}
+
 void peer_refuse(struct peer *p, uint64_t id, const char *code, const char *message, int retry_ms)
 {
 	struct buf text = {0};

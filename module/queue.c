@@ -222,6 +222,13 @@ void queue_open(struct queue *q, const struct queue_limits *limits)
 	pthread_mutex_unlock(&q->lock);
 }
 
+void queue_write_down(struct queue *q, struct ledger *ledger)
+{
+	pthread_mutex_lock(&q->lock);
+	q->ledger = ledger;
+	pthread_mutex_unlock(&q->lock);
+}
+
 void queue_pause(struct queue *q, bool paused)
 {
 	pthread_mutex_lock(&q->lock);
@@ -395,6 +402,8 @@ bool queue_begin(struct queue *q, uint64_t number, bool nested)
 	bool go = job && job->state == JOB_TAKEN && !job->stop && (nested || !q->running);
 	bool late = go && job->late;
 	bool wake = late;
+	if (go && q->ledger) /* before anything of it can happen */
+		ledger_begin(q->ledger, job->peer, job->id);
 	if (go) {
 		job->state = nested ? JOB_NESTED : JOB_RUNNING;
 		job->started_at = queue_now();

@@ -90,6 +90,8 @@ bool queue_pending(struct queue *q);      /* something could be taken now */
 uint64_t queue_waiting(struct queue *q);  /* number of a job that waits or is deferred; 0: none */
 
 /* ---- any thread ---- */
+struct ledger;
+void queue_write_down(struct queue *q, struct ledger *ledger); /* there, what begins from now on; borrowed; NULL: nowhere */
 void queue_pause(struct queue *q, bool paused); /* refuse what comes, until told otherwise */
 /* Appends what became of the last hour's jobs: members of a JSON object. */
 bool queue_stats(struct queue *q, struct buf *out) __attribute__((warn_unused_result));

@@ -5,6 +5,7 @@
 
 #include "history.h"
 #include "queue.h"
+#include "wire/ledger.h"
 
 #include <pthread.h>
 
@@ -41,6 +42,7 @@ struct queue {
 	unsigned nesting_waiting; /* of those, jobs that may run inside another */
 	struct queue_counts counts;
 	struct history history;
+	struct ledger *ledger; /* borrowed; of what was begun; NULL: nobody asks */
 	bool closed, paused, rung, wake_on_ring;
 	bool prompt_of_job; /* the open minibuffer was opened by the job that runs */
 	bool look; /* the loop is to look at deadlines and stops */

@@ -251,8 +251,10 @@ static void break_off(struct server *s)
 	lost = s->loop;
 	queue_close(s->queue);
 	shutdown(s->listening.fd, SHUT_RDWR);
-	TAILQ_FOREACH(p, &s->peers, link)
+	TAILQ_FOREACH(p, &s->peers, link) {
+		queue_drop_peer(s->queue, p->serial); /* first: who sees the end relies on it */
 		shutdown(p->fd, SHUT_RDWR);
+	}
 	server_event(s, "the event loop of the server failed; switch efrit-mcp-mode off and on");
 }
 
@@ -333,6 +335,8 @@ static void server_free(struct server *s)
 {
 	queue_on_change(s->queue, NULL, NULL, NULL);
 	free_peers(s);
+	queue_write_down(s->queue, NULL);
+	ledger_destroy(s->ledger);
 	if (s->loop && s->loop != lost)
 		ev_loop_destroy(s->loop);
 	listen_close(&s->listening);
@@ -363,11 +367,16 @@ static struct server *make(const struct server_settings *set, struct queue *queu
 	s->pid = getpid();
 	s->lisp_tid = child_thread();
 	s->started_at = queue_now();
+	s->noninteractive = set->noninteractive;
 	snprintf(s->version, sizeof s->version, "%s", set->version);
 	snprintf(s->emacs_version, sizeof s->emacs_version, "%s", set->emacs_version);
 	TAILQ_INIT(&s->peers);
 	TAILQ_INIT(&s->waiters);
 	s->listening.fd = -1;
+	s->ledger = ledger_create();
+	if (!s->ledger)
+		server_event(s, "which calls have begun is not written down: %s", strerror(errno));
+	queue_write_down(queue, s->ledger);
 	return s;
 }
 

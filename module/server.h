@@ -12,6 +12,7 @@ struct server_settings {
 	const char *instance;      /* the name wanted */
 	const char *version;       /* of efrit-mcp */
 	const char *emacs_version;
+	bool noninteractive;       /* emacs --batch: nobody sits at it */
 	double heartbeat;          /* seconds between rings while a bridge is connected */
 	int doorbell;              /* descriptor, owned by the server from now on */
 	int signal;                /* that stops a form; 0: none */

@@ -8,6 +8,7 @@
 #include "interrupt.h"
 #include "listen.h"
 #include "server.h"
+#include "wire/ledger.h"
 
 #include <ev.h>
 #include <pthread.h>
@@ -81,10 +82,12 @@ struct server {
 	_Atomic unsigned n_peers; /* without those that were sent away; Lisp's status reads it too */
 	double started_at;
 	char version[32], emacs_version[32];
+	bool noninteractive;
 	pid_t pid, lisp_tid;
 
 	struct events events; /* any thread's */
 	struct express express;
+	struct ledger *ledger; /* owned; which calls Lisp has begun; NULL: the system gives none */
 	_Atomic unsigned n_waiters; /* of `waiters`; Lisp reads it too */
 
 	_Atomic bool watches_new;    /* `watches` is another one since Lisp took it */
@@ -126,6 +129,7 @@ void waiters_forget(struct server *s, struct peer *p);
 bool peer_accept(struct server *s, int fd, uint64_t serial); /* false: no memory, the descriptor is still the caller's */
 void peer_send(struct peer *p, uint8_t type, uint8_t flags, uint64_t id, const void *data, size_t len);
 void peer_send_text(struct peer *p, uint8_t type, uint64_t id, struct buf *text); /* takes the text; empty: there was no memory for it */
+void peer_introduce(struct peer *p); /* sends its WELCOME, and with it the ledger */
 void peer_send_reply(struct peer *p, struct reply **reply);
 void peer_refuse(struct peer *p, uint64_t id, const char *code, const char *message, int retry_ms); /* a CALL; 0: no retry */
 bool peer_is_sending(const struct peer *p, uint64_t id);

@@ -4,6 +4,8 @@
     calls     calls and cancels at random while workers are killed (-9) and started again;
               a round is one kill.  What was answered as done has run once, what was answered
               as not run has not, nothing has run twice that was not said to, nothing is left.
+    named     calls to one Emacs by its name, which is killed (-9) in the middle; a round is one kill.
+              What waited in it behind the one that ran is answered as not run, and has not
     full      the disk of the gateway's state is full: nothing is promised that cannot be kept,
               all else goes on, and it keeps again when there is room
     drain     kept batches while the gateway is ended politely: what runs is waited for
@@ -222,6 +224,38 @@ def calls(world, rounds, rng):
     return counts
 
 
+def named(world, rounds, rng):
+    world.start("work-1")
+    bridge, counts, number, asked = Bridge(world), collections.Counter(), 0, []
+    for _ in range(rounds):
+        bridge.await_workers(1)
+        numbers = range(number + 1, number + 41)
+        number += 40
+        asked.extend(numbers)
+        for one in numbers:
+            bridge.begin(one, "efrit_execute", {"content": world.form(one, rng.choice([0, 0.005, 0.02])), "observe": "none", "instance_id": "work-1",
+                                                "priority": rng.choice(["interactive", "normal", "batch"])})
+        bridge.wait(numbers[0])
+        time.sleep(rng.random() * 0.2)
+        world.kill("work-1")
+        for one in numbers:
+            bridge.wait(one)
+        world.start("work-1")
+    ran = world.ran()
+    for one in asked:
+        answer = bridge.answers[one]
+        wrong = judge(one, answer, ran[str(one)], False)
+        if wrong:
+            raise AssertionError(wrong)
+        said = told(answer)
+        counts["may have run" if said.get("may_have_run") else "had not begun" if "had not begun" in said.get("error", "") else
+               "not sent" if "error" in said else "done"] += 1
+    if not counts["had not begun"]:
+        raise AssertionError(f"nothing waited in the Emacs that was killed: {counts}")
+    bridge.end()
+    return counts
+
+
 def jobs(world, rounds, rng):
     for name in ("work-1", "work-2"):
         world.start(name)
@@ -413,7 +447,7 @@ def main():
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 30)
     world = World()
     try:
-        counts = {"calls": calls, "jobs": jobs, "full": full, "drain": drain, "measure": measure}[what](world, rounds, random.Random(seed))
+        counts = {"calls": calls, "named": named, "jobs": jobs, "full": full, "drain": drain, "measure": measure}[what](world, rounds, random.Random(seed))
     except AssertionError as wrong:
         print(f"WRONG (seed {seed}): {wrong}")
         return 1

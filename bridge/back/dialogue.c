@@ -39,6 +39,14 @@ static void on_welcome(struct emacs *e, const json_t *message)
 		snprintf(why, sizeof why, "it runs efrit-mcp %.32s and this bridge is " EFRIT_MCP_VERSION ": restart Emacs after an upgrade", version);
 		emacs_complain(e, why);
 	}
+	json_t *peer = json_object_get(message, "peer");
+	if (e->plug.passed >= 0 && json_is_integer(peer)) {
+		e->ledger = ledger_open(e->plug.passed);
+		e->peer = (uint64_t)json_integer_value(peer);
+		e->plug.passed = -1;
+	}
+	plug_drop_passed(&e->plug);
+	e->worker.unattended = json_is_true(json_object_get(message, "noninteractive"));
 	ev_timer_stop(e->loop, &e->hello);
 	e->pause = 1;
 	e->worker.linked = true;

@@ -183,6 +183,9 @@ static void connect_now(struct emacs *e)
 	char error[RUNTIME_ERROR] = "no socket of its name is there any more";
 	ev_timer_stop(e->loop, &e->retry);
 	e->refused_us = e->ending = e->news = e->better = false;
+	ledger_destroy(e->ledger);
+	e->ledger = NULL;
+	e->plug.takes = true;
 	e->parting[0] = 0;
 	switch (try_folders(e, error)) {
 	case PLUG_OPEN:
@@ -292,11 +295,19 @@ static void call(struct worker *w, struct request *r)
 		log_no_memory(); /* its size was checked when it was taken in */
 	plug_wake(&e->plug);
 	r->sent = os_now();
+	r->begun_before = e->ledger ? ledger_count(e->ledger) : 0;
 	w->clogged = buf_len(&e->plug.out) > UNSENT_MAX;
 	if (!ev_is_active(&e->tick)) {
 		e->heard = e->ticked = r->sent;
 		ev_timer_again(e->loop, &e->tick);
 	}
+}
+
+/* The module writes a call down before Lisp begins it, and drops ours before it hangs up. */
+static bool unbegun(const struct worker *w, const struct request *r)
+{
+	const struct emacs *e = (const struct emacs *)(const void *)w;
+	return e->ledger && e->plug.hung_up && ledger_lacks(e->ledger, r->begun_before, e->peer, emacs_wire_id(r));
 }
 
 static void cancel(struct worker *w, struct request *r, const char *reason)
@@ -365,12 +376,13 @@ static void destroy(struct worker *w)
 	ev_timer_stop(e->loop, &e->tick);
 	ev_timer_stop(e->loop, &e->retry);
 	buf_finish(&e->watches);
+	ledger_destroy(e->ledger);
 	free(e);
 }
 
 static const struct worker_ops ops = {
 	.noun = "the Emacs", .key = "instance_id", .gone = "emacs_gone",
-	.call = call, .cancel = cancel, .credit = credit, .ask = ask_it, .drop = drop, .watch = watch, .distrust = emacs_distrust, .destroy = destroy};
+	.call = call, .unbegun = unbegun, .cancel = cancel, .credit = credit, .ask = ask_it, .drop = drop, .watch = watch, .distrust = emacs_distrust, .destroy = destroy};
 
 struct worker *emacs_create(struct ev_loop *loop, const struct config *config, struct service *service, const char *name,
 			    char (*folders)[RUNTIME_PATH_MAX])

@@ -6,6 +6,7 @@
 
 #include "back/emacs.h"
 #include "back/plug.h"
+#include "wire/ledger.h"
 #include "wire/wire.h"
 
 struct emacs {
@@ -29,6 +30,8 @@ struct emacs {
 	bool news;                     /* the folder changed since we connected: somebody else may listen now */
 	bool ending;                   /* frames that are still in the buffer mean nothing */
 	struct buf watches;            /* what it was told to watch, or will be: a JSON array */
+	struct ledger *ledger;         /* which calls it has begun, until the next connection; NULL: it does not say */
+	uint64_t peer;                 /* what we are called there */
 	char parting[WORKER_WHY_MAX];  /* what GOODBYE, or our distrust, said */
 	char logged[WORKER_WHY_MAX];   /* the last complaint: a retry does not repeat it */
 };

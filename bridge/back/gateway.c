@@ -163,7 +163,7 @@ static void on_hello_late(EV_P_ ev_timer *timer, int revents)
 	(void)loop;
 	(void)revents;
 	if (g->worker.linked) {
-		parley_no_tools(g);
+		parley_no_offers(g);
 		return;
 	}
 	service_explain(&g->worker, why);
@@ -295,7 +295,7 @@ static void credit(struct worker *w, struct request *r, size_t bytes)
 	(void)bytes;
 }
 
-/* Of itself it is asked only what it offers, and that is known: told from the loop. */
+/* What it offers is known, and told from the loop; so is that it did not answer in time. */
 static void on_ask(EV_P_ ev_timer *timer, int revents)
 {
 	struct ask *ask = timer->data;
@@ -310,11 +310,13 @@ static void on_ask(EV_P_ ev_timer *timer, int revents)
 static void ask_it(struct worker *w, struct ask *ask, const char *payload, double timeout)
 {
 	struct gateway *g = of(w);
-	(void)payload;
-	(void)timeout;
+	bool asked = ask->kind == ASK_STATUS && payload && w->linked && w->state == WORKER_READY;
 	ask->worker = w;
+	ask->number = ++g->numbers;
 	TAILQ_INSERT_TAIL(&g->asks, ask, of_worker);
-	ev_timer_init(&ask->timer, on_ask, 0., 0.);
+	if (asked)
+		parley_ask(g, ask->number, payload);
+	ev_timer_init(&ask->timer, on_ask, asked ? timeout : 0., 0.);
 	ask->timer.data = ask;
 	ev_timer_start(g->loop, &ask->timer);
 }

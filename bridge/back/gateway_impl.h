@@ -25,14 +25,16 @@ struct gateway {
 	char parting[WORKER_WHY_MAX];
 	char logged[WORKER_WHY_MAX]; /* the last complaint: a retry does not repeat it */
 	char version[64];
+	uint64_t numbers;            /* of asks */
 
 	/* parley.c */
 	size_t scanned;              /* bytes of plug.in without a newline */
 	bool skipping;               /* inside a line over the limit */
-	bool listing, stale;         /* the tools are being asked for; they changed meanwhile */
+	bool listing, stale;         /* what it offers is being asked for; it changed meanwhile */
+	size_t list;                 /* which of its lists */
 	bool pinged;                 /* it was asked whether it listens and has not answered */
-	json_t *tools;               /* owned; those told so far */
-	struct buf offers;           /* {"tools":[...]}, when all were told */
+	json_t *told;                /* owned; what was told so far */
+	struct buf offers;           /* {"tools":[...],"resources":[...],...}, when all was told */
 };
 
 /* gateway.c */
@@ -43,8 +45,9 @@ void gateway_refuse(struct gateway *, const char *why);      /* it cannot be use
 /* parley.c */
 void parley_begin(struct gateway *);   /* connected: nothing was said yet; says the greeting */
 void parley_end(struct gateway *);     /* the connection is closed */
-void parley_list(struct gateway *);    /* asks for its tools */
-void parley_no_tools(struct gateway *);/* it does not tell them */
+void parley_list(struct gateway *);    /* asks what it offers */
+void parley_no_offers(struct gateway *);/* it does not tell, or not all */
+void parley_ask(struct gateway *, uint64_t number, const char *params); /* calls one of its tools: the ask of that number gets the text; PARAMS: an object */
 void parley_ping(struct gateway *);    /* asks whether it listens, unless that was asked already */
 void parley_call(struct gateway *, struct request *);
 void parley_cancel(struct gateway *, const struct request *, const char *reason);

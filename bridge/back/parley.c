@@ -1,9 +1,9 @@
 /* parley.c - what a bridge and the gateway say to each other: MCP 2026-07-28, a message a
  * line.  Our own questions have words as ids, calls the number of their request.
  *
- *   connected -> server/discover -> subscriptions/listen, tools/list -> hash, offers
+ *   connected -> server/discover -> subscriptions/listen, tools/list and the other lists -> hash, offers
  *   tools/call, or a method        <- result | error | a question to the client
- *   notifications/cancelled        <- notifications/progress, message, tools/list_changed
+ *   notifications/cancelled        <- notifications/progress, message, .../list_changed
  *
  * A result is cut out of its line, not decoded; what the gateway added to it is left out. */
 #include "back/gateway_impl.h"
@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PEEK = 4096, TOOLS_MAX = 1000 }; /* bytes of a line over the limit that are looked at; tools that are taken */
+enum { PEEK = 4096, OFFERS_MAX = 1000 }; /* bytes of a line over the limit that are looked at; entries of a list that are taken */
 
 #define META "\"_meta\":{\"%s\":\"2026-07-28\",\"%s\":{\"name\":"
 #define AFTER_NAME ",\"version\":\"" EFRIT_MCP_VERSION "\"},\"%s\":"
@@ -52,8 +52,8 @@ void parley_begin(struct gateway *g)
 
 void parley_end(struct gateway *g)
 {
-	json_decref(g->tools);
-	g->tools = NULL;
+	json_decref(g->told);
+	g->told = NULL;
 	buf_finish(&g->offers);
 	g->scanned = 0;
 	g->skipping = g->listing = g->stale = g->pinged = false;
@@ -66,7 +66,43 @@ void parley_ping(struct gateway *g)
 	g->pinged = true;
 }
 
-/* --- its tools --- */
+void parley_ask(struct gateway *g, uint64_t number, const char *params)
+{
+	struct buf more = {0};
+	char id[32];
+	snprintf(id, sizeof id, "ask %llu", (unsigned long long)number);
+	text_add(&more, params + 1, strlen(params) - 2);
+	text_put(&more, ",");
+	ask(g, id, "tools/call", text_string(&more));
+	buf_finish(&more);
+}
+
+static void take_asked(struct gateway *g, uint64_t number, const struct envelope *e)
+{
+	struct ask *a;
+	TAILQ_FOREACH(a, &g->asks, of_worker)
+		if (a->number == number)
+			break;
+	if (!a) /* it was too late */
+		return;
+	json_t *result = e->result.at ? envelope_load(e->result) : NULL;
+	const char *text = json_string_value(json_object_get(json_array_get(json_object_get(result, "content"), 0), "text"));
+	g->worker.ops->drop(&g->worker, a);
+	a->on_answer(a, text, text ? strlen(text) : 0);
+	json_decref(result);
+}
+
+/* --- what it offers --- */
+
+static const struct {
+	const char *key, *method; /* of its list; the key is the question's id too */
+} lists[] = {
+	{"tools", "tools/list"},
+	{"resources", "resources/list"},
+	{"resourceTemplates", "resources/templates/list"},
+	{"prompts", "prompts/list"},
+};
+enum { LISTS = sizeof lists / sizeof lists[0] };
 
 void parley_list(struct gateway *g)
 {
@@ -74,19 +110,20 @@ void parley_list(struct gateway *g)
 	if (g->listing)
 		return;
 	g->listing = true;
-	json_decref(g->tools);
-	g->tools = json_array();
-	ask(g, "tools", "tools/list", "");
+	g->list = 0;
+	json_decref(g->told);
+	g->told = json_object();
+	for (size_t i = 0; i < LISTS; i++)
+		json_object_set_new(g->told, lists[i].key, json_array());
+	ask(g, lists[0].key, lists[0].method, "");
 }
 
 static void tell(struct gateway *g)
 {
-	json_t *all = json_pack("{s:O}", "tools", g->tools);
 	uint64_t hash = 14695981039346656037u; /* FNV-1a */
 	char word[WORKER_HASH_MAX + 1];
 	buf_eat(&g->offers, buf_len(&g->offers));
-	text_json(&g->offers, all);
-	json_decref(all);
+	text_json(&g->offers, g->told);
 	for (size_t i = 0; i < buf_len(&g->offers); i++)
 		hash = (hash ^ (unsigned char)buf_data(&g->offers)[i]) * 1099511628211u;
 	snprintf(word, sizeof word, "gateway %016llx", (unsigned long long)hash);
@@ -100,33 +137,42 @@ static void tell(struct gateway *g)
 		parley_list(g);
 }
 
-void parley_no_tools(struct gateway *g)
+void parley_no_offers(struct gateway *g)
 {
-	log_warning("the gateway does not tell its tools");
-	if (!g->tools)
-		g->tools = json_array();
-	tell(g);
+	log_warning("the gateway does not tell all that it offers");
+	if (g->listing)
+		tell(g);
 }
 
-static void take_tools(struct gateway *g, const struct envelope *e)
+/* A page of the list that is being asked for; one that it does not have is empty. */
+static void take_list(struct gateway *g, const char *key, const struct envelope *e)
 {
-	json_t *result = envelope_load(e->result), *cursor = json_object_get(result, "nextCursor");
-	struct buf more = {0};
-	if (!g->listing) {
-		json_decref(result);
+	if (!g->listing || strcmp(key, lists[g->list].key) != 0)
 		return;
-	}
-	json_array_extend(g->tools, json_object_get(result, "tools"));
-	if (json_is_string(cursor) && json_array_size(g->tools) < TOOLS_MAX && json_array_size(json_object_get(result, "tools"))) {
+	json_t *result = e->result.at ? envelope_load(e->result) : NULL, *cursor = json_object_get(result, "nextCursor");
+	json_t *all = json_object_get(g->told, key), *page = json_object_get(result, key);
+	json_array_extend(all, page);
+	if (json_is_string(cursor) && json_array_size(all) < OFFERS_MAX && json_array_size(page)) {
+		struct buf more = {0};
 		text_put(&more, "\"cursor\":");
 		text_json(&more, cursor);
 		text_put(&more, ",");
-		ask(g, "tools", "tools/list", text_string(&more));
+		ask(g, key, lists[g->list].method, text_string(&more));
+		buf_finish(&more);
+	} else if (++g->list < LISTS) {
+		ask(g, lists[g->list].key, lists[g->list].method, "");
 	} else {
 		tell(g);
 	}
-	buf_finish(&more);
 	json_decref(result);
+}
+
+static bool is_list(const char *key)
+{
+	for (size_t i = 0; i < LISTS; i++)
+		if (strcmp(lists[i].key, key) == 0)
+			return true;
+	return false;
 }
 
 /* --- calls --- */
@@ -280,7 +326,7 @@ static void take_welcome(struct gateway *g, const struct envelope *e)
 	if (!spoken) {
 		gateway_refuse(g, "it does not speak protocol version 2026-07-28");
 	} else {
-		ask(g, "listen", "subscriptions/listen", "\"notifications\":{\"toolsListChanged\":true},");
+		ask(g, "listen", "subscriptions/listen", "\"notifications\":{\"toolsListChanged\":true,\"resourcesListChanged\":true,\"promptsListChanged\":true},");
 		gateway_welcome(g, version ? version : "");
 	}
 	json_decref(result);
@@ -291,10 +337,12 @@ static void take_own(struct gateway *g, const char *id, const struct envelope *e
 {
 	if (strcmp(id, "discover") == 0 && !g->worker.linked)
 		take_welcome(g, e);
-	else if (strcmp(id, "tools") == 0)
-		take_tools(g, e);
+	else if (is_list(id))
+		take_list(g, id, e);
 	else if (strcmp(id, "ping") == 0)
 		g->pinged = false;
+	else if (strncmp(id, "ask ", 4) == 0)
+		take_asked(g, strtoull(id + 4, NULL, 10), e);
 }
 
 /* --- what it tells --- */
@@ -343,7 +391,9 @@ static void take_notification(struct gateway *g, const struct envelope *e)
 		take_progress(g, params);
 	else if (envelope_is(e->method, "\"notifications/message\""))
 		take_log(g, params);
-	else if (envelope_is(e->method, "\"notifications/tools/list_changed\"") && g->worker.linked)
+	else if (g->worker.linked && (envelope_is(e->method, "\"notifications/tools/list_changed\"")
+				      || envelope_is(e->method, "\"notifications/resources/list_changed\"")
+				      || envelope_is(e->method, "\"notifications/prompts/list_changed\"")))
 		parley_list(g);
 	json_decref(params);
 }

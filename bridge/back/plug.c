@@ -42,10 +42,12 @@ static void on_readable(EV_P_ ev_io *io, int revents)
 	for (int i = 0; i < PIECES; i++) {
 		if (!buf_reserve(&p->in, PIECE))
 			log_no_memory();
-		ssize_t n = recv(p->fd, buf_room(&p->in), PIECE, MSG_DONTWAIT);
+		ssize_t n = p->takes ? socket_receive(p->fd, buf_room(&p->in), PIECE, &p->passed)
+				     : recv(p->fd, buf_room(&p->in), PIECE, MSG_DONTWAIT);
 		if (n > 0)
 			buf_filled(&p->in, (size_t)n);
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+			p->hung_up = n == 0 || errno == ECONNRESET;
 			plug_end(p, n == 0 ? "the connection was closed" : strerror(errno));
 			ended = true;
 		}
@@ -104,7 +106,7 @@ static void on_flush(void *data)
 void plug_init(struct plug *p, struct ev_loop *loop)
 {
 	p->loop = loop;
-	p->fd = -1;
+	p->fd = p->passed = -1;
 	turn_init(&p->flush, loop, on_flush, p);
 	ev_timer_init(&p->later, on_later, 0., 0.);
 	ev_init(&p->readable, on_readable);
@@ -130,10 +132,19 @@ enum plug_result plug_open(struct plug *p, const char *path)
 		return error == ECONNREFUSED || error == ENOENT ? PLUG_REFUSED : error == EAGAIN ? PLUG_BUSY : PLUG_ERROR;
 	}
 	p->fd = fd;
+	p->hung_up = false;
 	ev_io_set(&p->readable, fd, EV_READ);
 	ev_io_set(&p->writable, fd, EV_WRITE);
 	ev_io_start(p->loop, &p->readable);
 	return PLUG_OPEN;
+}
+
+void plug_drop_passed(struct plug *p)
+{
+	p->takes = false;
+	if (p->passed >= 0)
+		close(p->passed);
+	p->passed = -1;
 }
 
 void plug_close(struct plug *p)
@@ -144,6 +155,7 @@ void plug_close(struct plug *p)
 	ev_timer_stop(p->loop, &p->later);
 	if (p->fd >= 0)
 		close(p->fd);
+	plug_drop_passed(p);
 	p->fd = -1;
 	buf_finish(&p->in);
 	buf_finish(&p->out);

@@ -17,6 +17,9 @@ struct plug {
 	struct turn flush;
 	ev_timer later;       /* tells on_end from the loop, never from inside plug_send */
 	struct buf in, out;
+	bool takes;           /* a descriptor that comes along, in `passed`; others are closed */
+	int passed;           /* owned; -1: none */
+	bool hung_up;         /* the other end closed it, and all it said was read */
 	const char *why;      /* static or errno's text: what ended it */
 	void (*on_bytes)(struct plug *);                /* in has grown */
 	void (*on_end)(struct plug *, const char *why); /* closed already; nothing more comes */
@@ -31,6 +34,7 @@ void plug_init(struct plug *, struct ev_loop *loop);
 enum plug_result plug_open(struct plug *, const char *path) __attribute__((warn_unused_result));
 void plug_close(struct plug *);   /* on_end is not called */
 void plug_end(struct plug *, const char *why); /* on_end is called from the loop, with WHY (static) */
+void plug_drop_passed(struct plug *); /* no descriptor is wanted, or none any more */
 void plug_wake(struct plug *);    /* out has grown: write at the end of this turn */
 void plug_flush(struct plug *);   /* write now what goes without waiting */
 

@@ -63,10 +63,13 @@ void service_on_state(struct service *s, void (*on_state)(void *data, struct wor
 	s->on_state[i] = (struct state_listener){on_state, data};
 }
 
-void service_on_ended(struct service *s, void (*on_ended)(void *data, struct worker *, struct request *), void *data)
+void service_on_ended(struct service *s, void (*on_ended)(void *data, struct worker *, struct request *, enum service_end), void *data)
 {
-	s->on_ended = on_ended;
-	s->ended_data = data;
+	size_t i = 0;
+	while (i < SERVICE_LISTENERS && s->on_ended[i].on_ended)
+		i++;
+	assert(i < SERVICE_LISTENERS);
+	s->on_ended[i] = (struct end_listener){on_ended, data};
 }
 
 void service_on_note(struct service *s, void (*on_note)(void *data, struct worker *, const char *json, size_t len), void *data)
@@ -157,13 +160,13 @@ static void on_room(struct worker *w)
 		pool_room(w);
 }
 
-static void land(struct worker *w, struct request *r, bool good)
+static void land(struct worker *w, struct request *r, bool good, enum service_end how)
 {
 	set_flying(w, r, false);
 	if (w->pool)
 		pool_ended(w, r, good);
-	if (w->service->on_ended)
-		w->service->on_ended(w->service->ended_data, w, r);
+	for (size_t i = 0; i < SERVICE_LISTENERS && w->service->on_ended[i].on_ended; i++)
+		w->service->on_ended[i].on_ended(w->service->on_ended[i].data, w, r, how);
 }
 
 /* It is judged as a whole before anything of it goes on. */
@@ -230,7 +233,7 @@ static void on_reply(struct worker *w, struct request *r, bool last)
 		buf_eat(&r->reply, buf_len(&r->reply));
 	if (last) {
 		bool good = r->settled || r->grown || r->streaming || is_json(r);
-		land(w, r, good);
+		land(w, r, good, SERVICE_ANSWERED);
 		if (!good)
 			disown(w, r);
 		service_hand_over(r);
@@ -251,21 +254,25 @@ static void on_reply(struct worker *w, struct request *r, bool last)
 
 static void on_refused(struct worker *w, struct request *r)
 {
-	land(w, r, r->settled || r->hopeless); /* what was cancelled is refused too */
+	land(w, r, r->settled || r->hopeless, SERVICE_UNRUN); /* what was cancelled is refused too */
 	if (!pool_again(r, w))
 		service_hand_over(r);
 	on_room(w);
 }
 
-static void fail(struct request *r, const struct worker *w, const char *code, bool may_have_run, const char *why)
+enum far { UNSENT, UNBEGUN, UNKNOWN }; /* how far a call came */
+
+static void fail(struct request *r, const struct worker *w, const char *code, enum far far, const char *why)
 {
+	static const char *const words[] = {
+		[UNSENT] = "the call was not sent and did not run",
+		[UNBEGUN] = "the call was sent, but had not begun: it did not run",
+		[UNKNOWN] = "the call was already sent and may have run: look before you try again"};
 	if (r->streaming && !r->settled && !r->broken)
 		r->broken = copy_text(why);
 	else if (!r->settled) {
 		r->grown = NULL; /* what there is of its result is of no use */
-		result_error(r, code, about(w, may_have_run), "%s; %s", why,
-			     may_have_run ? "the call was already sent and may have run: look before you try again"
-					  : "the call was not sent and did not run");
+		result_error(r, code, about(w, far == UNKNOWN), "%s; %s", why, words[far]);
 	}
 }
 
@@ -274,7 +281,7 @@ static void fail_waiting(struct worker *w, const char *code, const char *why)
 	struct request *r;
 	while ((r = line_oldest(&w->line))) {
 		leave_line(w, r);
-		fail(r, w, code, false, why);
+		fail(r, w, code, UNSENT, why);
 		service_hand_over(r);
 	}
 }
@@ -283,10 +290,11 @@ static void on_lost(struct worker *w, const char *why)
 {
 	struct request *r;
 	while ((r = TAILQ_FIRST(&w->flying))) {
-		land(w, r, true); /* to die is no failure of one that is there */
-		if (r->idempotent && pool_again(r, w))
+		bool unbegun = w->ops->unbegun && w->ops->unbegun(w, r);
+		land(w, r, true, unbegun ? SERVICE_UNRUN : SERVICE_LOST); /* to die is no failure of one that is there */
+		if ((r->idempotent || unbegun) && pool_again(r, w))
 			continue;
-		fail(r, w, w->ops->gone, true, why);
+		fail(r, w, w->ops->gone, unbegun ? UNBEGUN : UNKNOWN, why);
 		service_hand_over(r);
 	}
 	fail_waiting(w, w->ops->gone, why);
@@ -362,7 +370,7 @@ static bool acceptable(const struct worker *w, struct request *r)
 	if (!gone && (w->linked || w->state != WORKER_BLOCKED))
 		return true;
 	snprintf(why, sizeof why, "%s %s: %s", title(w, who), gone ? "is gone" : "does not answer", w->why);
-	fail(r, w, gone ? w->ops->gone : "not_responding", false, why);
+	fail(r, w, gone ? w->ops->gone : "not_responding", UNSENT, why);
 	return false;
 }
 
@@ -411,7 +419,7 @@ void service_give_up(struct worker *w, struct request *r, const char *code, cons
 		return;
 	if (w->pool)
 		pool_failed(w);
-	fail(r, w, code, true, why); /* settling it cancels what may still wait in Emacs */
+	fail(r, w, code, UNKNOWN, why); /* settling it cancels what may still wait in Emacs */
 	r->resume(r);
 }
 

@@ -23,9 +23,11 @@ void service_on_note(struct service *, void (*on_note)(void *data, struct worker
 /* Called whenever a worker's state is another one; up to four may want to know. */
 void service_on_state(struct service *, void (*on_state)(void *data, struct worker *), void *data);
 
-/* Called when a request flies no more: it was answered, refused, or lost with its worker.
- * Nothing may be submitted or removed from inside. */
-void service_on_ended(struct service *, void (*on_ended)(void *data, struct worker *, struct request *), void *data);
+/* Called when a request flies no more: it was answered, did not run (it was refused, or had not
+ * begun when its worker was lost), or was lost with its worker.  Nothing may be submitted or
+ * removed from inside.  Up to four may want to know. */
+enum service_end { SERVICE_ANSWERED, SERVICE_UNRUN, SERVICE_LOST };
+void service_on_ended(struct service *, void (*on_ended)(void *data, struct worker *, struct request *, enum service_end), void *data);
 
 void service_add(struct service *, struct worker *); /* takes it over; its ops->destroy ends it */
 void service_remove(struct worker *);                /* destroys it; it must have no calls */

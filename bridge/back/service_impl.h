@@ -22,8 +22,10 @@ struct service {
 		void (*on_state)(void *data, struct worker *);
 		void *data;
 	} on_state[SERVICE_LISTENERS];
-	void (*on_ended)(void *data, struct worker *, struct request *);
-	void *ended_data;
+	struct end_listener {
+		void (*on_ended)(void *data, struct worker *, struct request *, enum service_end);
+		void *data;
+	} on_ended[SERVICE_LISTENERS];
 	void (*on_note)(void *data, struct worker *, const char *json, size_t len);
 	void *note_data;
 	char *places, *trouble; /* owned */

@@ -41,6 +41,7 @@ struct worker_ops {
 	const char *key;  /* the member of an error that has its name */
 	const char *gone; /* the error_code when it was lost */
 	void (*call)(struct worker *, struct request *);
+	bool (*unbegun)(const struct worker *, const struct request *); /* it is lost, and certainly had not begun that call; NULL: it never knows */
 	void (*cancel)(struct worker *, struct request *, const char *reason);
 	void (*credit)(struct worker *, struct request *, size_t bytes);
 	void (*ask)(struct worker *, struct ask *, const char *payload, double timeout); /* on_answer comes later */
@@ -61,6 +62,7 @@ struct worker {
 	char why[WORKER_WHY_MAX];
 	char hash[WORKER_HASH_MAX + 1]; /* of its catalogue; kept while it is gone */
 	char limits[WORKER_LIMITS_MAX]; /* " (what it may take)", where it was given any; else empty */
+	bool unattended; /* it is a batch Emacs: no person can sit at it */
 	bool listed;  /* it exists, be it gone for a moment */
 	bool linked;  /* calls can be sent */
 	bool pooled;  /* a pool is what it is for, also while it is in none: it comes or goes */
@@ -70,6 +72,7 @@ struct worker {
 	struct line line; /* of what was given to this one and no other */
 	struct request_list flying;
 	long flying_count;
+	double ended;     /* os_now when the last one was over; written by who counts */
 	long flight_max;  /* requests that may fly; 0: as the configuration says */
 
 	/* the pool's */

@@ -247,6 +247,8 @@ enum verdict bulk_call(struct request *r, const json_t *arguments, const char *i
 	if (kept && all->kept >= c->batches_max)
 		return refuse(r, "too_many_jobs", "too many batches are kept already; wait until some have ended, or cancel them");
 	if (!json_is_string(json_object_get(arguments, "priority")))
+		r->batch_unasked = true;
+	if (r->batch_unasked)
 		r->priority = PRIORITY_BATCH;
 	if (!registry_place(r, instance, NULL, &at))
 		return DONE;

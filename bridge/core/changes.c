@@ -1,6 +1,7 @@
 /* changes.c - who hears of changes: sessions of the old dialects, which are told all changes
  * of lists and of the resources they subscribed to, and open subscriptions/listen. */
 #include "core/lobby.h"
+#include "core/relay.h"
 #include "core/session.h"
 #include "core/tasks.h"
 #include "mcp/era.h"
@@ -135,12 +136,17 @@ enum verdict changes_subscribe(struct request *r, bool on)
 	struct session *s = r->session;
 	const char *uri = json_string_value(json_object_get(r->params, "uri"));
 	char *plain = NULL;
+	struct worker *w = NULL;
 	if (!uri)
 		request_fail(r, FAULT_PARAMS, NULL, "params.uri must be the URI of a resource");
 	else if (on && (long)json_object_size(s->subscribed) >= s->pipeline->config->subscriptions_max)
 		request_fail(r, FAULT_INTERNAL, NULL, "%ld resources are subscribed to already; unsubscribe from one of them",
 			     s->pipeline->config->subscriptions_max);
-	else if (on && offers_resource(r, uri, &plain)) {
+	else if (on && (w = offers_resource(r, uri, &plain)) && w == relay_worker(r->pipeline))
+		request_fail(r, FAULT_PARAMS, json_pack("{s:s}", "uri", uri),
+			     "only the gateway has the resource %.200s, and changes there are not told here: read it again when you need it, "
+			     "or subscribe at the gateway itself", uri);
+	else if (on && w) {
 		if (!s->subscribed)
 			s->subscribed = json_object();
 		json_object_set_new(s->subscribed, uri, json_true());

@@ -215,8 +215,9 @@ static void on_worker(void *data, struct worker *w)
 		keeper_on_worker(k, w);
 }
 
-static void on_ended(void *data, struct worker *w, struct request *r)
+static void on_ended(void *data, struct worker *w, struct request *r, enum service_end how)
 {
+	(void)how;
 	struct keeper *k = fleet_keeper_of(data, w);
 	if (!k)
 		return;

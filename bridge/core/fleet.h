@@ -29,9 +29,10 @@ struct keeper *fleet_keeper_of(const struct fleet *, const struct worker *); /* 
 struct place;
 long fleet_timeout(const struct fleet *, const struct place *);   /* s; 0: none is declared */
 long fleet_priority(const struct fleet *, const struct worker *); /* 0 where none is declared */
-bool fleet_may_batch(const struct fleet *, const struct worker *); /* false: it may be a person's */
+bool fleet_may_batch(const struct fleet *, const struct worker *); /* it is kept here */
 
 void fleet_tell(const struct keeper *, struct buf *out); /* members of a JSON object: ,"kept":... */
+void fleet_tell_absent(const struct keeper *, struct buf *out); /* an object: its state, as far as the keeper knows it */
 size_t fleet_absent(const struct fleet *, struct buf *out, bool comma); /* as objects, those that no worker stands for; how many */
 
 #endif

@@ -58,6 +58,26 @@ bool fleet_may_batch(const struct fleet *f, const struct worker *w)
 	return k && k->state != KEEPER_FOREIGN;
 }
 
+/* What its timer is for; NULL: for nothing that others ask about. */
+static const char *next_step(const struct keeper *k)
+{
+	switch (k->state) {
+	case KEEPER_PAUSING:
+		return "start";
+	case KEEPER_CRASH_LOOP:
+		return "try";
+	case KEEPER_STARTING: /* it takes too long then */
+	case KEEPER_DRAINING:
+	case KEEPER_ENDING:
+		return "end";
+	case KEEPER_OFF:
+	case KEEPER_UP:
+	case KEEPER_FOREIGN:
+		break;
+	}
+	return NULL;
+}
+
 void fleet_tell(const struct keeper *k, struct buf *out)
 {
 	text_format(out, ",\"kept\":\"%s\",\"starts\":%ld", keeper_word(k), k->starts);
@@ -69,6 +89,26 @@ void fleet_tell(const struct keeper *k, struct buf *out)
 		text_put(out, ",\"kept_why\":");
 		text_quote(out, k->why);
 	}
+	if (k->misses)
+		text_format(out, ",\"misses\":%ld", k->misses);
+	if (next_step(k) && ev_is_active(&k->timer)) {
+		double left = ev_timer_remaining(k->host->loop, (ev_timer *)(size_t)&k->timer); /* it is only looked at */
+		text_format(out, ",\"next\":\"%s\",\"next_ms\":%.0f", next_step(k), left > 0 ? left * 1000 : 0);
+	}
+}
+
+void fleet_tell_absent(const struct keeper *k, struct buf *out)
+{
+	text_format(out, "{\"id\":\"%s\",\"instance\":\"%s\",\"state\":\"%s\",\"pid\":", k->name, k->name,
+		    k->state == KEEPER_CRASH_LOOP || k->state == KEEPER_STARTING ? keeper_word(k) : "gone");
+	if (k->process)
+		text_format(out, "%ld", (long)process_pid(k->process));
+	else
+		text_put(out, "null");
+	text_put(out, ",\"why\":");
+	text_quote(out, *k->why ? k->why : k->state == KEEPER_OFF ? "it is declared and not started; the first call that names it starts it" : "");
+	fleet_tell(k, out);
+	text_put(out, "}");
 }
 
 size_t fleet_absent(const struct fleet *f, struct buf *out, bool comma)
@@ -83,16 +123,8 @@ size_t fleet_absent(const struct fleet *f, struct buf *out, bool comma)
 			const struct worker *w = keeper_worker(k);
 			if ((w && w->listed) || (g->pool && k->state == KEEPER_OFF))
 				continue;
-			text_format(out, "%s{\"id\":\"%s\",\"instance\":\"%s\",\"state\":\"%s\",\"pid\":", comma || count ? "," : "", k->name, k->name,
-				    k->state == KEEPER_CRASH_LOOP || k->state == KEEPER_STARTING ? keeper_word(k) : "gone");
-			if (k->process)
-				text_format(out, "%ld", (long)process_pid(k->process));
-			else
-				text_put(out, "null");
-			text_put(out, ",\"why\":");
-			text_quote(out, *k->why ? k->why : k->state == KEEPER_OFF ? "it is declared and not started; the first call that names it starts it" : "");
-			fleet_tell(k, out);
-			text_put(out, "}");
+			text_put(out, comma || count ? "," : "");
+			fleet_tell_absent(k, out);
 			count++;
 		}
 	return count;

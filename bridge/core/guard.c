@@ -111,19 +111,6 @@ static bool host_of(const char *text, char host[256])
 	return true;
 }
 
-/* Is WORD one of the words of LIST, separated by commas or blanks? */
-static bool listed(const char *list, const char *word)
-{
-	size_t len = strlen(word);
-	for (const char *p = list; *p; ) {
-		size_t n = strcspn(p, ", ");
-		if (n == len && strncasecmp(p, word, n) == 0)
-			return true;
-		p += n + (p[n] != 0);
-	}
-	return false;
-}
-
 /* The host part of listen: who was told to connect there may. */
 static bool is_own(const char *list, const char *host)
 {
@@ -143,14 +130,14 @@ static bool host_ok(const struct guard *g, const char *host)
 	char name[256];
 	if (!host_of(host, name))
 		return false;
-	return guard_is_loopback(name) || is_own(g->config->listen, name) || listed(g->config->hosts, host) || listed(g->config->hosts, name);
+	return guard_is_loopback(name) || is_own(g->config->listen, name) || config_lists(g->config->hosts, host) || config_lists(g->config->hosts, name);
 }
 
 bool guard_origin_ok(const struct guard *g, const char *origin)
 {
 	char name[256];
 	const char *after = strncasecmp(origin, "http://", 7) == 0 ? origin + 7 : strncasecmp(origin, "https://", 8) == 0 ? origin + 8 : NULL;
-	if (listed(g->config->origins, origin))
+	if (config_lists(g->config->origins, origin))
 		return true;
 	return after && host_of(after, name) && guard_is_loopback(name);
 }

@@ -2,6 +2,8 @@
 #include "core/offers.h"
 #include "copy.h"
 #include "core/catalogue.h"
+#include "core/registry.h"
+#include "core/relay.h"
 #include "log.h"
 #include "mcp/text.h"
 
@@ -111,11 +113,44 @@ static int by_key(const void *a, const void *b)
 	return order ? order : strcmp(x->worker->name, y->worker->name);
 }
 
+static bool offers_it(const struct pipeline *p, const struct worker *w, enum offer kind, const char *what, bool as_form)
+{
+	size_t i;
+	json_t *definition;
+	json_array_foreach(catalogue_offers(p->catalogue, w, kinds[kind].list), i, definition) {
+		const char *key = json_string_value(json_object_get(definition, kinds[kind].key));
+		if (key && (strcmp(key, what) == 0 || (as_form && offers_uri_fits(key, what))))
+			return true;
+	}
+	return false;
+}
+
+/* The gateway's only where nobody here has it: not of a key that an Emacs offers, nor what it
+ * tells apart of an Emacs that is seen here. */
+static bool gateway_alone(const struct pipeline *p, enum offer kind, const char *key)
+{
+	size_t before;
+	const char *instance = kind == OFFER_PROMPTS ? NULL : instance_in(key, &before);
+	for (struct worker *w = service_first(p->service); w; w = service_next(w))
+		if (w->listed && ((instance && strcmp(w->name, instance) == 0) || (!w->pool && offers_it(p, w, kind, key, false))))
+			return false;
+	return true;
+}
+
 static struct entry *gather(const struct pipeline *p, enum offer kind, size_t *count)
 {
 	struct entry *entries = NULL;
 	size_t n = 0, room = 0, i;
 	json_t *definition;
+	struct worker *gateway = relay_usable(p);
+	json_array_foreach(gateway ? catalogue_offers(p->catalogue, gateway, kinds[kind].list) : NULL, i, definition) {
+		const char *key = json_string_value(json_object_get(definition, kinds[kind].key));
+		if (!key || strlen(key) > URI_MAX || n >= ENTRIES_MAX || !gateway_alone(p, kind, key))
+			continue;
+		if (n == room && !(entries = realloc(entries, (room = room ? 2 * room : 16) * sizeof *entries)))
+			log_no_memory();
+		entries[n++] = (struct entry){key, definition, gateway};
+	}
 	for (struct worker *w = service_first(p->service); w; w = service_next(w)) {
 		if (!w->listed || w->pool) /* any worker of a pool is as good as another: they offer tools */
 			continue;
@@ -215,18 +250,6 @@ uint64_t offers_hash(const struct pipeline *p, enum offer kind)
 
 /* --- whose is it? --- */
 
-static bool offers_it(const struct pipeline *p, const struct worker *w, enum offer kind, const char *what, bool as_form)
-{
-	size_t i;
-	json_t *definition;
-	json_array_foreach(catalogue_offers(p->catalogue, w, kinds[kind].list), i, definition) {
-		const char *key = json_string_value(json_object_get(definition, kinds[kind].key));
-		if (key && (strcmp(key, what) == 0 || (as_form && offers_uri_fits(key, what))))
-			return true;
-	}
-	return false;
-}
-
 struct candidates {
 	struct worker *only, *standard;
 	int count;
@@ -235,7 +258,7 @@ struct candidates {
 
 static void consider(struct candidates *c, const struct request *r, struct worker *w)
 {
-	const char *preferred = *r->pipeline->config->instance ? r->pipeline->config->instance : "default";
+	const char *preferred = *r->pipeline->config->instance ? registry_serves(r->pipeline, r->pipeline->config->instance) : "default";
 	c->only = w;
 	c->count++;
 	if (strcmp(w->name, preferred) == 0)
@@ -260,23 +283,50 @@ static struct worker *find_uri(struct request *r, const char *uri, const char *i
 	return chosen(c);
 }
 
+/* What nobody here has; it knows its resources by the names that it gives. */
+static struct worker *gateway_with(const struct request *r, enum offer kind, const char *what)
+{
+	struct worker *w = relay_usable(r->pipeline);
+	bool has = w && (offers_it(r->pipeline, w, kind, what, false)
+			 || (kind == OFFER_RESOURCES && offers_it(r->pipeline, w, OFFER_TEMPLATES, what, true)));
+	return has ? w : NULL;
+}
+
+/* ", and the gateway, which may have it, ...": for who looks for something that nobody has. */
+static void gateway_away(const struct request *r, struct buf *out)
+{
+	const struct worker *w = relay_worker(r->pipeline);
+	if (w && w->listed && !relay_usable(r->pipeline))
+		text_format(out, "; the gateway, which may have it, is not there: %s", *w->why ? w->why : service_state_word(w->state));
+	else if (w && w->pid && !w->listed) /* there was one */
+		text_format(out, "; the gateway, which may have had it, is gone: %s", w->why);
+}
+
 static struct worker *by_uri(struct request *r, const char *uri, enum offer kind, char **plain)
 {
 	struct candidates c = {0};
 	size_t before;
 	struct worker *w = NULL;
-	const char *instance = instance_in(uri, &before);
+	struct buf away = {0};
+	const char *instance = registry_serves(r->pipeline, instance_in(uri, &before));
 	*plain = instance ? copy_part(uri, before) : copy_text(uri);
 	w = find_uri(r, *plain, instance, kind, &c);
+	if (!w && !c.count && (w = gateway_with(r, kind, uri))) {
+		free(*plain);
+		*plain = copy_text(uri);
+	}
 	if (!w && c.count) {
 		char *example = with_instance(uri, c.only->name);
 		request_fail(r, FAULT_PARAMS, json_pack("{s:s}", "uri", uri),
 			     "several Emacs instances have this resource (%s): say which, as in %s", text_string(&c.names), example);
 		free(example);
 	} else if (!w) {
+		gateway_away(r, &away);
 		request_fail(r, FAULT_PARAMS, json_pack("{s:s}", "uri", uri),
-			     "there is no resource %.200s%s", uri, service_first(r->pipeline->service) ? "" : "; no Emacs runs");
+			     "there is no resource %.200s%s%s", uri, service_first(r->pipeline->service) ? "" : "; no Emacs runs",
+			     buf_len(&away) ? text_string(&away) : "");
 	}
+	buf_finish(&away);
 	buf_finish(&c.names);
 	if (!w) {
 		free(*plain);
@@ -297,16 +347,23 @@ struct worker *offers_template(struct request *r, const char *uri, char **plain)
 
 struct worker *offers_prompt(struct request *r, const char *name, const char *instance)
 {
+	instance = registry_serves(r->pipeline, instance);
 	struct candidates c = {0};
 	for (struct worker *w = service_first(r->pipeline->service); w; w = service_next(w))
 		if (w->listed && (instance ? strcmp(w->name, instance) == 0 : !w->pool) && offers_it(r->pipeline, w, OFFER_PROMPTS, name, false))
 			consider(&c, r, w);
 	struct worker *w = chosen(&c);
+	struct buf away = {0};
+	if (!w && !c.count)
+		w = gateway_with(r, OFFER_PROMPTS, name);
+	if (!w)
+		gateway_away(r, &away);
 	if (!w && c.count)
 		request_fail(r, FAULT_PARAMS, NULL, "several Emacs instances have this prompt (%s): say which by the argument instance_id",
 			     text_string(&c.names));
 	else if (!w)
-		request_fail(r, FAULT_PARAMS, NULL, "Unknown prompt: %.100s; prompts/list names them", name);
+		request_fail(r, FAULT_PARAMS, NULL, "Unknown prompt: %.100s; prompts/list names them%s", name, buf_len(&away) ? text_string(&away) : "");
+	buf_finish(&away);
 	buf_finish(&c.names);
 	return w;
 }

@@ -12,6 +12,7 @@
 #include "core/pipeline.h"
 #include "back/service.h"
 #include "copy.h"
+#include "core/annals.h"
 #include "core/bulk.h"
 #include "core/catalogue.h"
 #include "core/guard.h"
@@ -428,11 +429,15 @@ void pipeline_use_store(struct pipeline *p, struct store *store)
 {
 	p->tasks = tasks_create(p, store);
 	bulks_use_store(p->bulks, store);
+	p->store = store;
+	p->annals = annals_create(p);
 }
 
 void pipeline_resume_batches(struct pipeline *p)
 {
 	bulks_resume(p->bulks);
+	if (p->annals)
+		annals_use_store(p->annals, p->store);
 }
 
 void pipeline_rest(struct pipeline *p, void (*on_rested)(void *data), void *data)
@@ -457,6 +462,7 @@ void pipeline_destroy(struct pipeline *p)
 		return;
 	bulks_destroy(p->bulks);
 	tasks_destroy(p->tasks);
+	annals_destroy(p->annals);
 	handles_destroy(p->handles);
 	reap(p);
 	turn_stop(&p->reaper);

@@ -1,9 +1,12 @@
 /* registry.c - see registry.h */
 #include "core/registry.h"
 #include "core/fleet.h"
+#include "fleet_config.h"
+#include "core/self.h"
 #include "core/session.h"
 #include "mcp/result.h"
 #include "mcp/text.h"
+#include "os.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +140,50 @@ static void remember(struct session *s, const char *name)
 	snprintf(s->instance, sizeof s->instance, "%s", name);
 }
 
+/* --- who sits there --- */
+
+/* Nobody does, as far as can be known: a bridge has started it, it is a batch Emacs or for a
+ * pool, or the configuration says so. */
+static bool unattended(const struct request *r, const struct worker *w)
+{
+	return w->pool || w->pooled || w->unattended || fleet_may_batch(r->pipeline->fleet, w)
+	       || config_lists(r->pipeline->config->batch_instances, w->name)
+	       || (w->pid && os_process_mark(w->pid, STARTED_MARK) == OS_MARK_YES);
+}
+
+/* Batch work is not for who is at the keyboard.  What is that only because nobody said
+ * otherwise is normal there. */
+static bool fit_for_work(struct request *r, const struct worker *w)
+{
+	struct buf words = {0};
+	json_t *ids = json_array();
+	if (r->priority != PRIORITY_BATCH || unattended(r, w)) {
+		json_decref(ids);
+		return true;
+	}
+	if (r->batch_unasked) {
+		r->priority = PRIORITY_NORMAL;
+		json_decref(ids);
+		return true;
+	}
+	for (struct pool *p = pool_first(r->pipeline->service); p; p = pool_next(p)) {
+		text_format(&words, "%s%s (a pool)", buf_len(&words) ? ", " : "", pool_name(p));
+		json_array_append_new(ids, json_string(pool_name(p)));
+	}
+	for (struct worker *o = service_first(r->pipeline->service); o; o = service_next(o)) {
+		if (!o->listed || o->state == WORKER_GONE || o->pool || o->pooled || !unattended(r, o))
+			continue;
+		text_format(&words, "%s%s", buf_len(&words) ? ", " : "", o->name);
+		json_array_append_new(ids, json_string(o->name));
+	}
+	result_error(r, "not_for_batch", json_pack("{s:s,s:o,s:b}", "instance_id", w->name, "instances", ids, "may_have_run", 0),
+		     "a person may sit at the Emacs \"%s\", so it gets no batch work: leave priority away, or give instance_id one that does batch "
+		     "work (%s); if nobody sits there, name it in the setting batch_instances",
+		     w->name, buf_len(&words) ? text_string(&words) : "there is none now; efrit_start_instance starts one");
+	buf_finish(&words);
+	return false;
+}
+
 /* --- the pool --- */
 
 /* Those that are there have it; what every Emacs has, those that come will have too. */
@@ -189,7 +236,7 @@ static struct worker *decide(const struct choice *c)
 }
 
 /* The only one, the one of the highest declared priority, or the one called "default"; one that is
- * merely listed as gone counts last.  Batch work goes to one that no person sits at, if there is any. */
+ * merely listed as gone counts last.  Batch work goes to one that nobody sits at, if there is any. */
 static struct worker *by_itself(const struct request *r, const struct tool *tool, long *count)
 {
 	const struct fleet *fleet = r->pipeline->fleet;
@@ -203,7 +250,7 @@ static struct worker *by_itself(const struct request *r, const struct tool *tool
 			continue;
 		}
 		consider(&all, w, fleet_priority(fleet, w));
-		if (fleet_may_batch(fleet, w))
+		if (r->priority == PRIORITY_BATCH && unattended(r, w))
 			consider(&free_of_people, w, fleet_priority(fleet, w));
 	}
 	const struct choice *c = r->priority == PRIORITY_BATCH && free_of_people.count ? &free_of_people : &all;
@@ -232,12 +279,23 @@ static struct worker *unnamed(struct request *r, const struct tool *tool, long *
 	if (!w)
 		w = by_session(r, tool);
 	*count = 0;
-	return w ? w : by_itself(r, tool, count);
+	if (w && (r->priority != PRIORITY_BATCH || r->batch_unasked || unattended(r, w)))
+		return w;
+	struct worker *other = by_itself(r, tool, count);
+	return w && !(other && unattended(r, other)) ? w : other;
+}
+
+const char *registry_serves(const struct pipeline *p, const char *name)
+{
+	const struct fleet_spec *spec = !p->fleet && name ? fleet_config_find(p->config->fleet, name) : NULL;
+	if (p->fleet && name)
+		return fleet_serves(p->fleet, name);
+	return spec && !spec->pool && *spec->daemon ? spec->daemon : name;
 }
 
 static const char *named(const struct request *r, const char *asked)
 {
-	return asked ? asked : *r->pipeline->config->instance ? r->pipeline->config->instance : NULL;
+	return asked ? asked : *r->pipeline->config->instance ? registry_serves(r->pipeline, r->pipeline->config->instance) : NULL;
 }
 
 struct pool *registry_pool(struct request *r, const char *asked)
@@ -262,7 +320,7 @@ struct worker *registry_choose(struct request *r, const char *asked, const struc
 	return w ? w : nowhere(r, tool, count);
 }
 
-bool registry_place(struct request *r, const char *asked, const struct tool *tool, struct place *at)
+static bool place(struct request *r, const char *asked, const struct tool *tool, struct place *at)
 {
 	long count;
 	struct pool *p = NULL;
@@ -277,7 +335,6 @@ bool registry_place(struct request *r, const char *asked, const struct tool *too
 		if (!p && !(at->worker = by_name(r, asked, tool)))
 			return false;
 		at->pool = p;
-		remember(r->session, asked);
 		return true;
 	}
 	p = by_pool(r, tool);
@@ -292,6 +349,15 @@ bool registry_place(struct request *r, const char *asked, const struct tool *too
 		return true;
 	at->pool = p;
 	return p || nowhere(r, tool, count);
+}
+
+bool registry_place(struct request *r, const char *asked, const struct tool *tool, struct place *at)
+{
+	if (!place(r, asked, tool, at) || (at->worker && !fit_for_work(r, at->worker)))
+		return false;
+	if ((asked = named(r, asked)))
+		remember(r->session, asked);
+	return true;
 }
 
 const char *registry_name(const struct place *at)

@@ -22,6 +22,9 @@ struct worker *registry_choose(struct request *r, const char *asked, const struc
 
 /* The pool that such a question means, which then is about its load; NULL: it means an Emacs.  ASKED may be NULL. */
 struct pool *registry_pool(struct request *r, const char *asked);
+/* Under which name the instance that is declared as NAME serves; NAME itself if none is.  Also where
+ * nobody keeps instances: their names are the same with and without a gateway. */
+const char *registry_serves(const struct pipeline *, const char *name); /* NULL is fine */
 
 const char *registry_name(const struct place *);
 

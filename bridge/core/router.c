@@ -65,6 +65,7 @@ static enum verdict submit_method(struct request *r, struct worker *w, json_t *a
 {
 	snprintf(r->tool, sizeof r->tool, "%s", r->method->name);
 	r->exact = true;
+	r->relayed = w == relay_worker(r->pipeline);
 	text_json(&r->arguments, arguments);
 	json_decref(arguments);
 	return calls_submit(r, &(struct place){.worker = w});
@@ -291,7 +292,7 @@ static enum verdict call_tool(struct request *r)
 	if (!read_arguments(r, tool, arguments, &instance))
 		verdict = DONE;
 	else if (!relay_call(r, tool, arguments, instance, &verdict)
-		 && !self_call(r, tool, arguments, instance = fleet_serves(r->pipeline->fleet, instance), &verdict))
+		 && !self_call(r, tool, arguments, instance = registry_serves(r->pipeline, instance), &verdict))
 		verdict = submit(r, tool, arguments, instance);
 	json_decref(arguments);
 	if (verdict == WAIT)

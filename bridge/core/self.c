@@ -1,5 +1,6 @@
 /* self.c - see self.h */
 #include "core/self.h"
+#include "core/annals.h"
 #include "core/bulk.h"
 #include "core/fleet.h"
 #include "core/relay.h"
@@ -25,13 +26,20 @@ struct questions {
 		char name[WORKER_NAME_MAX + 1];
 		struct buf answer;
 		bool told;             /* the worker said it; else it is what we know */
-	} items[];
+	} *gateway;                    /* the last item, if that was asked too; NULL */
+	struct item items[];
 };
+
+/* With that of the gateway. */
+static size_t asked(const struct questions *t)
+{
+	return t->count + (t->gateway ? 1 : 0);
+}
 
 static void drop(struct task *task)
 {
 	struct questions *t = (struct questions *)(void *)task;
-	for (size_t i = 0; i < t->count; i++) {
+	for (size_t i = 0; i < asked(t); i++) {
 		struct ask *ask = &t->items[i].ask;
 		if (ask->worker)
 			ask->worker->ops->drop(ask->worker, ask);
@@ -41,7 +49,7 @@ static void drop(struct task *task)
 static void destroy(struct task *task)
 {
 	struct questions *t = (struct questions *)(void *)task;
-	for (size_t i = 0; i < t->count; i++) {
+	for (size_t i = 0; i < asked(t); i++) {
 		buf_finish(&t->items[i].ask.question);
 		buf_finish(&t->items[i].ask.answer);
 		buf_finish(&t->items[i].answer);
@@ -51,7 +59,7 @@ static void destroy(struct task *task)
 
 static struct questions *create(struct request *r, size_t count, void (*finish)(struct questions *))
 {
-	struct questions *t = calloc(1, sizeof *t + count * sizeof t->items[0]);
+	struct questions *t = calloc(1, sizeof *t + (count + 1) * sizeof t->items[0]);
 	if (!t)
 		log_no_memory();
 	t->task = (struct task){drop, destroy};
@@ -103,7 +111,7 @@ static void on_answer(struct ask *ask, const char *json, size_t len)
 		item->told = true;
 	if (item->told)
 		text_add(&item->answer, json, len);
-	else
+	else if (item != t->gateway)
 		describe(item->worker, &item->answer);
 	if (--t->pending == 0) {
 		t->finish(t);
@@ -130,6 +138,42 @@ static void ask(struct questions *t, size_t i, struct worker *w, enum ask_kind k
 	w->ops->ask(w, &item->ask, question, timeout);
 }
 
+/* The gateway is asked the same at the same time, where a bridge has found one: it keeps
+ * instances, and knows more of those.  It does not hold the answer up for long. */
+static void ask_gateway(struct questions *t, const char *tool, const char *instance)
+{
+	struct worker *w = relay_usable(t->request->pipeline);
+	json_t *params = json_pack("{s:s,s:{s:s*}}", "name", tool, "arguments", "instance_id", instance);
+	struct buf question = {0};
+	if (w) {
+		text_json(&question, params);
+		t->gateway = &t->items[t->count];
+		ask(t, t->count, w, ASK_STATUS, text_string(&question), (double)t->request->pipeline->config->status_timeout / 1000);
+	}
+	buf_finish(&question);
+	json_decref(params);
+}
+
+/* What it said, an object; NULL: nothing. */
+static json_t *gateway_said(const struct questions *t)
+{
+	const struct item *item = t->gateway;
+	return item && item->told ? json_loadb(buf_data(&item->answer), buf_len(&item->answer), JSON_ALLOW_NUL, NULL) : NULL;
+}
+
+/* Members of THEIRS, what the gateway says of an instance, that only who keeps it knows. */
+static void tell_kept(const json_t *theirs, struct buf *out)
+{
+	static const char *const keys[] = {"kept", "starts", "pool", "declared", "kept_why", "misses", "next", "next_ms"};
+	for (size_t i = 0; json_object_get(theirs, "kept") && i < sizeof keys / sizeof keys[0]; i++) {
+		json_t *value = json_object_get(theirs, keys[i]);
+		if (!value)
+			continue;
+		text_format(out, ",\"%s\":", keys[i]);
+		text_json(out, value);
+	}
+}
+
 static enum verdict begin(struct questions *t)
 {
 	if (t->pending)
@@ -141,11 +185,43 @@ static enum verdict begin(struct questions *t)
 
 /* --- efrit_list_instances --- */
 
+static json_t *named(const json_t *all, const char *id)
+{
+	size_t i;
+	json_t *one;
+	json_array_foreach((json_t *)(size_t)all, i, one) {
+		const char *name = json_string_value(json_object_get(one, "id"));
+		if (name && strcmp(name, id) == 0)
+			return one;
+	}
+	return NULL;
+}
+
+/* Those that the gateway keeps and nobody can see, as they do not run or are in another folder. */
+static size_t tell_others(const struct questions *t, const json_t *all, struct buf *out)
+{
+	size_t i, count = 0;
+	json_t *one;
+	json_array_foreach((json_t *)(size_t)all, i, one) {
+		const char *id = json_string_value(json_object_get(one, "id"));
+		bool ours = false;
+		for (size_t n = 0; id && n < t->count && !ours; n++)
+			ours = strcmp(t->items[n].name, id) == 0;
+		if (!id || ours || !json_object_get(one, "kept"))
+			continue;
+		text_put(out, t->count || count ? "," : "");
+		text_json(out, one);
+		count++;
+	}
+	return count;
+}
+
 static void finish_list(struct questions *t)
 {
 	struct buf text = {0}, absence = {0};
 	const struct service *s = t->request->pipeline->service;
 	const struct fleet *fleet = t->request->pipeline->fleet;
+	json_t *said = gateway_said(t), *all = json_object_get(said, "instances");
 	text_put(&text, "{\"instances\":[");
 	for (size_t i = 0; i < t->count; i++) {
 		struct item *item = &t->items[i];
@@ -156,9 +232,11 @@ static void finish_list(struct questions *t)
 		const struct keeper *k = fleet_keeper_of(fleet, service_find(s, item->name));
 		if (k)
 			fleet_tell(k, &text);
+		tell_kept(named(all, item->name), &text);
 		text_put(&text, "}");
 	}
-	size_t absent = fleet_absent(fleet, &text, t->count > 0);
+	size_t absent = fleet_absent(fleet, &text, t->count > 0) + tell_others(t, all, &text);
+	json_decref(said);
 	text_put(&text, "]");
 	if (relay_worker(t->request->pipeline)) {
 		text_put(&text, ",\"gateway\":");
@@ -190,6 +268,7 @@ static enum verdict list(struct request *r, const json_t *arguments, const char 
 	for (struct worker *w = service_first(s); w; w = service_next(w))
 		if (w->listed)
 			ask(t, i++, w, ASK_STATUS, NULL, (double)r->pipeline->config->status_timeout / 1000);
+	ask_gateway(t, "efrit_list_instances", NULL);
 	return begin(t);
 }
 
@@ -197,8 +276,61 @@ static enum verdict list(struct request *r, const json_t *arguments, const char 
 
 static void finish_status(struct questions *t)
 {
-	const struct buf *answer = &t->items[0].answer;
-	result_text(t->request, buf_data(answer), buf_len(answer), false);
+	const struct item *item = &t->items[0];
+	const struct pipeline *p = t->request->pipeline;
+	const struct keeper *k = fleet_keeper_of(p->fleet, service_find(p->service, item->name));
+	json_t *said = gateway_said(t);
+	struct buf text = {0};
+	text_add(&text, buf_data(&item->answer), buf_len(&item->answer) - 1);
+	if (k)
+		fleet_tell(k, &text);
+	tell_kept(said, &text);
+	text_put(&text, "}");
+	result_text(t->request, buf_data(&text), buf_len(&text), false);
+	buf_finish(&text);
+	json_decref(said);
+}
+
+/* Nobody sees it: the gateway may keep it, and else it is refused. */
+static void finish_absent(struct questions *t)
+{
+	json_t *said = gateway_said(t);
+	const char *asked_for = t->items[0].name;
+	struct worker *w;
+	struct buf text = {0};
+	if (json_object_get(said, "kept"))
+		result_text(t->request, buf_data(&t->gateway->answer), buf_len(&t->gateway->answer), false);
+	else if ((w = registry_choose(t->request, asked_for, NULL))) { /* it has come meanwhile */
+		describe(w, &text);
+		result_text(t->request, buf_data(&text), buf_len(&text), false);
+	}
+	buf_finish(&text);
+	json_decref(said);
+}
+
+/* One that is declared, and that no worker stands for.  False: it is none. */
+static bool status_of_absent(struct request *r, const char *instance, enum verdict *verdict)
+{
+	const struct pipeline *p = r->pipeline;
+	const struct worker *w = instance ? service_find(p->service, instance) : NULL;
+	const struct keeper *k = fleet_keeper(p->fleet, instance);
+	if (!instance || strlen(instance) > WORKER_NAME_MAX || (w && w->listed))
+		return false;
+	if (k) {
+		struct buf text = {0};
+		fleet_tell_absent(k, &text);
+		result_text(r, buf_data(&text), buf_len(&text), false);
+		buf_finish(&text);
+		*verdict = DONE;
+		return true;
+	}
+	if (!relay_usable(p))
+		return false;
+	struct questions *t = create(r, 0, finish_absent);
+	ask_gateway(t, "efrit_status", instance);
+	snprintf(t->items[0].name, sizeof t->items[0].name, "%s", instance); /* of whom it was asked */
+	*verdict = begin(t);
+	return true;
 }
 
 static enum verdict status_of_none(struct request *r)
@@ -228,6 +360,7 @@ static enum verdict pool_stats(struct request *r, const struct pool *p)
 		text_format(&text, "%.6f", load.took);
 	else
 		text_put(&text, "null");
+	annals_tell(r->pipeline->annals, pool_name(p), &text);
 	text_put(&text, "}");
 	result_text(r, buf_data(&text), buf_len(&text), false);
 	buf_finish(&text);
@@ -236,17 +369,21 @@ static enum verdict pool_stats(struct request *r, const struct pool *p)
 
 static enum verdict status(struct request *r, const json_t *arguments, const char *instance)
 {
+	enum verdict verdict;
 	(void)arguments;
 	if (!instance && !*r->pipeline->config->instance && registry_empty(r->pipeline->service))
 		return status_of_none(r);
 	const struct pool *p = registry_pool(r, instance);
 	if (p)
 		return pool_stats(r, p);
+	if (status_of_absent(r, instance ? instance : *r->pipeline->config->instance ? registry_serves(r->pipeline, r->pipeline->config->instance) : NULL, &verdict))
+		return verdict;
 	struct worker *w = registry_choose(r, instance, NULL);
 	if (!w)
 		return DONE;
 	struct questions *t = create(r, 1, finish_status);
 	ask(t, 0, w, ASK_STATUS, NULL, (double)r->pipeline->config->status_timeout / 1000);
+	ask_gateway(t, "efrit_status", w->name);
 	return begin(t);
 }
 
@@ -311,9 +448,21 @@ static void finish_wait(struct questions *t)
 
 static void finish_stats(struct questions *t)
 {
-	if (t->items[0].told)
-		finish_status(t);
-	else
+	struct item *item = &t->items[0];
+	if (item->told) {
+		struct buf text = {0};
+		text_add(&text, buf_data(&item->answer), buf_len(&item->answer) - 1);
+		json_t *said = gateway_said(t), *history = json_object_get(said, "history");
+		annals_tell(t->request->pipeline->annals, item->name, &text);
+		if (history) {
+			text_put(&text, ",\"history\":");
+			text_json(&text, history);
+		}
+		json_decref(said);
+		text_put(&text, "}");
+		result_text(t->request, buf_data(&text), buf_len(&text), false);
+		buf_finish(&text);
+	} else
 		no_answer(t, "its figures");
 }
 
@@ -328,6 +477,7 @@ static enum verdict queue_stats(struct request *r, const json_t *arguments, cons
 		return DONE;
 	struct questions *t = create(r, 1, finish_stats);
 	ask(t, 0, w, ASK_STATUS, "{\"stats\":true}", (double)r->pipeline->config->status_timeout / 1000);
+	ask_gateway(t, "efrit_get_queue_stats", w->name);
 	return begin(t);
 }
 

@@ -7,6 +7,7 @@
 #include "request.h"
 #include "turn.h"
 
+struct annals;
 struct bulks;
 struct catalogue;
 struct fleet;
@@ -15,6 +16,7 @@ struct handles;
 struct guard;
 struct service;
 struct starter;
+struct store;
 TAILQ_HEAD(session_list, session);
 
 struct pipeline {
@@ -34,6 +36,8 @@ struct pipeline {
 	uint32_t birth;               /* by chance: tells numbers of this process from those of others */
 	struct seal *seal;            /* owned */
 	struct bulks *bulks;          /* owned */
+	struct annals *annals;        /* owned; NULL: no store was given */
+	struct store *store;          /* borrowed; NULL: none */
 	struct tasks *tasks;          /* owned; NULL: no store was given */
 	struct handles *handles;      /* owned; NULL: no spool was given */
 };

@@ -348,7 +348,7 @@ enum verdict starter_start(struct request *r, const json_t *arguments, const cha
 	struct keeper *keeper = fleet_keeper(r->pipeline->fleet, name);
 	if (keeper && ((workspace && *workspace) || init))
 		return refuse(r, "invalid_arguments", name, "this Emacs is declared in the configuration, workspace and init too: leave them out");
-	name = fleet_serves(r->pipeline->fleet, name);
+	name = registry_serves(r->pipeline, name);
 	if (workspace && !*workspace)
 		workspace = NULL;
 	if (!usable_folder(workspace))

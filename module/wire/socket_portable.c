@@ -8,8 +8,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#ifdef MSG_NOSIGNAL /* else tame has seen to it; non-blocking by itself */
+enum { SEND_FLAGS = MSG_NOSIGNAL };
+#else
+enum { SEND_FLAGS = 0 };
+#endif
 
 /* FD, or -1 with errno; then it is closed. */
 static int tame(int fd)
@@ -40,11 +47,52 @@ int socket_accept(int listening)
 
 ssize_t socket_send(int fd, const void *data, size_t len)
 {
-#ifdef MSG_NOSIGNAL
-	return send(fd, data, len, MSG_NOSIGNAL); /* non-blocking by itself */
-#else
-	return send(fd, data, len, 0);
-#endif
+	return send(fd, data, len, SEND_FLAGS);
+}
+
+ssize_t socket_send_with(int fd, const void *data, size_t len, int passed)
+{
+	struct iovec part = {.iov_base = (void *)data, .iov_len = len};
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof passed);
+	memcpy(CMSG_DATA(c), &passed, sizeof passed);
+	return sendmsg(fd, &m, SEND_FLAGS);
+}
+
+/* The last of those that came stays. */
+static void take_passed(struct msghdr *m, int *passed)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i + CMSG_LEN(sizeof(int)) <= c->cmsg_len; i += sizeof(int)) {
+			if (*passed >= 0)
+				close(*passed);
+			memcpy(passed, CMSG_DATA(c) + i, sizeof *passed);
+			(void)fcntl(*passed, F_SETFD, FD_CLOEXEC);
+		}
+	}
+}
+
+ssize_t socket_receive(int fd, void *room, size_t len, int *passed)
+{
+	struct iovec part = {.iov_base = room, .iov_len = len};
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(4 * sizeof(int))];
+	} control = {0};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
+	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT);
+	if (n >= 0)
+		take_passed(&m, passed);
+	return n;
 }
 
 #ifdef __linux__ /* for the tests: what the others have */

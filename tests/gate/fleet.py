@@ -80,6 +80,11 @@ def write(path, text, mode=0o600):
     return path
 
 
+def slurp(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
 # --- what is declared ---
 
 @case()
@@ -345,10 +350,45 @@ def fleet_stopped():
             check(said[0].get("result") == "42", said)
             check(int(g.good("(emacs-pid)", "pool")) == pid)
             os.kill(pid, signal.SIGSTOP)
-            lost = g.eval("1", "pool")
-            check(lost.get("error_code") == "emacs_gone" and lost["may_have_run"], lost)
+            check(g.good("1", "pool") == "1")  # sent to it and not begun: its successor runs it
             gone(pid)
             check(int(g.good("(emacs-pid)", "pool")) != pid)
+
+
+@case(emacs="first")
+def fleet_not_begun():
+    """What waits in an Emacs that is killed did not run: another worker of the pool does it; by its name it is told."""
+    with Fleet(config={"pools": {"pool": {"min": 2, "max": 2, "concurrency": 3}}, "instances": {"solo": {}}}) as g:
+        g.up(2)
+        g.good("1", "solo")
+        for where, worker in (("pool", "pool-1"), ("solo", "solo")):
+            log = os.path.join(g.base, where)
+            pids = {n: int(g.good("(emacs-pid)", n)) for n in (["pool-1", "pool-2"] if where == "pool" else ["solo"])}
+            said = {}
+
+            def call(number, where=where, log=log, said=said):
+                form = f'(let (create-lockfiles) (write-region "{number} " nil "{log}" t) (while (not (file-exists-p "{log}.go")) (sleep-for 0.01)) (emacs-pid))'
+                said[number] = g.eval(form, where)
+            threads = [threading.Thread(target=call, args=(n,)) for n in range(6 if where == "pool" else 3)]
+            for t in threads:
+                t.start()
+            # Each Emacs runs one and holds two more.
+            until(lambda pids=pids, said=said: check(not said, said) or all(
+                s["running"] == 1 and s["pending"] == 2 for s in (g.text("efrit_get_queue_stats", {"instance_id": n}) for n in pids)), "all of them have been sent")
+            until(lambda log=log, pids=pids: os.path.exists(log) and len(slurp(log).split()) == len(pids), "each runs one")
+            os.kill(pids[worker], signal.SIGKILL)
+            gone(pids[worker])
+            write(log + ".go", "")
+            for t in threads:
+                t.join()
+            ran = [int(n) for n in slurp(log).split()]
+            lost = [n for n, s in said.items() if s.get("may_have_run")]
+            check(len(ran) == len(set(ran)) and len(lost) == 1 and lost[0] in ran, ran, said)
+            rest = [s for n, s in said.items() if n not in lost]
+            if where == "pool":
+                check(sorted(ran) == list(range(6)) and all(s["status"] == "success" for s in rest), ran, said)
+            else:
+                check(ran == lost and all(s["error_code"] == "emacs_gone" and s["may_have_run"] is False and "had not begun" in s["error"] for s in rest), said)
 
 
 @case(emacs="first")

@@ -443,6 +443,8 @@ def as_gateway(tools, on_call=None):
         result = {"server/discover": {"supportedVersions": ["2026-07-28"], "capabilities": {}}, "tools/list": {"tools": tools}}.get(m["method"])
         if result is not None:
             return json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": result}).encode() + b"\n"
+        if m["method"].endswith("/list"): # it has no resources and no prompts
+            return json.dumps({"jsonrpc": "2.0", "id": m["id"], "error": {"code": -32601, "message": "no such method"}}).encode() + b"\n"
         return on_call(m) if on_call and m["method"] == "tools/call" else b""
     return answer
 

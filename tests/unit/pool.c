@@ -244,6 +244,40 @@ static void test_lost(void **state)
 	finish(&f);
 }
 
+static void test_what_had_not_begun_goes_elsewhere(void **state)
+{
+	struct fixture f;
+	int ends[3] = {0};
+	(void)state;
+	begin(&f, 2, &(struct pool_policy){.flight = 2, .retries = 1});
+	struct request *r[3];
+	for (int i = 0; i < 3; i++) {
+		r[i] = stub_request(1, PRIORITY_NORMAL, &ends[i]);
+		assert_true(pool_submit(f.pool, r[i]));
+	}
+	struct worker *a = flies_to(r[0]), *b = flies_to(r[1]);
+	struct worker *both = flies_to(r[2]);
+	struct request *ran = both == a ? r[0] : r[1];
+	struct worker *other = both == a ? b : a;
+	r[2]->begun_before = 1;
+	both->linked = false;
+	both->state = WORKER_GONE;
+	both->on_lost(both, "the Emacs went away");
+	assert_says(text_string(&ran->reply), "may have run");
+	assert_int_equal(ends[2], 0);
+	assert_ptr_equal(flies_to(r[2]), other);
+	/* It was sent as often as the policy says: now it is answered, and did not run. */
+	other->linked = false;
+	other->state = WORKER_GONE;
+	other->on_lost(other, "the Emacs went away");
+	assert_int_equal(ends[2], STUB_RESUMED);
+	assert_says(text_string(&r[2]->reply), "it did not run");
+	assert_says(text_string(&r[2]->reply), "\\\"may_have_run\\\":false");
+	for (int i = 0; i < 3; i++)
+		end(r[i]);
+	finish(&f);
+}
+
 static void test_full(void **state)
 {
 	struct fixture f;
@@ -455,6 +489,7 @@ int main(void)
 		cmocka_unit_test(test_refused_goes_elsewhere),
 		cmocka_unit_test(test_refused_often_enough),
 		cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_what_had_not_begun_goes_elsewhere),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_draining),

@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include "queue.h"
+#include "wire/ledger.h"
 
 #include <pthread.h>
 
@@ -921,6 +922,32 @@ static void test_clients_of_one_peer(void **state)
 	assert_string_equal(seen, "ABCACAA");
 }
 
+/* Whose it is too; what waits, or is stopped before, is not. */
+static void test_what_begins_is_written_down(void **state)
+{
+	struct ledger *ledger = ledger_create();
+	(void)state;
+	assert_non_null(ledger);
+	queue_write_down(q, ledger);
+	uint64_t first = submit(7, 20, "a"), second = submit(7, 22, "b"), third = submit(8, 22, "c");
+	assert_int_equal(ledger_count(ledger), 0);
+	assert_int_equal(queue_take(q, false)->number, first);
+	assert_int_equal(ledger_count(ledger), 0);
+	assert_true(queue_begin(q, first, false));
+	assert_false(ledger_lacks(ledger, 0, 7, 20));
+	assert_true(ledger_lacks(ledger, 0, 7, 22));
+	queue_end(q, first);
+	assert_int_equal(queue_take(q, false)->number, third); /* the other peer's turn */
+	assert_int_equal(queue_drop_peer(q, 8), 0);
+	assert_false(queue_begin(q, third, false));
+	assert_true(ledger_lacks(ledger, 0, 8, 22));
+	assert_int_equal(queue_take(q, false)->number, second);
+	assert_true(queue_begin(q, second, false));
+	assert_false(ledger_lacks(ledger, 0, 7, 22));
+	queue_write_down(q, NULL);
+	ledger_destroy(ledger);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -957,6 +984,7 @@ int main(void)
 		TEST(test_words_are_bounded),
 		TEST(test_two_threads),
 		TEST(test_clients_of_one_peer),
+		TEST(test_what_begins_is_written_down),
 	};
 	return RUN(tests);
 }

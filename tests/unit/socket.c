@@ -69,6 +69,32 @@ static void test_what_is_sent_arrives(void **state)
 	assert_int_equal(recv(client, got, sizeof got, 0), 3);
 }
 
+static void test_a_descriptor_comes_along(void **state)
+{
+	int ends[2], passed = -1;
+	char got[8];
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(socket_receive(server, got, sizeof got, &passed), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(socket_send_with(client, "a", 1, ends[1]), 1);
+	assert_int_equal(socket_receive(server, got, sizeof got, &passed), 1);
+	assert_true(passed >= 0 && passed != ends[1]);
+	assert_true(fcntl(passed, F_GETFD) & FD_CLOEXEC);
+	close(ends[1]);
+	assert_int_equal(write(passed, "x", 1), 1);
+	assert_int_equal(read(ends[0], got, 1), 1);
+	/* A second one takes its place, which is closed; without any it stays. */
+	assert_int_equal(socket_send_with(client, "b", 1, ends[0]), 1);
+	assert_int_equal(socket_receive(server, got, sizeof got, &passed), 1);
+	assert_int_equal(read(ends[0], got, 1), 0); /* nobody writes any more */
+	assert_int_equal(socket_send(client, "c", 1), 1);
+	assert_int_equal(socket_receive(server, got, sizeof got, &passed), 1);
+	assert_true(fcntl(passed, F_GETFD) >= 0);
+	close(passed);
+	close(ends[0]);
+}
+
 static void test_a_full_one_says_so(void **state)
 {
 	static const char block[65536];
@@ -123,6 +149,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CONNECTED(test_no_child_inherits_and_nothing_blocks),
 		CONNECTED(test_what_is_sent_arrives),
+		CONNECTED(test_a_descriptor_comes_along),
 		CONNECTED(test_a_full_one_says_so),
 		CONNECTED(test_nobody_reads_and_no_signal_comes),
 		CONNECTED(test_peer),

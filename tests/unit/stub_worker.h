@@ -12,6 +12,12 @@ static inline void stub_call(struct worker *w, struct request *r)
 	r->sent = r->queued;
 }
 
+static inline bool stub_unbegun(const struct worker *w, const struct request *r)
+{
+	(void)w;
+	return r->begun_before; /* as the test says */
+}
+
 static inline void stub_cancel(struct worker *w, struct request *r, const char *reason)
 {
 	(void)w, (void)r, (void)reason;
@@ -37,7 +43,7 @@ static inline struct worker *stub_worker(struct service *s, const char *name)
 {
 	static const struct worker_ops ops = {
 		.noun = "the Emacs", .key = "instance_id", .gone = "emacs_gone",
-		.call = stub_call, .cancel = stub_cancel, .credit = stub_credit, .distrust = stub_distrust, .destroy = stub_destroy};
+		.call = stub_call, .unbegun = stub_unbegun, .cancel = stub_cancel, .credit = stub_credit, .distrust = stub_distrust, .destroy = stub_destroy};
 	struct worker *w = calloc(1, sizeof *w);
 	w->ops = &ops;
 	snprintf(w->name, sizeof w->name, "%s", name);
