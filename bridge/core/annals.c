@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { TIMES = 128, MINUTES = 60, HOURS = 24, MINUTE = 60, HOUR = 3600, ID_MAX = WORKER_NAME_MAX + 32 };
 
@@ -100,7 +99,7 @@ static void count(struct slot *s, double seconds, bool failed)
 static void note(struct annals *a, const char *name, double seconds, bool failed)
 {
 	struct annal *one = make(a, name);
-	int64_t now = (int64_t)time(NULL);
+	int64_t now = os_clock() / 1000;
 	count(slot_at(one->minutes, MINUTES, now / MINUTE), seconds, failed);
 	count(slot_at(one->hours, HOURS, now / HOUR), seconds, failed);
 	if (a->store && !ev_is_active(&a->timer)) {
@@ -166,7 +165,7 @@ static void on_timer(EV_P_ ev_timer *timer, int revents)
 static void take(struct annals *a, const struct store_record *record, bool minutes)
 {
 	char *name;
-	int64_t number = strtoll(record->id, &name, 10), now = (int64_t)time(NULL) / (minutes ? MINUTE : HOUR);
+	int64_t number = strtoll(record->id, &name, 10), now = os_clock() / 1000 / (minutes ? MINUTE : HOUR);
 	json_t *body = json_loadb(record->body, record->body_len, 0, NULL), *times = json_object_get(body, "times");
 	if (*name == ' ' && strlen(name + 1) <= WORKER_NAME_MAX && body && number <= now && number > now - (minutes ? MINUTES : HOURS)) {
 		struct annal *one = make(a, name + 1);
@@ -236,7 +235,7 @@ bool annals_tell(const struct annals *a, const char *name, struct buf *out)
 {
 	const struct annal *one = a ? find(a, name) : NULL;
 	struct slot hour = {0}, day = {0};
-	int64_t now = (int64_t)time(NULL);
+	int64_t now = os_clock() / 1000;
 	if (!one)
 		return false;
 	for (int i = 0; i < MINUTES; i++)

@@ -2,6 +2,7 @@
 #include "core/fleet_impl.h"
 #include "copy.h"
 #include "core/pipeline.h"
+#include "core/session.h"
 #include "log.h"
 
 #include <stdlib.h>
@@ -65,6 +66,7 @@ static void part(void *data, struct keeper *k)
 	g->outlet = (struct outlet){on_answer, on_more, on_notify, NULL};
 	if (!g->session)
 		g->session = pipeline_open(g->fleet->pipeline, &g->outlet);
+	g->session->ours = true;
 	pipeline_take(g->session, text, strlen(text));
 	free(text);
 	json_decref(message);
@@ -202,6 +204,13 @@ static bool wanted(void *data, const struct keeper *k)
 	return g->pool ? fleet_standing(g) <= g->spec->min || fleet_waiting(g) : g->spec->auto_start;
 }
 
+static bool may_start(void *data, const struct keeper *k)
+{
+	const struct fleet *f = data;
+	const struct group *g = k->owner;
+	return !f->ending && !g->leaving;
+}
+
 static void on_worker(void *data, struct worker *w)
 {
 	struct fleet *f = data;
@@ -234,7 +243,7 @@ struct fleet *fleet_create(struct pipeline *p)
 	if (!f)
 		log_no_memory();
 	f->pipeline = p;
-	f->host = (struct keeper_host){p->loop, p->config, p->service, on_keeper, wanted, part, f};
+	f->host = (struct keeper_host){p->loop, p->config, p->service, on_keeper, wanted, may_start, part, f};
 	TAILQ_INIT(&f->groups);
 	turn_init(&f->turn, p->loop, on_turn, f);
 	f->orphans = os_orphans_create(p->loop);

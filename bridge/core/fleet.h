@@ -33,6 +33,7 @@ bool fleet_may_batch(const struct fleet *, const struct worker *); /* it is kept
 
 void fleet_tell(const struct keeper *, struct buf *out); /* members of a JSON object: ,"kept":... */
 void fleet_tell_absent(const struct keeper *, struct buf *out); /* an object: its state, as far as the keeper knows it */
-size_t fleet_absent(const struct fleet *, struct buf *out, bool comma); /* as objects, those that no worker stands for; how many */
+/* As objects, those that are not TOLD of already; how many. */
+size_t fleet_absent(const struct fleet *, bool (*told)(const void *data, const char *name), const void *data, struct buf *out, bool comma);
 
 #endif

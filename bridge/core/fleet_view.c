@@ -111,7 +111,7 @@ void fleet_tell_absent(const struct keeper *k, struct buf *out)
 	text_put(out, "}");
 }
 
-size_t fleet_absent(const struct fleet *f, struct buf *out, bool comma)
+size_t fleet_absent(const struct fleet *f, bool (*told)(const void *data, const char *name), const void *data, struct buf *out, bool comma)
 {
 	struct group *g;
 	struct keeper *k;
@@ -120,8 +120,7 @@ size_t fleet_absent(const struct fleet *f, struct buf *out, bool comma)
 		return 0;
 	TAILQ_FOREACH(g, &f->groups, link)
 		TAILQ_FOREACH(k, &g->keepers, link) {
-			const struct worker *w = keeper_worker(k);
-			if ((w && w->listed) || (g->pool && k->state == KEEPER_OFF))
+			if (told(data, k->name) || (g->pool && k->state == KEEPER_OFF))
 				continue;
 			text_put(out, comma || count ? "," : "");
 			fleet_tell_absent(k, out);

@@ -53,6 +53,7 @@ void keeper_after(struct keeper *k, ev_timer *timer, double seconds)
 void keeper_set_state(struct keeper *k, enum keeper_state state, const char *why)
 {
 	keeper_stop_timer(k, &k->timer);
+	k->unattended = false;
 	if (state != KEEPER_UP)
 		keeper_watch_stop(k);
 	if (why != k->why)
@@ -168,6 +169,8 @@ static void on_end(void *data, int status)
 	bool again = k->again;
 	k->again = false;
 	keeper_set_state(k, KEEPER_OFF, why);
+	if (!k->host->may_start(k->host->data, k))
+		answer_waits(k, "start_failed");
 	if (again || !TAILQ_EMPTY(&k->waits))
 		keeper_start(k);
 }
@@ -206,6 +209,15 @@ void keeper_parted(struct keeper *k, const char *refusal)
 	k->used = os_now();
 	if (k->spec->idle_stop)
 		keeper_after(k, &k->idle, (double)k->spec->idle_stop);
+	answer_waits(k, NULL);
+}
+
+void keeper_unattended(struct keeper *k)
+{
+	if (k->state != KEEPER_ENDING || k->spec->pool)
+		return;
+	k->unattended = true;
+	keeper_after(k, &k->timer, (double)k->host->config->stop_timeout / 1000);
 }
 
 void keeper_stop(struct keeper *k, bool again, const char *why)
@@ -457,6 +469,10 @@ static void on_timer(EV_P_ ev_timer *timer, int revents)
 		drained(k);
 		break;
 	case KEEPER_ENDING:
+		if (k->unattended) {
+			keeper_parted(k, "it was told to end and has not");
+			break;
+		}
 		log_warning("%s: has not ended when it was told to and is killed", k->name);
 		process_kill(k->process);
 		break;

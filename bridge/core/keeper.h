@@ -36,6 +36,7 @@ struct keeper_host {
 	struct service *service;
 	void (*on_state)(void *data, struct keeper *);    /* it is in another state */
 	bool (*wanted)(void *data, const struct keeper *); /* is it to be started again by itself? */
+	bool (*may_start)(void *data, const struct keeper *); /* when somebody asks for it */
 	void (*part)(void *data, struct keeper *);        /* it has drained and is to be asked to end; keeper_parted */
 	void *data;
 };
@@ -55,6 +56,7 @@ struct keeper {
 	pid_t pid;                      /* of it, also when it has ended; 0: none was */
 	int lock;                       /* of its log, while it starts; -1 */
 	bool again;                     /* it is started when it has ended */
+	bool unattended;                /* it was told to end, and who told it does not wait any more */
 	bool stale;                     /* of a pool, and what was declared is something else now: it is replaced when it is free */
 	ev_timer timer;                 /* the next step of this state */
 	ev_timer stuck, idle;
@@ -81,7 +83,8 @@ void keeper_unwait(struct keeper_wait *);                /* twice does no harm *
 void keeper_stop(struct keeper *, bool again, const char *why);
 void keeper_replace(struct keeper *, const char *why); /* kills it and starts it again */
 void keeper_leaves(struct keeper *); /* it ends because somebody wants that: nothing is wrong then */
-void keeper_parted(struct keeper *, const char *refusal); /* what became of host->part; NULL: it ends */
+void keeper_parted(struct keeper *, const char *refusal); /* what became of that, or of host->part; NULL: it ends */
+void keeper_unattended(struct keeper *); /* or nobody waits for what becomes of it */
 
 /* What the service tells. */
 void keeper_on_worker(struct keeper *, struct worker *);

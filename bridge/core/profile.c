@@ -59,6 +59,8 @@ static const char *principal_of(const struct request *r)
 
 unsigned profile_of_request(const struct request *r)
 {
+	if (r->session->ours)
+		return 0;
 	return profile_of_client(r->pipeline->config, principal_of(r), r->client);
 }
 

@@ -197,6 +197,16 @@ static json_t *named(const json_t *all, const char *id)
 	return NULL;
 }
 
+/* What has come and gone since they were asked is told of once. */
+static bool is_told(const void *data, const char *name)
+{
+	const struct questions *t = data;
+	for (size_t i = 0; i < t->count; i++)
+		if (strcmp(t->items[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 /* Those that the gateway keeps and nobody can see, as they do not run or are in another folder. */
 static size_t tell_others(const struct questions *t, const json_t *all, struct buf *out)
 {
@@ -204,10 +214,7 @@ static size_t tell_others(const struct questions *t, const json_t *all, struct b
 	json_t *one;
 	json_array_foreach((json_t *)(size_t)all, i, one) {
 		const char *id = json_string_value(json_object_get(one, "id"));
-		bool ours = false;
-		for (size_t n = 0; id && n < t->count && !ours; n++)
-			ours = strcmp(t->items[n].name, id) == 0;
-		if (!id || ours || !json_object_get(one, "kept"))
+		if (!id || is_told(t, id) || !json_object_get(one, "kept"))
 			continue;
 		text_put(out, t->count || count ? "," : "");
 		text_json(out, one);
@@ -235,7 +242,7 @@ static void finish_list(struct questions *t)
 		tell_kept(named(all, item->name), &text);
 		text_put(&text, "}");
 	}
-	size_t absent = fleet_absent(fleet, &text, t->count > 0) + tell_others(t, all, &text);
+	size_t absent = fleet_absent(fleet, is_told, t, &text, t->count > 0) + tell_others(t, all, &text);
 	json_decref(said);
 	text_put(&text, "]");
 	if (relay_worker(t->request->pipeline)) {

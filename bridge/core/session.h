@@ -15,6 +15,7 @@ struct session {
 	bool legacy;      /* initialize was answered */
 	bool initialized; /* and the client has said that it is ready */
 	bool closing;
+	bool ours;        /* the bridge asks itself */
 	enum version version;
 	char client[REQUEST_CLIENT_MAX + 1];
 	char principal[REQUEST_CLIENT_MAX + 1]; /* who it is, as far as it was proved */

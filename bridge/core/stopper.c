@@ -193,9 +193,17 @@ static void ask(struct stop *s, struct worker *w)
 
 /* --- the tool --- */
 
+/* Nobody waits any more: where the question is not answered, it is taken back. */
 static void drop(struct task *task)
 {
-	halt((struct stop *)(void *)task);
+	struct stop *s = (struct stop *)(void *)task;
+	struct keeper *k = s->request ? fleet_keeper(s->request->pipeline->fleet, s->name) : NULL;
+	bool asks = s->question;
+	halt(s);
+	if (k && asks)
+		keeper_parted(k, "who wanted it to end has gone");
+	else if (k)
+		keeper_unattended(k);
 }
 
 static void destroy(struct task *task)

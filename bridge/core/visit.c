@@ -138,6 +138,12 @@ bool visit_keeps(struct request *r, struct keeper *k)
 
 enum verdict visit_start(struct request *r, struct keeper *k)
 {
+	if (k->state == KEEPER_UP || k->state == KEEPER_FOREIGN) {
+		result_error(r, "not_responding", json_pack("{s:s,s:i}", "instance_id", k->name, "pid", (int)k->pid),
+			     "the Emacs \"%s\" runs (process %ld) and does not serve agents now: efrit-mcp-mode is off there, or it is loading; it is not started "
+			     "twice", k->name, (long)k->pid);
+		return DONE;
+	}
 	wait_for(create(r, k, true), k);
 	return WAIT;
 }
