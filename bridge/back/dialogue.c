@@ -221,6 +221,9 @@ void dialogue_on_bytes(struct plug *plug)
 void dialogue_on_sent(struct plug *plug)
 {
 	struct emacs *e = (struct emacs *)(void *)((char *)plug - offsetof(struct emacs, plug));
+	if (e->watches_due && e->worker.linked)
+		emacs_send_frame(e, WIRE_WATCH, 0, buf_data(&e->watches), buf_len(&e->watches));
+	e->watches_due = false;
 	if (!e->worker.clogged)
 		return;
 	e->worker.clogged = false;

@@ -329,7 +329,8 @@ static void watch(struct worker *w, const char *uris)
 		return;
 	buf_finish(&e->watches);
 	text_put(&e->watches, uris);
-	if (w->linked)
+	e->watches_due = buf_len(&e->plug.out) > WIRE_BLOCK; /* it does not read: only the last ones are kept for it */
+	if (w->linked && !e->watches_due)
 		emacs_send_frame(e, WIRE_WATCH, 0, buf_data(&e->watches), buf_len(&e->watches));
 }
 
@@ -353,7 +354,7 @@ static void ask_it(struct worker *w, struct ask *ask, const char *payload, doubl
 	ev_timer_start(e->loop, &ask->timer);
 	if (payload)
 		text_put(&ask->question, payload);
-	if (w->linked)
+	if (w->linked && buf_len(&e->plug.out) <= UNSENT_MAX) /* else it is late */
 		dialogue_put_question(e, ask);
 }
 

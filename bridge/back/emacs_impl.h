@@ -29,6 +29,7 @@ struct emacs {
 	bool refused_us;               /* it said GOODBYE with a reason that will not pass by itself */
 	bool news;                     /* the folder changed since we connected: somebody else may listen now */
 	bool ending;                   /* frames that are still in the buffer mean nothing */
+	bool watches_due;              /* it is told of them when it has read what waits for it */
 	struct buf watches;            /* what it was told to watch, or will be: a JSON array */
 	struct ledger *ledger;         /* which calls it has begun, until the next connection; NULL: it does not say */
 	uint64_t peer;                 /* what we are called there */

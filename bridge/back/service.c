@@ -272,6 +272,7 @@ static void fail(struct request *r, const struct worker *w, const char *code, en
 		r->broken = copy_text(why);
 	else if (!r->settled) {
 		r->grown = NULL; /* what there is of its result is of no use */
+		r->faulted = r->asks = false;
 		result_error(r, code, about(w, far == UNKNOWN), "%s; %s", why, words[far]);
 	}
 }

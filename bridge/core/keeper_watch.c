@@ -10,19 +10,6 @@
 enum { MIB = 1024 * 1024 };
 static const double look_every = 1; /* seconds */
 
-void keeper_on_worker(struct keeper *k, struct worker *w)
-{
-	if (k->state == KEEPER_STARTING && w->state == WORKER_READY
-	    && (!k->process || w->pid == process_pid(k->process) || os_process_mark(w->pid, STARTED_MARK) == OS_MARK_YES))
-		keeper_serves(k, w);
-	if (k->state != KEEPER_UP || !k->spec->replace_stuck)
-		return;
-	if (w->state == WORKER_BLOCKED && !ev_is_active(&k->stuck))
-		keeper_after(k, &k->stuck, (double)k->host->config->stuck_timeout / 1000);
-	else if (w->state == WORKER_READY && !k->stuck_request)
-		keeper_stop_timer(k, &k->stuck);
-}
-
 static void release(struct keeper *k)
 {
 	struct worker *w = keeper_worker(k);
@@ -40,6 +27,23 @@ static void ask_whether_stuck(struct keeper *k)
 	buf_finish(&k->ask.answer);
 	k->ask.kind = ASK_STATUS;
 	w->ops->ask(w, &k->ask, NULL, (double)k->host->config->status_timeout / 1000);
+}
+
+void keeper_on_worker(struct keeper *k, struct worker *w)
+{
+	if (k->state == KEEPER_STARTING && w->state == WORKER_READY
+	    && (!k->process || w->pid == process_pid(k->process) || os_process_mark(w->pid, STARTED_MARK) == OS_MARK_YES))
+		keeper_serves(k, w);
+	if (k->state != KEEPER_UP || !k->spec->replace_stuck)
+		return;
+	if (w->state == WORKER_READY && k->held_from && !k->ask.worker) {
+		ask_whether_stuck(k); /* it was away when it should have been asked */
+		return;
+	}
+	if (w->state == WORKER_BLOCKED && !ev_is_active(&k->stuck))
+		keeper_after(k, &k->stuck, (double)k->host->config->stuck_timeout / 1000);
+	else if (w->state == WORKER_READY && !k->stuck_request)
+		keeper_stop_timer(k, &k->stuck);
 }
 
 /* A form that was asked to stop has stuck_grace once more; then its Emacs goes. */

@@ -77,8 +77,10 @@ static void run_orders(void *data, const struct clerk_list *orders)
 	bool ok = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
 	sqlite3_bind_int64(s->sweep, 1, os_clock());
 	ok = ok && step(s->sweep);
-	TAILQ_FOREACH(o, orders, link)
+	TAILQ_FOREACH(o, orders, link) {
 		own(o)->ok = ok && run_order(s, own(o));
+		ok = ok && !sqlite3_get_autocommit(s->db); /* a full disk may end the transaction by itself, and nothing of it is there */
+	}
 	ok = ok && sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
 	if (!ok) {
 		log_warning("the store cannot be written: %s", sqlite3_errmsg(s->db));
