@@ -3,6 +3,7 @@
 #include "core/annals.h"
 #include "core/bulk.h"
 #include "core/fleet.h"
+#include "core/question.h"
 #include "core/relay.h"
 #include "log.h"
 #include "mcp/result.h"
@@ -12,63 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* One request that asks one or all workers. */
-struct questions {
-	struct task task;
-	struct request *request; /* borrowed */
-	void (*finish)(struct questions *);
-	size_t count, pending;
-	struct item {
-		struct ask ask;
-		struct questions *task;     /* borrowed */
-		struct worker *worker; /* borrowed; it may leave the service once it was answered */
-		char name[WORKER_NAME_MAX + 1];
-		struct buf answer;
-		bool told;             /* the worker said it; else it is what we know */
-	} *gateway;                    /* the last item, if that was asked too; NULL */
-	struct item items[];
-};
-
-/* With that of the gateway. */
-static size_t asked(const struct questions *t)
-{
-	return t->count + (t->gateway ? 1 : 0);
-}
-
-static void drop(struct task *task)
-{
-	struct questions *t = (struct questions *)(void *)task;
-	for (size_t i = 0; i < asked(t); i++) {
-		struct ask *ask = &t->items[i].ask;
-		if (ask->worker)
-			ask->worker->ops->drop(ask->worker, ask);
-	}
-}
-
-static void destroy(struct task *task)
-{
-	struct questions *t = (struct questions *)(void *)task;
-	for (size_t i = 0; i < asked(t); i++) {
-		buf_finish(&t->items[i].ask.question);
-		buf_finish(&t->items[i].ask.answer);
-		buf_finish(&t->items[i].answer);
-	}
-	free(t);
-}
-
-static struct questions *create(struct request *r, size_t count, void (*finish)(struct questions *))
-{
-	struct questions *t = calloc(1, sizeof *t + (count + 1) * sizeof t->items[0]);
-	if (!t)
-		log_no_memory();
-	t->task = (struct task){drop, destroy};
-	t->request = r;
-	t->finish = finish;
-	t->count = count;
-	r->task = &t->task;
-	return t;
-}
 
 void self_drop(struct request *r)
 {
@@ -82,85 +26,6 @@ void self_destroy(struct task *t)
 		t->destroy(t);
 }
 
-/* What is known of an instance that did not tell it itself: members of its state. */
-static void describe(const struct worker *w, struct buf *out)
-{
-	char why[WORKER_WHY_MAX];
-	enum worker_state state = w->listed ? w->state : WORKER_GONE;
-	snprintf(why, sizeof why, "%s", w->why);
-	bool stopped = state == WORKER_STARTING && os_process_state(w->pid) == OS_PROCESS_STOPPED;
-	if (state == WORKER_READY || stopped) { /* connected, and yet silent */
-		state = WORKER_BLOCKED;
-		service_explain(w, why);
-	}
-	text_format(out, "{\"instance\":\"%s\",\"state\":\"%s\",\"pid\":", w->name, service_state_word(state));
-	if (w->pid)
-		text_format(out, "%ld", (long)w->pid);
-	else
-		text_put(out, "null");
-	text_put(out, ",\"why\":");
-	text_quote(out, why);
-	text_put(out, "}");
-}
-
-static void on_answer(struct ask *ask, const char *json, size_t len)
-{
-	struct item *item = ask->owner;
-	struct questions *t = item->task;
-	if (len > 2 && json[0] == '{' && json[1] == '"' && json[len - 1] == '}')
-		item->told = true;
-	if (item->told)
-		text_add(&item->answer, json, len);
-	else if (item != t->gateway)
-		describe(item->worker, &item->answer);
-	if (--t->pending == 0) {
-		t->finish(t);
-		t->request->ended = true;
-		t->request->resume(t->request);
-	}
-}
-
-/* A worker that cannot answer now is not asked: what is known of it stands. */
-static void ask(struct questions *t, size_t i, struct worker *w, enum ask_kind kind, const char *question, double timeout)
-{
-	struct item *item = &t->items[i];
-	item->task = t;
-	item->worker = w;
-	snprintf(item->name, sizeof item->name, "%s", w->name);
-	if (!w->linked && w->state != WORKER_STARTING) {
-		describe(w, &item->answer);
-		return;
-	}
-	item->ask.kind = kind;
-	item->ask.owner = item;
-	item->ask.on_answer = on_answer;
-	t->pending++;
-	w->ops->ask(w, &item->ask, question, timeout);
-}
-
-/* The gateway is asked the same at the same time, where a bridge has found one: it keeps
- * instances, and knows more of those.  It does not hold the answer up for long. */
-static void ask_gateway(struct questions *t, const char *tool, const char *instance)
-{
-	struct worker *w = relay_usable(t->request->pipeline);
-	json_t *params = json_pack("{s:s,s:{s:s*}}", "name", tool, "arguments", "instance_id", instance);
-	struct buf question = {0};
-	if (w) {
-		text_json(&question, params);
-		t->gateway = &t->items[t->count];
-		ask(t, t->count, w, ASK_STATUS, text_string(&question), (double)t->request->pipeline->config->status_timeout / 1000);
-	}
-	buf_finish(&question);
-	json_decref(params);
-}
-
-/* What it said, an object; NULL: nothing. */
-static json_t *gateway_said(const struct questions *t)
-{
-	const struct item *item = t->gateway;
-	return item && item->told ? json_loadb(buf_data(&item->answer), buf_len(&item->answer), JSON_ALLOW_NUL, NULL) : NULL;
-}
-
 /* Members of THEIRS, what the gateway says of an instance, that only who keeps it knows. */
 static void tell_kept(const json_t *theirs, struct buf *out)
 {
@@ -172,15 +37,6 @@ static void tell_kept(const json_t *theirs, struct buf *out)
 		text_format(out, ",\"%s\":", keys[i]);
 		text_json(out, value);
 	}
-}
-
-static enum verdict begin(struct questions *t)
-{
-	if (t->pending)
-		return WAIT;
-	t->finish(t);
-	t->request->ended = true;
-	return DONE;
 }
 
 /* --- efrit_list_instances --- */
@@ -228,7 +84,7 @@ static void finish_list(struct questions *t)
 	struct buf text = {0}, absence = {0};
 	const struct service *s = t->request->pipeline->service;
 	const struct fleet *fleet = t->request->pipeline->fleet;
-	json_t *said = gateway_said(t), *all = json_object_get(said, "instances");
+	json_t *said = questions_gateway_said(t), *all = json_object_get(said, "instances");
 	text_put(&text, "{\"instances\":[");
 	for (size_t i = 0; i < t->count; i++) {
 		struct item *item = &t->items[i];
@@ -271,12 +127,12 @@ static enum verdict list(struct request *r, const json_t *arguments, const char 
 	(void)instance;
 	for (struct worker *w = service_first(s); w; w = service_next(w))
 		count += w->listed;
-	struct questions *t = create(r, count, finish_list);
+	struct questions *t = questions_create(r, count, finish_list);
 	for (struct worker *w = service_first(s); w; w = service_next(w))
 		if (w->listed)
-			ask(t, i++, w, ASK_STATUS, NULL, (double)r->pipeline->config->status_timeout / 1000);
-	ask_gateway(t, "efrit_list_instances", NULL);
-	return begin(t);
+			questions_ask(t, i++, w, ASK_STATUS, NULL, (double)r->pipeline->config->status_timeout / 1000);
+	questions_ask_gateway(t, "efrit_list_instances", NULL);
+	return questions_begin(t);
 }
 
 /* --- efrit_status --- */
@@ -286,7 +142,7 @@ static void finish_status(struct questions *t)
 	const struct item *item = &t->items[0];
 	const struct pipeline *p = t->request->pipeline;
 	const struct keeper *k = fleet_keeper_of(p->fleet, service_find(p->service, item->name));
-	json_t *said = gateway_said(t);
+	json_t *said = questions_gateway_said(t);
 	struct buf text = {0};
 	text_add(&text, buf_data(&item->answer), buf_len(&item->answer) - 1);
 	if (k)
@@ -301,14 +157,14 @@ static void finish_status(struct questions *t)
 /* Nobody sees it: the gateway may keep it, and else it is refused. */
 static void finish_absent(struct questions *t)
 {
-	json_t *said = gateway_said(t);
+	json_t *said = questions_gateway_said(t);
 	const char *asked_for = t->items[0].name;
 	struct worker *w;
 	struct buf text = {0};
 	if (json_object_get(said, "kept"))
 		result_text(t->request, buf_data(&t->gateway->answer), buf_len(&t->gateway->answer), false);
 	else if ((w = registry_choose(t->request, asked_for, NULL))) { /* it has come meanwhile */
-		describe(w, &text);
+		questions_describe(w, &text);
 		result_text(t->request, buf_data(&text), buf_len(&text), false);
 	}
 	buf_finish(&text);
@@ -333,10 +189,10 @@ static bool status_of_absent(struct request *r, const char *instance, enum verdi
 	}
 	if (!relay_usable(p))
 		return false;
-	struct questions *t = create(r, 0, finish_absent);
-	ask_gateway(t, "efrit_status", instance);
+	struct questions *t = questions_create(r, 0, finish_absent);
+	questions_ask_gateway(t, "efrit_status", instance);
 	snprintf(t->items[0].name, sizeof t->items[0].name, "%s", instance); /* of whom it was asked */
-	*verdict = begin(t);
+	*verdict = questions_begin(t);
 	return true;
 }
 
@@ -388,10 +244,10 @@ static enum verdict status(struct request *r, const json_t *arguments, const cha
 	struct worker *w = registry_choose(r, instance, NULL);
 	if (!w)
 		return DONE;
-	struct questions *t = create(r, 1, finish_status);
-	ask(t, 0, w, ASK_STATUS, NULL, (double)r->pipeline->config->status_timeout / 1000);
-	ask_gateway(t, "efrit_status", w->name);
-	return begin(t);
+	struct questions *t = questions_create(r, 1, finish_status);
+	questions_ask(t, 0, w, ASK_STATUS, NULL, (double)r->pipeline->config->status_timeout / 1000);
+	questions_ask_gateway(t, "efrit_status", w->name);
+	return questions_begin(t);
 }
 
 /* --- efrit_interrupt, efrit_wait for idle --- */
@@ -436,10 +292,10 @@ static enum verdict interrupt(struct request *r, const json_t *arguments, const 
 	text_put(&question, "\"client\":");
 	text_quote(&question, r->client);
 	text_put(&question, "}");
-	struct questions *t = create(r, 1, finish_interrupt);
-	ask(t, 0, w, ASK_INTERRUPT, text_string(&question), (double)r->pipeline->config->interrupt_timeout / 1000);
+	struct questions *t = questions_create(r, 1, finish_interrupt);
+	questions_ask(t, 0, w, ASK_INTERRUPT, text_string(&question), (double)r->pipeline->config->interrupt_timeout / 1000);
 	buf_finish(&question);
-	return begin(t);
+	return questions_begin(t);
 }
 
 static void finish_wait(struct questions *t)
@@ -459,7 +315,7 @@ static void finish_stats(struct questions *t)
 	if (item->told) {
 		struct buf text = {0};
 		text_add(&text, buf_data(&item->answer), buf_len(&item->answer) - 1);
-		json_t *said = gateway_said(t), *history = json_object_get(said, "history");
+		json_t *said = questions_gateway_said(t), *history = json_object_get(said, "history");
 		annals_tell(t->request->pipeline->annals, item->name, &text);
 		if (history) {
 			text_put(&text, ",\"history\":");
@@ -482,10 +338,10 @@ static enum verdict queue_stats(struct request *r, const json_t *arguments, cons
 	struct worker *w = registry_choose(r, instance, NULL);
 	if (!w)
 		return DONE;
-	struct questions *t = create(r, 1, finish_stats);
-	ask(t, 0, w, ASK_STATUS, "{\"stats\":true}", (double)r->pipeline->config->status_timeout / 1000);
-	ask_gateway(t, "efrit_get_queue_stats", w->name);
-	return begin(t);
+	struct questions *t = questions_create(r, 1, finish_stats);
+	questions_ask(t, 0, w, ASK_STATUS, "{\"stats\":true}", (double)r->pipeline->config->status_timeout / 1000);
+	questions_ask_gateway(t, "efrit_get_queue_stats", w->name);
+	return questions_begin(t);
 }
 
 static enum verdict wait_idle(struct request *r, const json_t *arguments, const char *instance)
@@ -497,9 +353,9 @@ static enum verdict wait_idle(struct request *r, const json_t *arguments, const 
 	if (!w)
 		return DONE;
 	snprintf(question, sizeof question, "{\"until\":\"idle\",\"timeout_ms\":%lu}", (unsigned long)timeout);
-	struct questions *t = create(r, 1, finish_wait);
-	ask(t, 0, w, ASK_STATUS, question, (double)(timeout + r->pipeline->config->call_margin) / 1000);
-	return begin(t);
+	struct questions *t = questions_create(r, 1, finish_wait);
+	questions_ask(t, 0, w, ASK_STATUS, question, (double)(timeout + r->pipeline->config->call_margin) / 1000);
+	return questions_begin(t);
 }
 
 bool self_call(struct request *r, const struct tool *tool, const json_t *arguments, const char *instance, enum verdict *verdict)
