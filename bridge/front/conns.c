@@ -145,9 +145,10 @@ void conns_drain(struct conns *all, double linger)
 	all->draining = true;
 	for (c = TAILQ_FIRST(&all->all); c; c = next) {
 		next = TAILQ_NEXT(c, of_all);
-		if (c->state == IDLE && linger > 0)
+		bool quiet = c->state == IDLE || c->state == FRESH; /* what a client sends may be on its way */
+		if (quiet && linger > 0)
 			conn_set_timer(c, linger);
-		else if (c->state == IDLE || c->state == FRESH)
+		else if (quiet)
 			conn_drop(c);
 	}
 }

@@ -110,7 +110,8 @@ def shim(**more):
     if os.environ.get("SAN"):
         raise Skip("a sanitizer wants to be loaded first itself")
     check(os.path.exists(SHIM), SHIM, "was not built: make check-programs")
-    return dict(more, LD_PRELOAD=SHIM)
+    # A copy: the folder of the tree may have a space in its name, which LD_PRELOAD does not bear.
+    return dict(more, LD_PRELOAD=shutil.copy(SHIM, tempfile.gettempdir()))
 
 
 class Clock:
