@@ -72,6 +72,22 @@ void service_on_ended(struct service *s, void (*on_ended)(void *data, struct wor
 	s->on_ended[i] = (struct end_listener){on_ended, data};
 }
 
+void service_deafen(struct service *s, const void *data)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < SERVICE_LISTENERS; i++)
+		if (s->on_state[i].data != data)
+			s->on_state[kept++] = s->on_state[i];
+	while (kept < SERVICE_LISTENERS)
+		s->on_state[kept++] = (struct state_listener){NULL, NULL};
+	kept = 0;
+	for (size_t i = 0; i < SERVICE_LISTENERS; i++)
+		if (s->on_ended[i].data != data)
+			s->on_ended[kept++] = s->on_ended[i];
+	while (kept < SERVICE_LISTENERS)
+		s->on_ended[kept++] = (struct end_listener){NULL, NULL};
+}
+
 void service_on_note(struct service *s, void (*on_note)(void *data, struct worker *, const char *json, size_t len), void *data)
 {
 	s->on_note = on_note;

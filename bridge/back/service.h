@@ -28,6 +28,7 @@ void service_on_state(struct service *, void (*on_state)(void *data, struct work
  * removed from inside.  Up to four may want to know. */
 enum service_end { SERVICE_ANSWERED, SERVICE_UNRUN, SERVICE_LOST };
 void service_on_ended(struct service *, void (*on_ended)(void *data, struct worker *, struct request *, enum service_end), void *data);
+void service_deafen(struct service *, const void *data); /* who listened with DATA is told nothing more */
 
 void service_add(struct service *, struct worker *); /* takes it over; its ops->destroy ends it */
 void service_remove(struct worker *);                /* destroys it; it must have no calls */

@@ -336,6 +336,7 @@ void fleet_destroy(struct fleet *f)
 	while ((g = TAILQ_FIRST(&f->groups)))
 		destroy_group(g);
 	turn_stop(&f->turn);
+	service_deafen(f->pipeline->service, f);
 	os_orphans_destroy(f->orphans);
 	f->pipeline->fleet = NULL;
 	free(f);

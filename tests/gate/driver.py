@@ -334,6 +334,8 @@ class Gateway:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def memory(self):
+        if "san" in PROGRAMS: # what a sanitizer keeps says nothing
+            return 0
         with open(f"/proc/{self.process.pid}/smaps_rollup") as f:
             return sum(int(line.split()[1]) for line in f if line.startswith("Private_")) * 1024
 
