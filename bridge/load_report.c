@@ -73,7 +73,8 @@ static json_t *distribution(const struct load_samples *s)
 static json_t *describe(struct load_samples *s, double seconds)
 {
 	double sum = 0;
-	qsort(s->times, (size_t)s->count, sizeof *s->times, by_size);
+	if (s->count)
+		qsort(s->times, (size_t)s->count, sizeof *s->times, by_size);
 	for (long i = 0; i < s->count; i++)
 		sum += s->times[i];
 	return json_pack("{s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:o}", "answered", (json_int_t)s->count, "errors",
