@@ -4,19 +4,19 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* on Linux, where the tests run: struct ucred */
 #endif
-#include "socket.h"
+#include "socket_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #ifdef MSG_NOSIGNAL /* else tame has seen to it; non-blocking by itself */
-enum { SEND_FLAGS = MSG_NOSIGNAL };
+const int socket_sends = MSG_NOSIGNAL;
 #else
-enum { SEND_FLAGS = 0 };
+const int socket_sends = 0;
 #endif
+const int socket_receives = MSG_DONTWAIT;
 
 /* FD, or -1 with errno; then it is closed. */
 static int tame(int fd)
@@ -47,52 +47,7 @@ int socket_accept(int listening)
 
 ssize_t socket_send(int fd, const void *data, size_t len)
 {
-	return send(fd, data, len, SEND_FLAGS);
-}
-
-ssize_t socket_send_with(int fd, const void *data, size_t len, int passed)
-{
-	struct iovec part = {.iov_base = (void *)data, .iov_len = len};
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof passed);
-	memcpy(CMSG_DATA(c), &passed, sizeof passed);
-	return sendmsg(fd, &m, SEND_FLAGS);
-}
-
-/* The last of those that came stays. */
-static void take_passed(struct msghdr *m, int *passed)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i + CMSG_LEN(sizeof(int)) <= c->cmsg_len; i += sizeof(int)) {
-			if (*passed >= 0)
-				close(*passed);
-			memcpy(passed, CMSG_DATA(c) + i, sizeof *passed);
-			(void)fcntl(*passed, F_SETFD, FD_CLOEXEC);
-		}
-	}
-}
-
-ssize_t socket_receive(int fd, void *room, size_t len, int *passed)
-{
-	struct iovec part = {.iov_base = room, .iov_len = len};
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(4 * sizeof(int))];
-	} control = {0};
-	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
-	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT);
-	if (n >= 0)
-		take_passed(&m, passed);
-	return n;
+	return send(fd, data, len, socket_sends);
 }
 
 #ifdef __linux__ /* for the tests: what the others have */
