@@ -138,6 +138,7 @@ help:
 	@echo 'make demo       a real session, explained'
 	@echo 'make check      all tests; TEST=pattern for some, SAN=address,undefined with sanitizers, JOBS=n at a time'
 	@echo 'make bench      what a call costs beside what others cost: tests/bench/RESULTS.md; five minutes'
+	@echo 'make bench-count the instructions of a call beside those recorded in tests/bench/COUNT.md; RECORD=1 records them'
 	@echo 'make bench-pool what several Emacsen do together: throughput, fairness, priorities, recovery; three minutes'
 	@echo 'make check-portable, make check-trixie   the same on the portable file, on Debian trixie'
 	@echo 'make fuzz       libFuzzer on all of tests/fuzz; FUZZ=name for one, TIME=seconds each'

@@ -1,11 +1,11 @@
 #!/bin/bash
-# deps.sh build|demo|manual|test - installs what is missing: to build, to show it, to make
-# its manual, or to test it.
+# deps.sh build|demo|manual|test|bench - installs what is missing: to build, to show it, to make
+# its manual, to test it, or to count its instructions.
 # With apt as root or through sudo that asks nothing; otherwise it names the packages.
 # Quick when nothing is missing.
 set -u
 level=${1:-build}
-case $level in build | demo | manual | test) ;; *) echo "usage: $0 build|demo|manual|test" >&2; exit 2 ;; esac
+case $level in build | demo | manual | test | bench) ;; *) echo "usage: $0 build|demo|manual|test|bench" >&2; exit 2 ;; esac
 
 want=()
 command_from() { command -v "$1" >/dev/null || want+=("$2"); }
@@ -39,8 +39,9 @@ if [ ! -e /usr/share/llhttp/llhttp.c ] && [ ! -e /usr/include/llhttp.h ]; then #
 	if [ -n "$(apt-cache madison libllhttp-dev 2>/dev/null)" ]; then want+=(libllhttp-dev); else want+=(node-llhttp); fi
 fi
 emacs_is_new_enough || want+=(emacs-nox)
-case $level in demo | test) command_from python3 python3 ;; esac
+case $level in demo | test | bench) command_from python3 python3 ;; esac
 case $level in manual | test) command_from makeinfo texinfo ;; esac
+[ "$level" = bench ] && command_from valgrind valgrind
 if [ "$level" = test ]; then
 	header_from cmocka.h libcmocka-dev
 	command_from ps procps
