@@ -24,7 +24,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(
 CFLAGS ?= -O2 -g
 ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule -Ibridge $(if $(LLHTTP),-isystem /usr/share/include/llhttp) -MMD -MP $(WARN) $(CFLAGS) $(SANFLAGS)
 
-WIRE := buf ledger runtime shared_$(OS) socket_$(OS) socket_pass wire
+WIRE := buf ledger runtime shared_$(OS) socket_$(OS) socket_pass trust wire
 MODULE := answers body child_$(OS) efrit-mcp-module events express frames history interrupt job json lisp listen peer queue queue_note queue_stop server status waiters
 SOURCES := $(filter-out bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) $(wildcard bridge/os_$(OS)*.c)
 # What only one of the two programs has: the bridge stays light, the gateway has no stdin.

@@ -123,6 +123,8 @@ static bool put(struct config *c, const struct setting *s, const char *shown, co
 			return config_complain(error, "%s is \"%s\"; it must be look, elisp, default or full", shown, value);
 		if (strcmp(s->name, "log_level") == 0 && !log_set_level(value))
 			return config_complain(error, "%s is \"%s\"; it must be error, warning, info or debug", shown, value);
+		if (strcmp(s->name, "log_format") == 0 && !log_set_format(value))
+			return config_complain(error, "%s is \"%s\"; it must be text or json", shown, value);
 		free(*at);
 		*at = copy_text(value);
 		return true;

@@ -67,7 +67,7 @@ static void take(struct listener *l, int fd)
 	pid_t pid;
 	int one = 1;
 	if (l->local && (!socket_peer(fd, &uid, &pid) || !may_use(l, fd, uid))) {
-		log_warning("user %ld may not use %s", (long)uid, l->name);
+		http_refused(l->all->http, HTTP_REFUSED_USER, "user %ld may not use %s", (long)uid, l->name);
 		close(fd);
 		return;
 	}

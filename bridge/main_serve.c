@@ -70,6 +70,25 @@ static bool check(const struct config *c, struct tls **tls, char token[GUARD_TOK
 	return !*c->tls_cert || (*tls = tls_create(c->tls_cert, c->tls_key, error));
 }
 
+static bool open_log(const struct config *config, const struct cli *cli, char **error)
+{
+	char path[RUNTIME_PATH_MAX * 4], why[TRUST_ERROR];
+	if (!state_log(config, cli->daemon, path, error))
+		return false;
+	if (!log_open(*path ? path : NULL, why))
+		return config_complain(error, "the log cannot be written: %s", why);
+	return true;
+}
+
+/* In the background the log has all output, and nothing keeps a rotated file open. */
+static void catch_output(const struct gateway *g)
+{
+	if (!g->cli->daemon)
+		return;
+	log_catch(STDOUT_FILENO);
+	log_catch(STDERR_FILENO);
+}
+
 /* Those with a name; one that cannot be read is nobody's. */
 static void add_tokens(struct guard *guard, const struct config *c)
 {
@@ -102,6 +121,17 @@ static void look_in_all(struct gateway *g)
 		}
 }
 
+/* As it was, but for a file that was rotated. */
+static void keep_log(struct gateway *g)
+{
+	char *error = NULL;
+	log_set_level(g->config->log_level);
+	log_set_format(g->config->log_format);
+	if (!open_log(g->config, g->cli, &error))
+		log_warning("%s", error);
+	free(error);
+}
+
 static void reload(struct gateway *g)
 {
 	struct config fresh;
@@ -111,14 +141,14 @@ static void reload(struct gateway *g)
 	snprintf(line, sizeof line, "RELOADING=1\nMONOTONIC_USEC=%.0f", os_now() * 1e6);
 	handover_notify(line);
 	config_init(&fresh);
-	if (!cli_settings(g->cli, &fresh, &error) || !check(&fresh, &tls, token, &error)
+	if (!cli_settings(g->cli, &fresh, &error) || !check(&fresh, &tls, token, &error) || !open_log(&fresh, g->cli, &error)
 	    || !listeners_open(g->listeners, &fresh, g->socket, &error)) {
+		keep_log(g);
 		log_error("the settings stay as they were: %s", error);
 		state_tell(g->socket, false, error);
 		free(error);
 		tls_destroy(tls);
 		config_finish(&fresh);
-		log_set_level(g->config->log_level);
 	} else {
 		struct config old = *g->config;
 		*g->config = fresh;
@@ -129,6 +159,7 @@ static void reload(struct gateway *g)
 		log_info("the settings are read again");
 		state_tell(g->socket, true, "");
 	}
+	catch_output(g);
 	handover_notify("READY=1");
 }
 
@@ -266,7 +297,9 @@ static void say_ready(struct gateway *g)
 	listeners_each(g->listeners, add_url, urls);
 	int n = snprintf(line, sizeof line, "efrit-gateway ready: %s\n", urls);
 	int fd = g->daemon >= 0 ? g->daemon : STDOUT_FILENO;
-	if (write(fd, line, (size_t)n) != n)
+	if (g->cli->daemon && g->daemon < 0) /* a successor in the background: the log is its output */
+		log_info("ready: %s", urls);
+	else if (write(fd, line, (size_t)n) != n)
 		log_warning("nobody reads that the gateway is ready");
 	handover_notify("READY=1");
 }
@@ -395,16 +428,26 @@ static bool keep_key(struct config *config, char **error)
 	return config_set(config, setting, error);
 }
 
+/* Why it does not start: whoever started it reads that on stderr. */
+static void complain(char *error)
+{
+	char why[TRUST_ERROR];
+	if (!error)
+		return;
+	log_error("%s", error);
+	if (log_in_file() && log_open(NULL, why))
+		log_error("%s", error);
+	free(error);
+}
+
 static int run(struct config *config, const struct cli *cli, char **argv, int daemon)
 {
 	struct gateway g = {.config = config, .cli = cli, .argv = argv, .lock = -1, .daemon = daemon, .program = os_self(),
 			    .before = getenv("EFRIT_GATEWAY_HANDOVER") ? getppid() : 0};
 	char *error = NULL;
 	raise_limit(config);
-	if (!g.program || !keep_key(config, &error) || !house_init(&g.house, config)) {
-		if (error)
-			log_error("%s", error);
-		free(error);
+	if (!g.program || !open_log(config, cli, &error) || !keep_key(config, &error) || !house_init(&g.house, config)) {
+		complain(error);
 		free(g.program);
 		return EXIT_BROKEN;
 	}
@@ -415,15 +458,13 @@ static int run(struct config *config, const struct cli *cli, char **argv, int da
 	if (good) {
 		look_in_all(&g);
 		g.fleet = fleet_create(g.house.pipeline);
-		if (daemon >= 0) {
-			dup2(STDOUT_FILENO, STDERR_FILENO); /* the log, from now on */
+		catch_output(&g);
+		if (daemon >= 0)
 			close(daemon);
-		}
 		resume_batches(&g);
 		ev_run(g.house.loop, 0);
 	} else {
-		log_error("%s", error);
-		free(error);
+		complain(error);
 	}
 	finish(&g);
 	return good ? EXIT_GOOD : EXIT_BROKEN;
@@ -431,22 +472,13 @@ static int run(struct config *config, const struct cli *cli, char **argv, int da
 
 /* --- in the background --- */
 
-/* Its output goes to the log in the state folder; its complaints do when it is ready. */
-static bool leave_terminal(const struct config *config)
+/* It complains on stderr until it is ready. */
+static bool leave_terminal(void)
 {
-	char path[RUNTIME_PATH_MAX * 4], *error = NULL;
-	if (!state_folder(config, path, &error)) {
-		log_error("%s", error);
-		free(error);
-		return false;
-	}
-	strcat(path, "/gateway.log");
-	int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	bool good = log >= 0 && nothing >= 0 && setsid() > 0 && dup2(nothing, STDIN_FILENO) >= 0 && dup2(log, STDOUT_FILENO) >= 0;
+	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+	bool good = nothing >= 0 && setsid() > 0 && dup2(nothing, STDIN_FILENO) >= 0 && dup2(nothing, STDOUT_FILENO) >= 0;
 	if (!good)
-		log_error("%s cannot be written: %s", path, strerror(errno));
-	if (log >= 0)
-		close(log);
+		log_error("the terminal cannot be left: %s", strerror(errno));
 	if (nothing >= 0)
 		close(nothing);
 	return good;
@@ -481,7 +513,7 @@ int gateway_serve(struct config *config, const struct cli *cli, char **argv)
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(ends[0]);
-		return leave_terminal(config) ? run(config, cli, argv, ends[1]) : EXIT_BROKEN;
+		return leave_terminal() ? run(config, cli, argv, ends[1]) : EXIT_BROKEN;
 	}
 	close(ends[1]);
 	if (pid > 0)

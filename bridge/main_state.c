@@ -47,6 +47,19 @@ bool state_folder(const struct config *config, char path[PLACE], char **error)
 	return make_folders(path, error);
 }
 
+bool state_log(const struct config *config, bool daemon, char path[PLACE], char **error)
+{
+	*path = 0;
+	if (snprintf(path, PLACE, "%s", config->log_file) >= PLACE)
+		return config_complain(error, "the name of log_file is too long: %.100s...", config->log_file);
+	if (*path || !daemon)
+		return true;
+	if (!state_folder(config, path, error))
+		return false;
+	strcat(path, "/gateway.log");
+	return true;
+}
+
 static bool make_token(char token[GUARD_TOKEN_MAX])
 {
 	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";

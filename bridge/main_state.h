@@ -14,6 +14,9 @@ enum { STATE_WORD_MAX = 1024 };
 /* Each: false, and *error (caller frees) says why. */
 bool state_folder(const struct config *, char path[RUNTIME_PATH_MAX * 4], char **error); /* made, mode 0700 */
 
+/* The file of the gateway's log; "" is stderr. */
+bool state_log(const struct config *, bool daemon, char path[RUNTIME_PATH_MAX * 4], char **error);
+
 /* The token of the file in that folder, which is made at the first time; NAME: of that one of the
  * setting tokens, NULL: everybody's. */
 bool state_token(const struct config *, const char *name, char token[GUARD_TOKEN_MAX], char **error);

@@ -1,24 +1,39 @@
 /* plain.c - see plain.h */
 #include "plain.h"
 
-/* Bytes of the character at P; 0: it is none, or one that commands (C1). */
-static size_t length(const unsigned char *p)
+#include <stdbool.h>
+
+/* The character at P and, returned, its bytes; 0: UTF-8 has none such. */
+static size_t decode(const unsigned char *p, unsigned *code)
 {
+	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
 	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xC2 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : p[0] < 0xF5 ? 4 : 0;
-	for (size_t i = 1; i < n; i++)
+	*code = n < 2 ? p[0] : p[0] & (0x7Fu >> n);
+	for (size_t i = 1; i < n; i++) {
 		if ((p[i] & 0xC0) != 0x80)
 			return 0;
-	return n == 2 && p[0] == 0xC2 && p[1] < 0xA0 ? 0 : n;
+		*code = *code << 6 | (p[i] & 0x3F);
+	}
+	return n && *code >= least[n] && *code <= 0x10FFFF && (*code & 0xFFFFF800) != 0xD800 ? n : 0;
+}
+
+/* Does it command a terminal (C1), end a line, turn the direction of what follows, or hide? */
+static bool is_odd(unsigned code)
+{
+	return code == 127 || (code >= 0x80 && code < 0xA0) || code == 0x61C || code == 0x200B || code == 0x200E || code == 0x200F
+	       || (code >= 0x2028 && code <= 0x202E) || (code >= 0x2060 && code <= 0x206F) || code == 0xFEFF
+	       || (code >= 0xE0000 && code <= 0xE007F);
 }
 
 char *plain_text(const char *text, char *room, size_t size)
 {
 	size_t n = 0;
 	for (const unsigned char *p = (const unsigned char *)text; *p;) {
-		size_t len = length(p);
+		unsigned code;
+		size_t len = decode(p, &code);
 		if (n + (len ? len : 1) >= size)
 			break;
-		if (!len || *p == 127)
+		if (!len || is_odd(code))
 			room[n++] = '?';
 		else if (*p < 32)
 			room[n++] = ' ';

@@ -10,6 +10,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -392,6 +393,20 @@ void conn_on_timer(EV_P_ ev_timer *timer, int revents)
 		conn_refuse(c, 408, "the head of the request did not come in time");
 	else
 		conn_refuse(c, 408, "the body of the request did not come in time");
+}
+
+const char *conn_peer(const struct conn *c, char room[CONN_PEER])
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof address;
+	char host[56] = "", port[8] = "";
+	snprintf(room, CONN_PEER, "user %ld", c->uid);
+	if (c->kind == CONN_TCP && (getpeername(c->fd, (struct sockaddr *)&address, &len) != 0
+				    || getnameinfo((struct sockaddr *)&address, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0))
+		snprintf(room, CONN_PEER, "a client that is gone");
+	else if (c->kind == CONN_TCP)
+		snprintf(room, CONN_PEER, address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+	return room;
 }
 
 const struct head *conn_head(const struct conn *c) { return c->head; }

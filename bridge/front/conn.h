@@ -40,6 +40,8 @@ const struct head *conn_head(const struct conn *); /* until conn_forget */
 const struct buf *conn_body(const struct conn *);
 enum conn_kind conn_kind(const struct conn *);
 long conn_uid(const struct conn *); /* of the peer of a Unix socket */
+enum { CONN_PEER = 72 };
+const char *conn_peer(const struct conn *, char room[CONN_PEER]); /* an address and port, or "user N" */
 void conn_forget(struct conn *);    /* head and body are not needed any more */
 
 void *conn_data(const struct conn *);         /* of conns_create */

@@ -255,6 +255,7 @@ static void route(struct exchange *e)
 static bool admit(struct exchange *e, const struct head *head)
 {
 	const struct guard *guard = pipeline_guard(e->http->pipeline);
+	char peer[CONN_PEER];
 	struct guard_visit v = {
 		.local_socket = conn_kind(e->conn) == CONN_UNIX, .uid = conn_uid(e->conn),
 		.host = head->host, .origin = head->origin, .authorization = head->authorization,
@@ -267,12 +268,15 @@ static bool admit(struct exchange *e, const struct head *head)
 			memcpy(e->origin, head->origin, strlen(head->origin) + 1);
 		return true;
 	case GUARD_HOST:
+		http_refused(e->http, HTTP_REFUSED_HOST, "a request from %s is refused: %s", conn_peer(e->conn, peer), v.why);
 		http_refuse(e, 421, 0, "", "%s", v.why);
 		return false;
 	case GUARD_ORIGIN:
+		http_refused(e->http, HTTP_REFUSED_HOST, "a request from %s is refused: %s", conn_peer(e->conn, peer), v.why);
 		http_refuse(e, 403, 0, "", "%s", v.why);
 		return false;
 	case GUARD_TOKEN:
+		http_refused(e->http, HTTP_REFUSED_TOKEN, "a request from %s is refused: %s", conn_peer(e->conn, peer), v.why);
 		http_refuse(e, 401, 0, "WWW-Authenticate: Bearer realm=\"efrit-mcp\"\r\n", "%s", v.why);
 		return false;
 	}
@@ -355,6 +359,7 @@ struct http *http_create(struct ev_loop *loop, const struct config *config, stru
 	LIST_INIT(&h->lines);
 	for (int i = 0; i < LEGACY_TABLE; i++)
 		TAILQ_INIT(&h->table[i]);
+	refused_init(h);
 	h->conns = conns_create(loop, config, &user, h);
 	ev_timer_init(&h->keep_alive, on_keep_alive, (double)config->keep_alive / 1000, (double)config->keep_alive / 1000);
 	h->keep_alive.data = h;
@@ -378,6 +383,7 @@ void http_destroy(struct http *h)
 	reap(h);
 	conns_destroy(h->conns);
 	ev_timer_stop(h->loop, &h->keep_alive);
+	refused_finish(h);
 	buf_finish(&h->scratch);
 	free(h);
 }

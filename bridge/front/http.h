@@ -15,6 +15,10 @@ void http_destroy(struct http *); /* cancels what is unanswered */
 void http_set_tls(struct http *, struct tls **); /* taken; NULL inside: none; for connections to come */
 void http_take(struct http *, int fd, bool unix_socket, long uid); /* an accepted connection; taken */
 
+/* The log has a line about a client that was refused, unless it has had log_refused of that kind this minute. */
+enum http_refused_kind { HTTP_REFUSED_TOKEN, HTTP_REFUSED_HOST, HTTP_REFUSED_USER, HTTP_REFUSED_FULL, HTTP_REFUSED_KINDS };
+void http_refused(struct http *, enum http_refused_kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 /* No request is begun any more.  LINGER: seconds that idle connections may still be used.
  * ON_EMPTY is called when nothing is left. */
 void http_drain(struct http *, double linger, void (*on_empty)(void *), void *data);

@@ -28,6 +28,10 @@ struct http {
 	long lines_count;
 	struct buf scratch;            /* empty between uses */
 	ev_timer keep_alive;
+	struct {
+		long told, left_out;
+	} refused[HTTP_REFUSED_KINDS]; /* in the log, this minute */
+	ev_timer refused_minute;
 	bool draining;
 	void (*on_empty)(void *);
 	void *on_empty_data;
@@ -138,6 +142,10 @@ unsigned long stream_shown(const struct stream *); /* the last event that a clie
 void stream_event(struct exchange *, const char *id, const char *line, size_t len);
 void stream_begin(struct exchange *); /* the head of an answer that is an event stream */
 void stream_check(struct exchange *); /* a client that does not read does not get more */
+
+/* http_refused.c */
+void refused_init(struct http *);
+void refused_finish(struct http *);
 
 /* http_lines.c */
 void lines_take(void *http, int fd);

@@ -49,7 +49,7 @@ void lines_take(void *data, int fd)
 {
 	struct http *h = data;
 	if (h->lines_count >= h->config->conns_max) {
-		log_warning("%ld clients of the Unix socket are there already; one was turned away", h->lines_count);
+		http_refused(h, HTTP_REFUSED_FULL, "%ld clients of the Unix socket are there already; one was turned away", h->lines_count);
 		close(fd);
 		return;
 	}
