@@ -30,7 +30,7 @@ SOURCES := $(filter-out bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*
 # What only one of the two programs has: the bridge stays light, the gateway has no stdin.
 HEAVY := $(addprefix bridge/,main_gateway.c main_serve.c main_listen.c main_handover.c main_state.c main_load.c load_mix.c load_report.c main_reload.c \
 	main_migrate.c migrate_settings.c migrate_queue.c migrate_request.c main_top.c top_source.c top_view.c \
-	front/conn.c front/conn_out.c front/conns.c front/head.c front/tls.c) $(wildcard bridge/front/http*.c)
+	front/chunks.c front/conn.c front/conn_out.c front/conns.c front/head.c front/syntax.c front/tls.c) $(wildcard bridge/front/http*.c)
 LIGHT := $(addprefix bridge/,main_bridge.c main_commands.c main_config.c main_doctor.c front/stdio.c)
 BRIDGE := $(filter-out $(HEAVY) bridge/store/%,$(SOURCES))
 GATEWAY := $(filter-out $(LIGHT),$(SOURCES))

@@ -12,7 +12,7 @@ import sys
 import traceback
 
 sys.dont_write_bytecode = True
-from gate import commands, crowd, driver, eras, faults, figures, fleet, flow, kept, large, lent, life, link, logs, profiles, routing, sessions, shapes, shares, sharing, suite, unanswered, work  # pylint: disable=wrong-import-position,unused-import
+from gate import commands, crowd, driver, eras, faults, figures, fleet, flow, kept, large, lent, life, link, logs, profiles, raw, routing, sessions, shapes, shares, sharing, suite, unanswered, work  # pylint: disable=wrong-import-position,unused-import
 
 
 def over(*_):

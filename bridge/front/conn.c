@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,10 @@ enum {
 	EARLY_MAX = 64 * 1024,    /* bytes of requests to come that are kept while one is answered */
 	LINGER_BYTES = 16 << 20,  /* discarded while a client takes a refusal */
 	OVERHEAD_MAX = 64 * 1024, /* bytes of chunk heads and trailers */
+	BLANK_LINES = 8,          /* before a request */
 };
 static const double linger_time = 1;
+static const double first_doubt = 0.1; /* seconds; each is twice the one before, up to keep_alive */
 
 static void add(struct buf *b, const char *data, size_t len)
 {
@@ -79,6 +82,7 @@ void conn_drop(struct conn *c)
 	conn_enter(c, DEAD);
 	ev_io_stop(all->loop, &c->readable);
 	ev_io_stop(all->loop, &c->writable);
+	ev_timer_stop(all->loop, &c->doubt);
 	if (c->dirty)
 		TAILQ_REMOVE(&all->dirty, c, of_dirty);
 	c->dirty = true; /* never again */
@@ -103,30 +107,6 @@ void conn_close(struct conn *c)
 
 /* --- input --- */
 
-static int on_body(llhttp_t *p, const char *at, size_t len)
-{
-	struct conn *c = p->data;
-	add(&c->body, at, len);
-	return buf_len(&c->body) > (size_t)c->conns->config->request_max ? HPE_USER : 0;
-}
-
-static int on_complete(llhttp_t *p)
-{
-	(void)p;
-	return HPE_PAUSED;
-}
-
-static const llhttp_settings_t *body_settings(void)
-{
-	static llhttp_settings_t s;
-	if (!s.on_body) {
-		llhttp_settings_init(&s);
-		s.on_body = on_body;
-		s.on_message_complete = on_complete;
-	}
-	return &s;
-}
-
 static void too_long(struct conn *c)
 {
 	char why[HEAD_WHY_MAX];
@@ -138,35 +118,43 @@ static void complete(struct conn *c, const char *rest, size_t len)
 {
 	conn_enter(c, WAIT);
 	add(&c->in, rest, len);
-	c->scanned = 0;
+	c->scan = (struct head_scan){0};
 	if (!c->begun)
 		c->conns->user->on_message(c);
+}
+
+static enum chunks_verdict take_body(struct conn *c, const char *data, size_t len, size_t *used)
+{
+	size_t most = (size_t)c->conns->config->request_max;
+	if (c->head->chunked)
+		return chunks_feed(&c->chunks, data, len, &c->body, most, used);
+	size_t left = (size_t)c->head->length - buf_len(&c->body);
+	*used = len < left ? len : left;
+	add(&c->body, data, *used);
+	return *used == left ? CHUNKS_DONE : CHUNKS_MORE;
 }
 
 /* Takes what belongs to the body; the rest is kept for the next request. */
 static void feed_body(struct conn *c, const char *data, size_t len)
 {
-	enum llhttp_errno e = llhttp_execute(&c->parser, data, len);
-	const char *after = e == HPE_OK ? data + len : llhttp_get_error_pos(&c->parser);
-	c->raw += (size_t)(after - data);
-	if (e == HPE_PAUSED) {
-		complete(c, after, (size_t)(data + len - after));
-	} else if (e == HPE_USER || c->raw > buf_len(&c->body) * 2 + OVERHEAD_MAX) {
+	size_t used = 0;
+	enum chunks_verdict verdict = take_body(c, data, len, &used);
+	c->raw += used;
+	if (verdict == CHUNKS_NO_MEMORY)
+		log_no_memory();
+	if (verdict == CHUNKS_DONE)
+		complete(c, data + used, len - used);
+	else if (verdict == CHUNKS_BAD)
+		conn_refuse(c, 400, "the body cannot be read: it is not in chunks as HTTP/1.1 has them");
+	else if (verdict == CHUNKS_LONG || c->raw > buf_len(&c->body) * 2 + OVERHEAD_MAX)
 		too_long(c);
-	} else if (e != HPE_OK) {
-		char why[HEAD_WHY_MAX];
-		snprintf(why, sizeof why, "the body cannot be read: %.100s", llhttp_get_error_reason(&c->parser));
-		conn_refuse(c, 400, why);
-	}
 }
 
 static void begin_body(struct conn *c, const char *rest, size_t rest_len)
 {
 	conn_enter(c, BODY);
 	c->raw = 0;
-	c->parser.data = c;
-	c->parser.settings = (void *)(size_t)body_settings();
-	llhttp_resume(&c->parser);
+	c->chunks = (struct chunks){0};
 	c->old = c->head->http10;
 	c->keep = c->head->keep_alive;
 	c->is_head = c->head->method == HTTP_HEAD;
@@ -178,27 +166,41 @@ static void begin_body(struct conn *c, const char *rest, size_t rest_len)
 		too_long(c);
 		return;
 	}
-	if (c->head->expects_continue && !rest_len && !c->head->http10) {
-		add(&c->out, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-		conn_mark(c);
-	}
+	if (c->head->expects_continue && !rest_len)
+		conn_interim(c);
 	if (c->no_body)
 		complete(c, rest, rest_len);
 	else
 		feed_body(c, rest, rest_len);
 }
 
-/* A head may be there.  False: not yet, or it was bad. */
+/* Some clients send one behind a body.  False: what is there is none, or there were too many. */
+static bool skip_blank_lines(struct conn *c)
+{
+	while (!c->scan.at && buf_len(&c->in) && *buf_data(&c->in) == '\r') {
+		if (buf_len(&c->in) == 1)
+			break;
+		if (buf_data(&c->in)[1] != '\n' || ++c->blank_lines > BLANK_LINES)
+			return false;
+		buf_eat(&c->in, 2);
+	}
+	return true;
+}
+
+/* A head may be there. */
 static void feed_head(struct conn *c)
 {
 	char why[HEAD_WHY_MAX];
-	while (!c->scanned && buf_len(&c->in) && strchr("\r\n", *buf_data(&c->in)))
-		buf_eat(&c->in, 1); /* empty lines before a request */
+	if (!skip_blank_lines(c)) {
+		conn_enter(c, HEAD);
+		conn_refuse(c, 400, "something else than a few empty lines before the request");
+		return;
+	}
 	if (!buf_len(&c->in))
 		return;
 	if (c->state != HEAD)
 		conn_enter(c, HEAD);
-	long n = head_measure(buf_data(&c->in), buf_len(&c->in), &c->scanned, why);
+	long n = head_measure(buf_data(&c->in), buf_len(&c->in), &c->scan, why);
 	size_t most = (size_t)c->conns->config->head_max;
 	if (n < 0) {
 		conn_refuse(c, 400, why);
@@ -213,7 +215,8 @@ static void feed_head(struct conn *c)
 	char *text = copy_part(buf_data(&c->in), (size_t)n);
 	head_destroy(c->head);
 	c->keep = c->no_body = c->is_head = c->old = false;
-	c->head = head_read(text, (size_t)n, &c->parser, c->conns->config);
+	c->blank_lines = 0;
+	c->head = head_read(text, (size_t)n, c->conns->config);
 	if (c->head->status) {
 		conn_refuse(c, c->head->status, c->head->why);
 		return;
@@ -253,15 +256,63 @@ static void feed(struct conn *c, const char *data, size_t len)
 	}
 }
 
-/* The client has said all it will say. */
+/* Who ends its half of the connection and who closes it look alike, to TCP, until something is sent: then the
+ * latter answers with a reset.  Who left is to be known, for what runs for it alone is cancelled. */
+static void doubt(struct conn *c, double seconds)
+{
+	c->doubt.repeat = seconds;
+	ev_timer_again(c->conns->loop, &c->doubt);
+}
+
+static bool is_reset(const struct conn *c)
+{
+	struct pollfd fd = {.fd = c->fd};
+	return poll(&fd, 1, 0) == 1 && (fd.revents & (POLLHUP | POLLERR));
+}
+
+/* False: it is gone. */
+static bool test_peer(struct conn *c)
+{
+	if (is_reset(c)) {
+		conn_drop(c);
+		return false;
+	}
+	if (c->kind == CONN_TCP && !c->conns->user->on_doubt(c))
+		conn_interim(c);
+	return true;
+}
+
+void conn_on_doubt(EV_P_ ev_timer *timer, int revents)
+{
+	struct conn *c = timer->data;
+	double most = (double)c->conns->config->keep_alive / 1000, next = timer->repeat * 2;
+	(void)revents;
+	if (c->state != WAIT || c->ended)
+		ev_timer_stop(loop, timer);
+	else if (test_peer(c))
+		doubt(c, next < most ? next : most);
+}
+
+/* What was read is answered, if it is whole. */
+static void end_input(struct conn *c)
+{
+	if (c->state == LINGER || c->state == IDLE || c->state == FRESH)
+		conn_drop(c);
+	else if (c->state == WAIT && !c->ended && is_reset(c))
+		conn_drop(c);
+	else if (c->state == WAIT && !c->ended) {
+		if (c->begun && c->kind == CONN_TCP)
+			c->conns->user->on_doubt(c);
+		doubt(c, first_doubt);
+	} else if (c->state != WAIT && !c->begun)
+		conn_refuse(c, 400, "the request ended in the middle");
+}
+
 static void on_end(struct conn *c)
 {
 	c->eof = true;
 	ev_io_stop(c->conns->loop, &c->readable);
-	if (c->state == LINGER || c->state == IDLE || c->state == FRESH || (c->state == WAIT && !c->ended))
-		conn_drop(c);
-	else if (!c->begun)
-		conn_refuse(c, 400, "the request ended in the middle");
+	end_input(c);
 }
 
 void conn_balance(struct conn *c)
@@ -359,13 +410,13 @@ void conn_turn_over(struct conn *c)
 	}
 	conn_forget(c);
 	c->begun = c->ended = c->chunked = false;
-	c->scanned = 0;
+	c->scan = (struct head_scan){0};
 	conn_enter(c, IDLE);
 	if (!buf_len(&c->in))
 		buf_finish(&c->in);
 	feed_head(c);
-	if (c->eof && c->state != DEAD && !c->begun)
-		conn_drop(c);
+	if (c->eof && c->state != DEAD)
+		end_input(c);
 }
 
 void conn_on_writable(EV_P_ ev_io *io, int revents)
@@ -417,6 +468,7 @@ void *conn_data(const struct conn *c) { return c->conns->data; }
 void *conn_user_data(const struct conn *c) { return c->user_data; }
 void conn_set_user_data(struct conn *c, void *data) { c->user_data = data; }
 bool conn_begun(const struct conn *c) { return c->begun; }
+bool conn_is_half(const struct conn *c) { return c->eof; }
 size_t conn_unsent(const struct conn *c) { return buf_len(&c->out); }
 
 void conn_forget(struct conn *c)

@@ -24,6 +24,7 @@ struct conn_user {
 	void (*on_gone)(struct conn *);    /* the client is gone, was dropped or refused; do not touch it again */
 	void (*on_lines)(void *data, int fd); /* no HTTP on this Unix socket: its descriptor, the callee's */
 	void (*on_turn)(void *data);       /* the end of a turn of the loop */
+	bool (*on_doubt)(struct conn *);   /* says something that is no harm, as part of the answer; false: it cannot */
 };
 
 struct conns *conns_create(struct ev_loop *, const struct config *, const struct conn_user *, void *data); /* borrowed */
@@ -59,6 +60,7 @@ bool conn_file(struct conn *, int *fd, size_t at, size_t len);
 size_t conn_file_left(const struct conn *);
 void conn_answer(struct conn *, int status, const char *type, const char *body, size_t len, const char *more);
 bool conn_begun(const struct conn *);
+bool conn_is_half(const struct conn *);  /* the client has said all it will say, and may be gone */
 size_t conn_unsent(const struct conn *); /* bytes of output that the client has not taken */
 
 void conn_close(struct conn *); /* after this answer */

@@ -2,6 +2,7 @@
 #ifndef FRONT_CONN_IMPL_H
 #define FRONT_CONN_IMPL_H
 
+#include "front/chunks.h"
 #include "front/conn.h"
 #include "turn.h"
 
@@ -28,11 +29,14 @@ struct conn {
 	bool old, no_body, is_head, keep; /* of the request: HTTP/1.0, HEAD, keep-alive */
 	ev_io readable, writable;
 	ev_timer timer;
-	llhttp_t parser;
+	ev_timer doubt;             /* it has said all it will say: is it there still? */
+	struct chunks chunks;       /* of the body under way */
 	int file;                   /* owned while filing; what follows out */
 	size_t file_at, file_left;
 	bool filing, file_stuck;    /* it is not in memory: no more of it goes so */
-	size_t scanned, raw;        /* of the head in in; bytes of the body as they came */
+	struct head_scan scan;      /* of the head in in */
+	size_t raw;                 /* bytes of the body as they came */
+	int blank_lines;            /* before the request */
 	struct head *head;          /* owned; of the request under way */
 	struct buf in, body, out;
 };
@@ -62,12 +66,14 @@ void conn_turn_over(struct conn *);             /* the answer is out: the next r
 void conn_on_readable(EV_P_ ev_io *, int revents);
 void conn_on_writable(EV_P_ ev_io *, int revents);
 void conn_on_timer(EV_P_ ev_timer *, int revents);
+void conn_on_doubt(EV_P_ ev_timer *, int revents);
 void conn_set_timer(struct conn *, double seconds); /* 0: stops it */
 
 /* conn_out.c */
 void conn_mark(struct conn *);                  /* it has something to write, or to do, at the end of the turn */
 void conn_refuse(struct conn *, int status, const char *why); /* and closes */
 bool conn_flush(struct conn *);                 /* false: the client is gone */
+void conn_interim(struct conn *);               /* 100 Continue */
 void conn_file_end(struct conn *);
 
 #endif

@@ -67,7 +67,7 @@ void conn_begin(struct conn *c, int status, const char *type, long length, const
 	if (c->begun || c->state == DEAD)
 		return;
 	c->begun = true;
-	if (c->conns->draining || !c->keep || (c->old && length < 0) || (c->state != WAIT && !c->no_body))
+	if (c->conns->draining || !c->keep || (c->old && length < 0) || (c->state != WAIT && !c->no_body) || (c->eof && !buf_len(&c->in)))
 		c->closing = true;
 	c->chunked = length < 0 && !c->old;
 	char lines[1024];
@@ -85,6 +85,15 @@ void conn_begin(struct conn *c, int status, const char *type, long length, const
 	add(&c->out, lines, (size_t)n);
 	add(&c->out, more, strlen(more));
 	add(&c->out, "\r\n", 2);
+	conn_mark(c);
+}
+
+void conn_interim(struct conn *c)
+{
+	static const char words[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	if (c->old || c->begun || c->state == DEAD)
+		return;
+	add(&c->out, words, sizeof words - 1);
 	conn_mark(c);
 }
 

@@ -3,6 +3,7 @@
 #include "front/tls.h"
 #include "log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -97,10 +98,14 @@ void conns_set_tls(struct conns *all, struct tls **tls)
 /* One too many is told so; it may not understand, but it does not wait. */
 static void turn_away(struct conns *all, int fd)
 {
-	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 44\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
-				   "too many connections are open; try again in a moment\n";
-	ssize_t n = send(fd, full, sizeof full - 1, MSG_NOSIGNAL);
-	(void)n;
+	static const char words[] = "too many connections are open; try again in a moment\n";
+	char text[256];
+	int len = snprintf(text, sizeof text, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n"
+			   "Retry-After: 1\r\nConnection: close\r\n\r\n%s", sizeof words - 1, words);
+	while (recv(fd, all->piece, sizeof all->piece, 0) > 0) /* what is not read would reset the answer away */
+		;
+	if (send(fd, text, (size_t)len, MSG_NOSIGNAL) == len)
+		shutdown(fd, SHUT_WR);
 	log_debug("more than %ld connections; one was turned away", all->config->conns_max);
 	close(fd);
 }
@@ -121,7 +126,8 @@ void conns_take(struct conns *all, int fd, enum conn_kind kind, long uid)
 	ev_io_init(&c->readable, conn_on_readable, fd, EV_READ);
 	ev_io_init(&c->writable, conn_on_writable, fd, EV_WRITE);
 	ev_init(&c->timer, conn_on_timer);
-	c->readable.data = c->writable.data = c->timer.data = c;
+	ev_init(&c->doubt, conn_on_doubt);
+	c->readable.data = c->writable.data = c->timer.data = c->doubt.data = c;
 	TAILQ_INSERT_TAIL(&all->all, c, of_all);
 	all->count++;
 	ev_io_start(all->loop, &c->readable);

@@ -8,36 +8,30 @@
 #include <string.h>
 #include <strings.h>
 
-long head_measure(const char *text, size_t len, size_t *scanned, char why[HEAD_WHY_MAX])
+static long refused_byte(char c, char why[HEAD_WHY_MAX])
 {
-	for (size_t i = *scanned; i < len; i++) {
-		*scanned = i;
-		if (text[i] == '\r') {
-			if (i + 1 == len)
-				return 0;
-			if (text[i + 1] != '\n') {
-				snprintf(why, HEAD_WHY_MAX, "a carriage return without a line feed in the head");
-				return -1;
-			}
-			if (i >= 2 && text[i - 1] == '\n' && text[i - 2] == '\r')
-				return (long)i + 2;
-			if (i + 2 == len)
-				return 0;
-			if (text[i + 2] == ':') {
-				snprintf(why, HEAD_WHY_MAX, "a header without a name");
-				return -1;
-			}
-			if (i && (text[i + 2] == ' ' || text[i + 2] == '\t')) {
-				snprintf(why, HEAD_WHY_MAX, "a header goes on in the next line; that is obsolete and not read");
-				return -1;
-			}
-			i++;
-		} else if (text[i] == '\n') {
-			snprintf(why, HEAD_WHY_MAX, "a line feed without a carriage return in the head");
+	snprintf(why, HEAD_WHY_MAX, "%s", c == '\r' ? "a carriage return without a line feed in the head"
+		 : c == '\n' ? "a line feed without a carriage return in the head" : "a control character in the head");
+	return -1;
+}
+
+long head_measure(const char *text, size_t len, struct head_scan *scan, char why[HEAD_WHY_MAX])
+{
+	for (size_t i = scan->at; i < len; i++) {
+		if (syntax_is(text[i], SYNTAX_VALUE))
+			continue;
+		scan->at = i;
+		if (text[i] == '\r' && i + 1 == len)
+			return 0;
+		if (text[i] != '\r' || text[i + 1] != '\n')
+			return refused_byte(text[i], why);
+		if (i == scan->line && i)
+			return (long)i + 2;
+		if (!(scan->line ? syntax_header_line : syntax_request_line)(text + scan->line, i - scan->line, why))
 			return -1;
-		}
+		scan->line = ++i + 1;
 	}
-	*scanned = len;
+	scan->at = len;
 	return 0;
 }
 
@@ -74,8 +68,6 @@ static int on_url(llhttp_t *p, const char *at, size_t len)
 static int on_field(llhttp_t *p, const char *at, size_t len)
 {
 	struct reader *r = reader_of(p);
-	if (r->complete)
-		return 0; /* a trailer: nothing here reads them */
 	if (!r->count || r->in_value) {
 		if (r->count == r->most) {
 			r->too_many = true;
@@ -91,8 +83,6 @@ static int on_field(llhttp_t *p, const char *at, size_t len)
 static int on_value(llhttp_t *p, const char *at, size_t len)
 {
 	struct reader *r = reader_of(p);
-	if (r->complete)
-		return 0;
 	r->in_value = true;
 	struct header *h = &r->headers[r->count - 1];
 	if (!h->value)
@@ -162,6 +152,39 @@ static void take_param(struct head *h, const char *name, const char *value)
 		h->params[h->params_count++] = (struct http_param){name, value};
 }
 
+/* A list in several lines is one list; what ends with chunked, and has it once, can be read. */
+static void take_coding(struct head *h, const char *value)
+{
+	if (h->chunked)
+		wrong(h, 400, "chunked must be the last transfer encoding, and come once%s", "");
+	for (const char *p = value; !h->status; p++) {
+		p += strspn(p, " \t");
+		size_t n = strcspn(p, ", \t");
+		bool chunked = n == 7 && strncasecmp(p, "chunked", 7) == 0;
+		p += n + strspn(p + n, " \t");
+		if (!*p && !chunked)
+			wrong(h, 400, "the transfer encoding %.40s does not end with chunked, so the end of the body is not known", value);
+		else if (!*p && n != strlen(value))
+			wrong(h, 501, "the transfer encoding %.40s is not known here; chunked is", value);
+		else if (*p && (chunked || *p != ','))
+			wrong(h, 400, "the transfer encoding %.40s is no list that ends with chunked", value);
+		if (!*p)
+			break;
+	}
+	h->chunked = true;
+}
+
+static void take_length(struct head *h, const char *value)
+{
+	if (h->has_length)
+		wrong(h, 400, "the header %s comes twice", "Content-Length");
+	size_t n = strspn(value, "0123456789");
+	if (!n || value[n] || n > 18)
+		wrong(h, 400, "Content-Length is \"%.40s\" and no number of bytes", value);
+	h->has_length = true;
+	h->length = strtoull(value, NULL, 10);
+}
+
 static void take_header(struct head *h, char *name, char *value)
 {
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
@@ -181,12 +204,10 @@ static void take_header(struct head *h, char *name, char *value)
 		h->expects_continue = true;
 	else if (strcasecmp(name, "expect") == 0)
 		wrong(h, 417, "%.40s cannot be expected here", value);
-	else if (strcasecmp(name, "transfer-encoding") == 0 && (h->chunked || strcasecmp(value, "chunked") != 0))
-		wrong(h, 501, "the transfer encoding %.40s is not known here; chunked is", value);
 	else if (strcasecmp(name, "transfer-encoding") == 0)
-		h->chunked = true;
+		take_coding(h, value);
 	else if (strcasecmp(name, "content-length") == 0)
-		h->has_length = true;
+		take_length(h, value);
 }
 
 static void take_headers(struct head *h, struct reader *r)
@@ -202,34 +223,46 @@ static void take_headers(struct head *h, struct reader *r)
 	}
 }
 
-/* "http://host/path?query" or "/path?query". */
+/* "http://host/path?query" -> "/path?query".  Another host than that of the header would be two requests in one. */
+static char *take_authority(struct head *h, char *url)
+{
+	static char slash[] = "/";
+	char *host = strchr(url, ':') + 3;
+	size_t n = strcspn(host, "/?");
+	if (!syntax_host(host, n))
+		wrong(h, 400, "the request line names no host%s", "");
+	if (h->host && (strlen(h->host) != n || strncasecmp(h->host, host, n) != 0))
+		wrong(h, 400, "the request line names another host than the header %s", "Host");
+	if (host[n] == '/')
+		return host + n;
+	h->query = host[n] ? host + n + 1 : NULL;
+	return slash;
+}
+
 static void take_url(struct head *h, char *url, size_t len)
 {
 	url[len] = 0;
-	if (strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0) {
-		char *host = strchr(url, ':') + 3, *path = strchr(host, '/');
-		size_t n = path ? (size_t)(path - host) : strlen(host);
-		if (h->host && (strlen(h->host) != n || strncasecmp(h->host, host, n) != 0))
-			wrong(h, 400, "the request line names another host than the header %s", "Host");
-		url = path ? path : host + n;
-	}
+	if (strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0)
+		url = take_authority(h, url);
+	if (strpbrk(url, "[]") || (h->query && strpbrk(h->query, "[]")))
+		wrong(h, 400, "the request target has a byte that must be written with %s there", "%");
 	h->path = url;
-	if ((h->query = strchr(url, '?')))
+	if (!h->query && (h->query = strchr(url, '?')))
 		*h->query++ = 0;
-	if (*url != '/' && !(*url == '*' && h->method == HTTP_OPTIONS))
+	if (h->method == HTTP_CONNECT || (*url != '/' && !(strcmp(url, "*") == 0 && !h->query && h->method == HTTP_OPTIONS)))
 		wrong(h, 400, "the request line names no path%s", "");
 }
 
 static void judge(struct head *h, const llhttp_t *p)
 {
-	h->method = p->method;
 	h->http10 = p->http_minor == 0;
 	h->keep_alive = llhttp_should_keep_alive(p) != 0;
-	h->length = h->has_length ? p->content_length : 0;
 	if (p->http_major != 1 || p->http_minor > 1)
 		wrong(h, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here%s", "");
 	if (!h->host && !h->http10)
 		wrong(h, 400, "the header %s is missing", "Host");
+	if (h->host && !syntax_host(h->host, strlen(h->host)))
+		wrong(h, 400, "the header Host is \"%.100s\" and no host with a port", h->host);
 	if (h->chunked && h->http10)
 		wrong(h, 400, "HTTP/1.0 has no transfer encodings%s", "");
 	if (h->chunked && h->has_length)
@@ -260,30 +293,30 @@ static void complain(struct head *h, const llhttp_t *p, enum llhttp_errno e)
 		wrong(h, 400, "the head cannot be read: %.100s", reason && *reason ? reason : llhttp_errno_name(e));
 }
 
-struct head *head_read(char *text, size_t len, llhttp_t *parser, const struct config *config)
+struct head *head_read(char *text, size_t len, const struct config *config)
 {
+	llhttp_t parser;
 	struct head *h = calloc(1, sizeof *h);
 	struct reader r = {.head = h, .most = (size_t)config->headers_max};
 	if (!h || !(r.headers = calloc(r.most, sizeof *r.headers)))
 		log_no_memory();
 	h->text = text;
-	llhttp_init(parser, HTTP_REQUEST, settings());
-	parser->data = &r;
-	enum llhttp_errno e = llhttp_execute(parser, text, len);
+	llhttp_init(&parser, HTTP_REQUEST, settings());
+	parser.data = &r;
+	enum llhttp_errno e = llhttp_execute(&parser, text, len);
 	if (e != HPE_PAUSED || !r.complete) {
 		if (r.too_many)
 			wrong(h, 431, "more headers than are read here%s", "");
 		else
-			complain(h, parser, e);
+			complain(h, &parser, e);
 	} else if (r.split) {
 		wrong(h, 400, "a header that goes on in the next line%s", "");
 	} else {
-		h->method = parser->method;
+		h->method = parser.method;
 		take_headers(h, &r);
 		take_url(h, r.url, r.url_len);
-		judge(h, parser);
+		judge(h, &parser);
 	}
-	parser->data = NULL;
 	free(r.headers);
 	return h;
 }

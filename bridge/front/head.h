@@ -1,14 +1,15 @@
-/* head.h - request line and headers of one HTTP request, read and found sane: what
- * llhttp does not look at is looked at here.  Room front; pure, no socket. */
+/* head.h - request line and headers of one HTTP request, read and found sane: llhttp is shown only what
+ * syntax.c lets pass, and what it does not look at is looked at here.  Room front; pure, no socket. */
 #ifndef FRONT_HEAD_H
 #define FRONT_HEAD_H
 
 #include "config.h"
+#include "front/syntax.h"
 #include "request.h"
 
 #include <llhttp.h>
 
-enum { HEAD_PARAMS = 32, HEAD_WHY_MAX = 160 };
+enum { HEAD_PARAMS = 32, HEAD_WHY_MAX = SYNTAX_WHY_MAX };
 
 /* Strings are borrowed from text, or NULL. */
 struct head {
@@ -28,14 +29,18 @@ struct head {
 	char why[HEAD_WHY_MAX];
 };
 
-/* Bytes of the head at the front of TEXT, up to the empty line; 0: more must come.
- * SCANNED (0 at first) remembers what was looked at.  A line end that is not CRLF, or a
- * folded line: -1, and WHY says it. */
-long head_measure(const char *text, size_t len, size_t *scanned, char why[HEAD_WHY_MAX]);
+/* How far a head was looked at; zeros at first. */
+struct head_scan {
+	size_t at;   /* what of it was */
+	size_t line; /* where the line begins that is not whole yet */
+};
 
-/* TEXT (taken) of LEN bytes is what head_measure measured.  PARSER has seen it afterwards
- * and is ready for the body.  Never NULL; ->status says what is wrong. */
-struct head *head_read(char *text, size_t len, llhttp_t *parser, const struct config *config);
+/* Bytes of the head at the front of TEXT, up to the empty line; 0: more must come.
+ * A byte that may not be there, in a line that is whole or not: -1, and WHY says it. */
+long head_measure(const char *text, size_t len, struct head_scan *, char why[HEAD_WHY_MAX]);
+
+/* TEXT (taken) of LEN bytes is what head_measure measured.  Never NULL; ->status says what is wrong. */
+struct head *head_read(char *text, size_t len, const struct config *config);
 void head_destroy(struct head *);
 
 bool head_accepts(const char *accept, const char *type); /* "application/json"; no header accepts all */

@@ -334,6 +334,16 @@ static void say_comment(struct conn *c)
 		conn_piece(c, ":\n\n", 3);
 }
 
+static bool on_doubt(struct conn *c)
+{
+	struct exchange *e = conn_user_data(c);
+	if (!e || e->over || conn_unsent(c))
+		return true;
+	if (e->streaming)
+		say_comment(c);
+	return e->streaming || (e->asked_stream && answer_open_stream(e));
+}
+
 static void on_keep_alive(EV_P_ ev_timer *timer, int revents)
 {
 	struct http *h = timer->data;
@@ -347,7 +357,7 @@ static void on_keep_alive(EV_P_ ev_timer *timer, int revents)
 
 struct http *http_create(struct ev_loop *loop, const struct config *config, struct pipeline *pipeline)
 {
-	static const struct conn_user user = {on_head, on_message, on_room, on_gone, lines_take, on_turn};
+	static const struct conn_user user = {on_head, on_message, on_room, on_gone, lines_take, on_turn, on_doubt};
 	struct http *h = calloc(1, sizeof *h);
 	if (!h)
 		log_no_memory();

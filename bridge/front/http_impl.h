@@ -136,6 +136,7 @@ void stream_leave(struct stream *); /* the client is gone */
 void stream_put(struct stream *, const char *line, size_t len);
 void stream_finish(struct stream *); /* nothing more comes */
 bool stream_is_shown(const struct stream *);
+bool stream_is_left(const struct stream *); /* shown to a client that may be gone */
 unsigned long stream_shown(const struct stream *); /* the last event that a client was sent */
 
 /* One event as it goes out, without id when that is NULL. */

@@ -136,13 +136,13 @@ void mcp_get(struct exchange *e)
 		http_refuse(e, 400, 0, "", "the event %.60s is of no stream that is kept for this session", head->last_event);
 		return;
 	}
-	if (!head->last_event && stream_is_shown(s)) {
+	if (!head->last_event && stream_is_shown(s) && !stream_is_left(s)) {
 		http_refuse(e, 409, 0, "", "Conflict: this session has an event stream open already");
 		return;
 	}
 	if (stream_is_shown(s)) { /* to a client that has not noticed that it was cut off */
 		stream_hide(s);
-		s = stream_find(l, head->last_event, &after);
+		s = head->last_event ? stream_find(l, head->last_event, &after) : l->own;
 	}
 	if (!s) {
 		http_refuse(e, 400, 0, "", "the events of the stream of %.60s are not kept any more", head->last_event);

@@ -207,6 +207,11 @@ bool stream_is_shown(const struct stream *s)
 	return s->viewer != NULL;
 }
 
+bool stream_is_left(const struct stream *s)
+{
+	return s->viewer && s->viewer->conn && conn_is_half(s->viewer->conn);
+}
+
 struct stream *stream_find(struct legacy *l, const char *event, unsigned long *seq)
 {
 	unsigned number;

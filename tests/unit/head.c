@@ -7,20 +7,20 @@ static struct config config;
 
 static struct head *read_head(const char *text)
 {
-	llhttp_t parser;
-	return head_read(strdup(text), strlen(text), &parser, &config);
+	return head_read(strdup(text), strlen(text), &config);
 }
 
 static void test_where_it_ends(void **state)
 {
 	static const char text[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\nrest";
 	char why[HEAD_WHY_MAX];
-	size_t scanned = 0, end = sizeof text - 1 - 4;
+	struct head_scan scanned = {0};
+	size_t end = sizeof text - 1 - 4;
 	(void)state;
 	for (size_t n = 0; n < end; n++) /* byte by byte */
 		assert_int_equal(head_measure(text, n, &scanned, why), 0);
 	assert_int_equal(head_measure(text, end, &scanned, why), end);
-	scanned = 0;
+	scanned = (struct head_scan){0};
 	assert_int_equal(head_measure(text, sizeof text - 1, &scanned, why), end);
 }
 
@@ -30,7 +30,7 @@ static void test_line_ends(void **state)
 	char why[HEAD_WHY_MAX];
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		size_t scanned = 0;
+		struct head_scan scanned = {0};
 		why[0] = 0;
 		assert_int_equal(head_measure(bad[i], strlen(bad[i]), &scanned, why), -1);
 		assert_true(why[0]);
