@@ -30,6 +30,23 @@ static bool make_folders(char *path, char **error)
 	}
 }
 
+/* Its presence tells every Emacs, also one that never heard of this folder, that no agent is to read what is here. */
+static void keep_agents_out(const char *folder)
+{
+	static const char words[] = "The gateway of efrit-mcp keeps its tokens and results here.  While this file is here, the tools of agents read nothing in this folder.\n";
+	char path[PLACE + sizeof STATE_SIGN + 1];
+	snprintf(path, sizeof path, "%s/%s", folder, STATE_SIGN);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0) {
+		if (errno != EEXIST)
+			log_warning("%s cannot be written: %s; agents' tools may read the tokens beside it", path, strerror(errno));
+		return;
+	}
+	if (write(fd, words, sizeof words - 1) != (ssize_t)sizeof words - 1)
+		log_warning("%s cannot be written whole: %s", path, strerror(errno)); /* that it is there is enough */
+	close(fd);
+}
+
 bool state_folder(const struct config *config, char path[PLACE], char **error)
 {
 	const char *base = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
@@ -44,7 +61,10 @@ bool state_folder(const struct config *config, char path[PLACE], char **error)
 		return config_complain(error, "there is no home folder for the token: set HOME, or the setting state");
 	if (n >= PLACE - 32)
 		return config_complain(error, "the name of the state folder is too long: %.100s...", path);
-	return make_folders(path, error);
+	if (!make_folders(path, error))
+		return false;
+	keep_agents_out(path);
+	return true;
 }
 
 bool state_log(const struct config *config, bool daemon, char path[PLACE], char **error)

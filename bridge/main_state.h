@@ -11,6 +11,8 @@
 
 enum { STATE_WORD_MAX = 1024 };
 
+#define STATE_SIGN ".not-for-agents" /* in that folder; lisp/efrit-mcp-secrets.el looks for it */
+
 /* Each: false, and *error (caller frees) says why. */
 bool state_folder(const struct config *, char path[RUNTIME_PATH_MAX * 4], char **error); /* made, mode 0700 */
 
