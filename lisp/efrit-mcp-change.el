@@ -355,7 +355,7 @@ Its id, client, tool and time, and for each buffer the lines, as 3 or 3-5."
       (unless (buffer-live-p buffer)
         (signal 'efrit-mcp-conflict (list (format "a buffer that %s changed was killed" (efrit-mcp-change-id change)))))
       (with-current-buffer buffer
-        (efrit-mcp-refuse-secret buffer)
+        (efrit-mcp-secret-check buffer)
         (when buffer-read-only
           (signal 'efrit-mcp-read-only (list (format "the buffer %s is read-only now" (buffer-name)))))
         (save-restriction

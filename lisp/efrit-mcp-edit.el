@@ -331,7 +331,7 @@ So markers, and points of windows, stay where they were in it."
   "Save BUFFER to its file without a question; FORCE: also over a newer file."
   (with-current-buffer buffer
     (unless buffer-file-name (efrit-mcp-invalid "the buffer %s has no file: emacs_file op rename gives it one" (buffer-name)))
-    (efrit-mcp-refuse-secret buffer-file-name)
+    (efrit-mcp-secret-check buffer-file-name)
     (efrit-mcp-target-check-remote buffer-file-name)
     (unless (or force (not (file-exists-p buffer-file-name)) (verify-visited-file-modtime buffer))
       (signal 'efrit-mcp-conflict

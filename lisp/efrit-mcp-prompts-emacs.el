@@ -48,7 +48,7 @@
 (efrit-mcp-define-prompt fix-diagnostics "Fix what flymake, flycheck or the last compilation complain about."
     ()
     (:title "Fix the diagnostics")
-  (let ((said (efrit-mcp-resources--diagnostics (window-buffer (efrit-mcp-resources--window)))))
+  (let ((said (efrit-mcp-resources--diagnostics (efrit-mcp-secret-check (window-buffer (efrit-mcp-resources--window))))))
     (format "I am at %s in Emacs.\n\n%s\n\nFix these one by one in the live buffers, the cause and not the symptom; look again after each change, and say what you changed."
             (efrit-mcp-prompts-emacs--place)
             (if said

@@ -30,6 +30,7 @@
 (declare-function Info-mode "info")
 (defvar flycheck-current-errors)
 (defvar Info-history)
+(defvar Info-current-file)
 (defvar compilation-arguments)
 
 (defcustom efrit-mcp-resource-max 200000
@@ -175,13 +176,15 @@
     (:mime "application/json" :title "Diagnostics of a file"
      :complete ((file . (lambda (typed) (efrit-mcp-resources--starting typed (efrit-mcp-resources--open-files))))))
   (vconcat (efrit-mcp-resources--diagnostics
-            (or (get-file-buffer file) (get-file-buffer (concat "/" file))
-                (efrit-mcp-resource-absent (concat "emacs://diagnostics/" file))))))
+            (efrit-mcp-secret-check
+             (or (get-file-buffer file) (get-file-buffer (concat "/" file))
+                 (efrit-mcp-resource-absent (concat "emacs://diagnostics/" file)))))))
 
 (efrit-mcp-define-resource compilation "emacs://compilation" "The latest compilation, grep or test run: its buffer's end."
     (:title "Compilation" :watch (compilation-finish-functions))
   (let ((buffer (seq-find (lambda (buffer) (with-current-buffer buffer
-                                        (and (derived-mode-p 'compilation-mode) compilation-arguments)))
+                                        (and (derived-mode-p 'compilation-mode) compilation-arguments
+                                             (not (efrit-mcp-secret-p buffer)))))
                           (buffer-list))))
     (if (not buffer)
         "Nothing was compiled."
@@ -207,7 +210,7 @@
          (buffer (get-file-buffer file)))
     (unless (member file (efrit-mcp-resources--org-files))
       (efrit-mcp-resource-absent (concat "emacs://org/" path)))
-    (efrit-mcp-secret-check file)
+    (efrit-mcp-secret-check (or buffer file))
     (if buffer
         (efrit-mcp-resources--text buffer)
       (with-temp-buffer
@@ -244,12 +247,16 @@
 (efrit-mcp-define-resource info "info://{manual}/{+node}" "A node of an Info manual, as info://elisp/Buffers; Top is the first."
     (:title "Info node")
   (require 'info)
+  ;; Info would take the name of any file for that of a manual, and * for all of it.
+  (unless (string-match-p "\\`[A-Za-z0-9][-A-Za-z0-9+._ ]*\\'" manual)
+    (efrit-mcp-resource-absent (format "info://%s/%s" manual node)))
   (with-temp-buffer
     (let ((Info-history nil) (inhibit-message t))
       (condition-case nil
           (save-window-excursion
             (Info-mode)
             (Info-goto-node (format "(%s)%s" manual node))
+            (when (stringp Info-current-file) (efrit-mcp-secret-check Info-current-file))
             (efrit-mcp-resources--bounded (point-min) (point-max)))
         (error (efrit-mcp-resource-absent (format "info://%s/%s" manual node)))))))
 

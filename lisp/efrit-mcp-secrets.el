@@ -5,32 +5,70 @@
 
 ;;; Commentary:
 
-;; The typed tools ask `efrit-mcp-secret-p' before they read or write a file or a
-;; buffer.  That keeps a secret from being read by the way; it is no sandbox: whoever
-;; may evaluate Lisp reads what you read.  `efrit-mcp-allow-eval' is that one gate.
+;; The one gate: whatever reads a file or a buffer for an agent asks `efrit-mcp-secret-p'
+;; before.  It goes by all the names a file has (efrit-mcp-names.el), so a link, a quoted
+;; name or a copy leads nowhere else.  That keeps a secret from being read; it is no
+;; sandbox: whoever may evaluate Lisp reads what you read.  `efrit-mcp-allow-eval' is
+;; that one gate.
 
 ;;; Code:
 
 (require 'efrit-mcp-native)
+(require 'efrit-mcp-names)
 (require 'seq)
+(require 'subr-x)
+(eval-when-compile (require 'cl-lib))
 
 (defvar auth-sources)
+(defvar savehist-file)
 
 (define-error 'efrit-mcp-secret "Refused, it is secret" 'efrit-mcp-error)
 (define-error 'efrit-mcp-eval-off "Evaluation is off" 'efrit-mcp-error)
 
 (defcustom efrit-mcp-secret-files
-  '("/\\.?_?\\(authinfo\\|netrc\\)\\(\\.[a-z]+\\)?\\'" "/\\.pgpass\\'" "/\\.my\\.cnf\\'" "/\\.git-credentials\\'"
-    "/\\.ssh/\\(id_[^/]*\\|.*_key\\|.*\\.pem\\)\\'" "/id_\\(rsa\\|dsa\\|ecdsa\\|ed25519\\)\\'"
-    "/\\.gnupg/" "/\\.password-store/" "/\\.aws/credentials\\'" "/\\.docker/config\\.json\\'" "/\\.kube/config\\'"
-    "/\\.config/\\(gh/hosts\\.yml\\|gcloud/\\)" "/\\.npmrc\\'" "/\\.pypirc\\'"
-    "/\\.env\\(\\.[^/]*\\)?\\'" "\\.\\(gpg\\|kdbx?\\|p12\\|pfx\\)\\'" "/etc/\\(g?shadow\\|sudoers\\)")
+  '(;; passwords and tokens of programs
+    "/[._]?\\(authinfo\\|netrc\\)\\(\\.[a-z]+\\)?\\'" "/\\.pgpass\\'" "/\\.my\\.cnf\\'" "/\\.mylogin\\.cnf\\'"
+    "/\\.git-credentials\\'" "/\\.config/git/credentials\\'" "/\\.npmrc\\'" "/\\.yarnrc\\(\\.yml\\)?\\'" "/\\.pypirc\\'"
+    "/\\.cargo/credentials" "/\\.gem/credentials\\'" "/\\.m2/settings" "/\\.gradle/gradle\\.properties\\'" "/\\.composer/auth\\.json\\'"
+    "/\\.terraform\\.d/credentials" "/\\.vault-token\\'" "/\\.databrickscfg\\'" "/\\.s3cfg\\'" "/\\.boto\\'" "/\\.kaggle/kaggle\\.json\\'"
+    "/\\.msmtprc\\'" "/\\.fetchmailrc\\'" "/\\.mbsyncrc\\'" "/\\.offlineimaprc\\'" "/\\.smbcredentials\\'" "/\\.htpasswd\\'"
+    "/\\.claude\\.json\\'" "/\\.config/efrit-mcp/config\\.json\\'"
+    "/\\.\\(claude\\|codex\\|gemini\\|qwen\\)/[^/]*\\(auth\\|cred\\|oauth\\)[^/]*\\'" "/\\.\\(cache/\\)?huggingface/\\(stored_\\)?tokens?\\'"
+    "/\\(credentials\\|client_secret[^/]*\\|service[-_]account[^/]*\\)\\.json\\'" "/\\.env\\(\\.[^/]*\\)?\\'"
+    "/secrets?\\.\\(ya?ml\\|json\\|toml\\|ini\\|env\\)\\'"
+    ;; clouds, chats, browsers, key rings
+    "/\\.aws/\\(credentials\\|config\\|sso/\\|cli/\\)" "/\\.azure/" "/\\.oci/" "/\\.docker/config\\.json\\'" "/\\.kube/" "/\\.password-store/"
+    "/\\.config/\\(gh/hosts\\.yml\\|glab-cli/\\|hub\\'\\|gcloud/\\|op/\\|rclone/\\|sops/\\|gopass/\\|github-copilot/\\|doctl/\\|hcloud/\\|containers/auth\\.json\\)"
+    "/keyrings/" "/kwalletd/" "/\\(key[34]\\.db\\|logins\\.json\\|cookies\\(\\.sqlite\\)?\\|login data\\)\\'"
+    ;; private keys
+    "/\\.ssh/" "/id_\\(rsa\\|dsa\\|ecdsa\\|ed25519\\|xmss\\)\\(_sk\\)?\\([-_.@][^/.]*\\)?\\'" "/\\.gnupg/" "/ssh_host_[^/]*_key\\'" "\\.\\(pem\\|key\\|ppk\\|jks\\|keystore\\|agekey\\|keytab\\|ovpn\\)\\'"
+    "\\.\\(gpg\\|kdbx?\\|p12\\|pfx\\|pk8\\)\\'"
+    ;; of the system
+    "/etc/\\(g?shadow\\|sudoers\\|ssl/private/\\|letsencrypt/\\|wireguard/\\|krb5\\.keytab\\|NetworkManager/system-connections/\\)"
+    "/run/\\(secrets\\|credentials\\)/" "\\`/dev/\\(k?mem\\|kmsg\\|port\\|core\\)\\'"
+    ;; what was typed
+    "/\\.[a-z_]+_history\\'" "/\\.lesshst\\'" "/fish_history\\'" "/eshell/history\\'" "/\\.?emacs\\(\\.d\\)?/\\(history\\|tramp\\|network-security\\.data\\)\\'")
   "Regexps of the names of files that agents' tools do not read or write.
-Those in `auth-sources' are refused besides.  This is no sandbox: an
-agent that may evaluate Lisp, or run commands, reads what you read."
+They are matched against all names of a file: with links followed, of a
+copy, of a member of an archive.  Files in `auth-sources', what /proc shows
+of processes, the gateway's state folder and folders with a file named
+.not-for-agents are refused besides, those of `efrit-mcp-public-files' are
+not.  This is no sandbox: an agent that may evaluate Lisp, or run commands,
+reads what you read."
   :type '(repeat regexp) :group 'efrit-mcp)
 
-(defcustom efrit-mcp-secret-buffers '("\\`\\*\\(password\\|auth-source\\|pass\\|1password\\)")
+(defcustom efrit-mcp-public-files
+  '("\\.pub\\'" "/\\.ssh/\\(config\\|known_hosts\\(\\.old\\)?\\|authorized_keys\\)\\'")
+  "Regexps of the names of files that `efrit-mcp-secret-files' is not about.
+A file is public if the name it truly has is matched."
+  :type '(repeat regexp) :group 'efrit-mcp)
+
+(defconst efrit-mcp-secrets--sign ".not-for-agents"
+  "A file of the user or root that keeps agents out of its folder and those below.
+The gateway puts one into its state folder, wherever that is.")
+
+(defcustom efrit-mcp-secret-buffers
+  '("\\`\\*\\(password\\|auth-source\\|pass\\|1password\\|epg\\|gpg\\|code-conversion\\)" "\\`\\*efrit-mcp\\(-output\\|-program\\|\\*\\'\\)")
   "Regexps of the names of buffers that agents' tools do not read or write."
   :type '(repeat regexp) :group 'efrit-mcp)
 
@@ -44,26 +82,100 @@ This is one gate, on or off.  Off keeps agents to the tools you see in the
 list; some of them run commands, so it is no sandbox."
   :type 'boolean :group 'efrit-mcp)
 
+;;; Files
+
 (defun efrit-mcp-secrets--sources ()
   "Return the files in `auth-sources', as true names."
-  (delq nil
-        (mapcar (lambda (source)
-                  (let ((file (cond ((stringp source) source)
-                                    ((stringp (plist-get (and (listp source) source) :source)) (plist-get source :source)))))
-                    (and file (not (file-remote-p file)) (file-truename (expand-file-name file)))))
-                (if (boundp 'auth-sources) auth-sources '("~/.authinfo" "~/.authinfo.gpg" "~/.netrc")))))
+  (efrit-mcp-names-once 'sources
+    (delq nil
+          (mapcar (lambda (source)
+                    (let ((file (cond ((stringp source) source)
+                                      ((stringp (plist-get (and (listp source) source) :source)) (plist-get source :source)))))
+                      (and file (not (file-remote-p file)) (car (efrit-mcp-names file)))))
+                  (if (boundp 'auth-sources) auth-sources '("~/.authinfo" "~/.authinfo.gpg" "~/.netrc"))))))
+
+(defun efrit-mcp-secrets--in-proc-p (name)
+  "Return non-nil if NAME is of /proc and tells what a process holds.
+What tells how it fares is nobody's secret."
+  (and (string-match "\\`/+proc/+\\(?:self\\|thread-self\\|[0-9]+\\)/\\(?:.*/\\)?\\([^/]*\\)\\'" name)
+       (not (member (match-string 1 name) '("status" "stat" "statm" "comm" "limits" "cgroup" "loadavg" "uptime" "")))))
+
+(defun efrit-mcp-secrets--kernel-p (name)
+  "Return non-nil if NAME is memory of the kernel or its keys."
+  (string-match-p "\\`/+proc/+\\(?:kcore\\|kmsg\\|keys\\|key-users\\|vmallocinfo\\)\\'" name))
+
+(defun efrit-mcp-secrets--signed-p (folder)
+  "Return non-nil if FOLDER holds the sign that keeps agents out."
+  (let ((sign (file-attributes (concat (file-name-as-directory folder) efrit-mcp-secrets--sign) 'integer)))
+    (and sign (memql (file-attribute-user-id sign) (list 0 (user-uid))) t)))
+
+(defun efrit-mcp-secrets--state-folders ()
+  "Return where the gateway's state is if no setting puts it elsewhere."
+  (efrit-mcp-names-once 'state
+    (let ((file-name-handler-alist nil))
+      (mapcar #'directory-file-name
+              (delq nil (list (getenv "EFRIT_MCP_STATE")
+                              (let ((base (getenv "XDG_STATE_HOME"))) (and base (string-prefix-p "/" base) (expand-file-name "efrit-mcp" base)))
+                              (expand-file-name "~/.local/state/efrit-mcp")))))))
+
+(defvar efrit-mcp-secrets--known nil
+  "Folders with the sign that were seen so far; their files are known by any name.")
+
+(defun efrit-mcp-secrets--kept-out (folder)
+  "Return the folder that agents are kept out of, FOLDER or one above it, or nil.
+FOLDER is a true name."
+  (efrit-mcp-names-once (cons 'kept-out folder)
+    (let ((state (mapcar (lambda (f) (car (efrit-mcp-names--way f))) (efrit-mcp-secrets--state-folders)))
+          (at folder) (found nil))
+      (while (and at (not found))
+        (cond ((member at state) (setq found at))
+              ((efrit-mcp-secrets--signed-p at)
+               (unless (member at efrit-mcp-secrets--known) (push at efrit-mcp-secrets--known))
+               (setq found at)))
+        (let ((above (directory-file-name (or (file-name-directory at) "/"))))
+          (setq at (unless (equal above at) above))))
+      found)))
+
+(defun efrit-mcp-secrets--identities ()
+  "Return (DEVICE . INODE) of the files in the state folders that are known."
+  (efrit-mcp-names-once 'identities
+    (seq-mapcat (lambda (folder)
+                  (mapcar (lambda (entry) (cons (file-attribute-device-number (cdr entry)) (file-attribute-inode-number (cdr entry))))
+                          (seq-remove (lambda (entry) (file-attribute-type (cdr entry)))
+                                      (ignore-errors (directory-files-and-attributes folder nil nil t 'integer)))))
+                (append (efrit-mcp-secrets--state-folders) efrit-mcp-secrets--known))))
+
+(defun efrit-mcp-secrets--of-gateway (name)
+  "Return why NAME, a true name, is of a gateway or in a folder kept from agents."
+  (let* ((file-name-handler-alist nil)
+         (facts (file-attributes name 'integer))
+         (folder (if (eq t (file-attribute-type facts)) name (directory-file-name (or (file-name-directory name) "/"))))
+         (out (efrit-mcp-secrets--kept-out folder)))
+    (cond (out (format "%s keeps agents out" (abbreviate-file-name out)))
+          ((or (null facts) (file-attribute-type facts)) nil)
+          ;; Its own token, though nothing says so any more: a name like that and nobody else's to read.
+          ((and (string-match-p "/token\\(-[^/]+\\)?\\'" name) (string-match-p "\\`-..-------" (file-attribute-modes facts)))
+           "it is a token that nobody else may read")
+          ((member (cons (file-attribute-device-number facts) (file-attribute-inode-number facts)) (efrit-mcp-secrets--identities))
+           "it is a file of the gateway's state by another name"))))
 
 (defun efrit-mcp-secrets--file (file)
   "Return why FILE is secret, a string, or nil."
-  (let* ((full (expand-file-name file))
-         (remote (file-remote-p full))
-         (local (if remote (file-remote-p full 'localname) full))
-         (names (if remote (list local) (delete-dups (list local (file-truename full)))))
-         (case-fold-search t))
-    (cond ((seq-some (lambda (name) (seq-some (lambda (re) (string-match-p re name)) efrit-mcp-secret-files)) names)
-           (format "%s is in efrit-mcp-secret-files" (abbreviate-file-name full)))
-          ((and (not remote) (seq-intersection names (efrit-mcp-secrets--sources)))
-           (format "%s is in auth-sources" (abbreviate-file-name full))))))
+  (let* ((names (efrit-mcp-names file)) (true (car names)) (case-fold-search t) (shown (abbreviate-file-name (expand-file-name file)))
+         (why nil))
+    (cl-flet ((any (res names) (seq-some (lambda (name) (seq-some (lambda (re) (string-match-p re name)) res)) names)))
+      (cond ((seq-some (lambda (name) (or (efrit-mcp-secrets--in-proc-p name) (efrit-mcp-secrets--kernel-p name))) names)
+             (format "%s shows what processes hold" shown))
+            ((and (any efrit-mcp-secret-files names) (not (any efrit-mcp-public-files (list true))))
+             (format "%s is in efrit-mcp-secret-files" shown))
+            ((seq-intersection names (efrit-mcp-secrets--sources))
+             (format "%s is in auth-sources" shown))
+            ((and (bound-and-true-p savehist-file) (member true (efrit-mcp-names savehist-file)))
+             (format "%s is savehist-file" shown))
+            ((setq why (efrit-mcp-secrets--of-gateway true))
+             (format "%s: %s" shown why))))))
+
+;;; Buffers
 
 (defun efrit-mcp-secrets--buffer (buffer)
   "Return why BUFFER is secret, a string, or nil."
@@ -78,7 +190,10 @@ list; some of them run commands, so it is no sandbox."
               ((apply #'derived-mode-p efrit-mcp-secret-modes)
                (format "%s is in efrit-mcp-secret-modes" major-mode))
               (t (let ((file (or buffer-file-name (bound-and-true-p list-buffers-directory))))
-                   (and file (efrit-mcp-secrets--file file)))))))))
+                   (or (and file (efrit-mcp-secrets--file file))
+                       ;; Its file may be another one by now.
+                       (and buffer-file-name buffer-file-truename (not (file-remote-p buffer-file-name))
+                            (efrit-mcp-secrets--file buffer-file-truename))))))))))
 
 (defun efrit-mcp-secret-p (what)
   "Return why WHAT is not for agents, a string, or nil.
@@ -88,9 +203,13 @@ indirect buffer is as its base."
         ((stringp what) (efrit-mcp-secrets--file what))))
 
 (defun efrit-mcp-secret-check (what)
-  "Signal an `efrit-mcp-secret' if WHAT, a file name or buffer, is not for agents."
+  "Signal an `efrit-mcp-secret' if WHAT, a file name or buffer, is not for agents.
+Else return WHAT."
   (let ((why (efrit-mcp-secret-p what)))
-    (when why (signal 'efrit-mcp-secret (list (format "%s; the person keeps it from agents" why))))))
+    (when why
+      (signal 'efrit-mcp-secret
+              (list (format "%s; the person keeps it from agents: do without it, or ask them for what you need of it" why)))))
+  what)
 
 (defun efrit-mcp-secret-check-eval ()
   "Signal an `efrit-mcp-eval-off' if agents may not evaluate Lisp."

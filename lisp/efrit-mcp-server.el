@@ -239,7 +239,7 @@ themselves."
   '(efrit-mcp-server--foreign-frame efrit-mcp-server--foreign efrit-mcp-server--leave
     efrit-mcp-server--debugger efrit-mcp-server--signalled efrit-mcp-server--call
     efrit-mcp-server--marked
-    efrit-mcp-server--bound efrit-mcp-tool-call efrit-mcp-tool--run efrit-mcp-tool--pass efrit-mcp-tool--apply)
+    efrit-mcp-server--bound efrit-mcp-tool-call efrit-mcp-tool--run efrit-mcp-tool--pass efrit-mcp-tool--value efrit-mcp-tool--apply)
   "Functions that must be compiled for a stop to be safe.")
 
 (defun efrit-mcp-server--compiled-p (function)

@@ -11,6 +11,7 @@
 
 ;;; Code:
 
+(require 'efrit-mcp-distrust)
 (require 'efrit-mcp-native)
 (require 'efrit-mcp-secrets)
 (require 'seq)
@@ -44,13 +45,6 @@ such a file is read and edited anyway."
   "Return VALUE as JSON has it: t or :false."
   (if value t :false))
 
-;;; Secrets
-
-(defun efrit-mcp-refuse-secret (target)
-  "Signal an error if TARGET, a file name or a buffer, is secret; else return it."
-  (efrit-mcp-secret-check target)
-  target)
-
 ;;; Buffers
 
 (defun efrit-mcp-target-visiting (file)
@@ -63,15 +57,12 @@ The network is not asked."
 (defun efrit-mcp-target-file (file)
   "Return the absolute name of FILE, refused when it is secret."
   (when (string= file "") (efrit-mcp-invalid "file is empty: give a file name"))
-  (let ((name (expand-file-name (substitute-in-file-name file))))
-    (efrit-mcp-refuse-secret name)
-    (unless (file-remote-p name)
-      (efrit-mcp-refuse-secret (file-truename name)))
-    name))
+  (let ((name (expand-file-name (efrit-mcp-names-substitute file))))
+    (efrit-mcp-secret-check name)))
 
 (defun efrit-mcp-target-buffer (name)
   "Return the buffer NAME, refused when it is secret."
-  (efrit-mcp-refuse-secret
+  (efrit-mcp-secret-check
    (or (get-buffer name)
        (let ((close (seq-filter (lambda (b) (string-match-p (regexp-quote name) b))
                                 (mapcar #'buffer-name (buffer-list)))))
@@ -109,7 +100,18 @@ again without a question."
         (when (file-directory-p file) (efrit-mcp-invalid "%s is a folder" file))
         (when (and (file-exists-p file) (not (file-readable-p file)))
           (signal 'efrit-mcp-error (list (format "%s cannot be read: no permission" file))))
-        (efrit-mcp-target-quietly (find-file-noselect file t))))))
+        (efrit-mcp-target--open file)))))
+
+(defun efrit-mcp-target--open (file)
+  "Return a new buffer that visits FILE; Git runs nothing of a repository for it."
+  (let* ((refreshes (memq 'vc-refresh-state (default-value 'find-file-hook)))
+         (buffer (efrit-mcp-target-quietly
+                   (if (not refreshes)
+                       (find-file-noselect file t)
+                     (let ((find-file-hook (remq 'vc-refresh-state (default-value 'find-file-hook))))
+                       (find-file-noselect file t))))))
+    (when refreshes (with-current-buffer buffer (efrit-mcp-distrust-vc-refresh)))
+    buffer))
 
 (defun efrit-mcp-target-fresh (buffer)
   "Return BUFFER with the text of its file, if that changed on disk meanwhile.
@@ -134,7 +136,7 @@ FILE is opened when no buffer visits it; it must exist."
                 (unless (or (efrit-mcp-target-visiting name) (file-remote-p name) (file-exists-p name))
                   (signal 'efrit-mcp-not-found (list (format "there is no file %s" name))))
                 (efrit-mcp-target-visit name)))
-        (t (efrit-mcp-refuse-secret (current-buffer)))))
+        (t (efrit-mcp-secret-check (current-buffer)))))
 
 (defconst efrit-mcp-target--hash-max (* 2 1024 1024)
   "Bytes of a text up to which its hash is one of the text; else of its tick.")

@@ -15,6 +15,7 @@
 (require 'efrit-mcp-native)
 (require 'efrit-mcp-client)
 (require 'efrit-mcp-content)
+(require 'efrit-mcp-distrust)
 (require 'efrit-mcp-print)
 (require 'efrit-mcp-prompts)
 (require 'efrit-mcp-resource)
@@ -359,6 +360,13 @@ It returns nil, signals why not, or returns `efrit-mcp-tool-deferred'.")
       '(deferred)
     (efrit-mcp-tool--pass name arguments)))
 
+(defun efrit-mcp-tool--value (tool arguments)
+  "Return what the function of TOOL returns, called with ARGUMENTS, a list.
+One that only reads does not run what a folder or a file brings along."
+  (if (plist-get (plist-get tool :options) :read-only)
+      (efrit-mcp-distrusting (efrit-mcp-tool--apply (plist-get tool :function) arguments))
+    (efrit-mcp-tool--apply (plist-get tool :function) arguments)))
+
 (defun efrit-mcp-tool--pass (name arguments)
   "Call NAME with ARGUMENTS, as `efrit-mcp-tool--run', past the gate."
   (let ((method (cdr (assoc name efrit-mcp-tool--methods)))
@@ -366,15 +374,14 @@ It returns nil, signals why not, or returns `efrit-mcp-tool-deferred'.")
         ;; A line is a line, also at a prompt; what does as the person would takes this back.
         (inhibit-field-text-motion t))
     (cond
-     (method (cons 'whole (efrit-mcp-tool--apply method (list arguments))))
+     (method (cons 'whole (efrit-mcp-distrusting (efrit-mcp-tool--apply method (list arguments)))))
      ((or (null tool) (plist-get (plist-get tool :options) :bridge))
       `(failed . ((status . "error") (error_code . "unknown_tool")
                   (error . ,(format "This Emacs has no tool %s" name)))))
      ((setq why (funcall efrit-mcp-tool-refuse-function tool))
       `(failed . ((status . "error") (error_code . "not_allowed") (error . ,why))))
      (t
-      (let ((value (efrit-mcp-tool--apply
-                    (plist-get tool :function) (efrit-mcp-tool--values tool arguments))))
+      (let ((value (efrit-mcp-tool--value tool (efrit-mcp-tool--values tool arguments))))
         (cond ((eq value efrit-mcp-tool-deferred) '(deferred))
               ((efrit-mcp-content-p value) (cons 'whole (efrit-mcp-content-result value)))
               (t (cons 'done value))))))))

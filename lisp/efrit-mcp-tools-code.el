@@ -12,6 +12,7 @@
 
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-act)
+(require 'efrit-mcp-distrust)
 (require 'efrit-mcp-tools-look)
 (require 'efrit-mcp-tools-read)
 (require 'project)
@@ -89,7 +90,7 @@ The project of the current buffer is looked through, or its folder."
                                    places))
                            (nreverse places))))))
              (buffer (get-file-buffer file)))
-         (cond ((efrit-mcp-secret-p file) nil)
+         (cond ((efrit-mcp-secret-p (or buffer file)) nil)
                (buffer (with-current-buffer buffer (funcall look)))
                ((file-readable-p file) (with-temp-buffer (insert-file-contents file) (funcall look))))))
      (cdr folder))))
@@ -102,6 +103,16 @@ would wait for it; nor is the person asked for a project."
     (cl-letf (((symbol-function 'project-external-roots) #'ignore))
       (xref-backend-references backend name))))
 
+(defun efrit-mcp-symbols--public (items)
+  "Return those of the xrefs ITEMS that are not in a file that is secret."
+  (efrit-mcp-names-of-many
+    (seq-remove (lambda (item)
+                  (let* ((group (xref-location-group (xref-item-location item)))
+                         (library (and (stringp group) (not (file-name-absolute-p group)) (get-buffer group))))
+                    (efrit-mcp-names-once (cons 'secret group)
+                      (efrit-mcp-secret-p (or library (if (stringp group) group ""))))))
+                items)))
+
 (defun efrit-mcp-symbols--xref (op name)
   "Return what OP says, definitions or references, of NAME.
 The current buffer says in which language and project."
@@ -113,12 +124,14 @@ The current buffer says in which language and project."
                   (if (equal op "references")
                       (efrit-mcp-symbols--references backend name)
                     (xref-backend-definitions backend name))))
+         (all (length found)) (found (efrit-mcp-symbols--public found))
          (written (and (null found) (eq backend 'elisp) (equal op "definitions") (efrit-mcp-symbols--written name)))
          (project (ignore-errors (project-current nil))) (root (and project (efrit-mcp-look-root project)))
          (shown (seq-take found efrit-mcp-symbols--max)))
     `((name . ,(substring-no-properties name)) (backend . ,(format "%s" backend)) (total . ,(length (or found written)))
       (places . ,(vconcat (or (mapcar (lambda (i) (efrit-mcp-symbols--place i root)) shown)
                               (seq-take written efrit-mcp-symbols--max))))
+      ,@(when (> all (length found)) `((secret . ,(format "%d places in files that are not for agents are left out" (- all (length found))))))
       ,@(when written '((loaded . :false)))
       ,@(unless (or found written) '((hint . "emacs_search looks for the text itself, also where nothing is loaded")))
       ,@(when root `((root . ,root))))))
@@ -160,10 +173,14 @@ A language server is asked for what is at a place, others for a name."
   (if (equal op "outline")
       (efrit-mcp-read file buffer nil nil nil "outline" nil 20000)
     (efrit-mcp-looking
-      (with-current-buffer (efrit-mcp-target file buffer)
-        (save-excursion
-          (save-restriction
-            (efrit-mcp-symbols--near op (lambda () (efrit-mcp-symbols--xref op (efrit-mcp-symbols--goto name line))))))))))
+      ;; A file nobody visits is not visited for it: that would run what its folder brings along.
+      (efrit-mcp-read--in
+       file buffer
+       (lambda (unvisited)
+         (efrit-mcp-distrusting ; once more: the environment may be this buffer's own
+           (when unvisited (efrit-mcp-read-mode unvisited))
+           (efrit-mcp-distrust-sources
+             (efrit-mcp-symbols--near op (lambda () (efrit-mcp-symbols--xref op (efrit-mcp-symbols--goto name line)))))))))))
 
 ;;; Diagnostics
 
@@ -241,6 +258,14 @@ START: have flymake look first."
             (save-excursion (goto-char pos)
                             (efrit-mcp-look--cut (buffer-substring-no-properties (line-beginning-position) (line-end-position)) 300)))))
 
+(defun efrit-mcp-diagnostics--unvisited (name)
+  "Return what is told of NAME, which nobody visits.
+Checkers run programs of the file's folder, or the file itself, so one that
+only looks does not start them."
+  (efrit-mcp-read--check name)
+  `((file . ,name) (open . :false) (checkers . []) (found . [])
+    (hint . "nobody has it open, so nothing checks it: emacs_file op open opens it, and the person's checkers start")))
+
 (efrit-mcp-define-tool emacs-diagnostics
     "Errors and warnings that Emacs knows: of flymake and flycheck in file, buffer, or all; of a compilation or grep buffer. Lines as name:line: kind: text. waits_for names checkers still at work: ask again."
     ((of (one-of "buffer" "all" "compilation") nil :default "buffer")
@@ -256,10 +281,12 @@ START: have flymake look first."
        (unless (or file buffer (get-buffer "*compilation*"))
          (signal 'efrit-mcp-not-found '("nothing was compiled here: emacs_run runs a build and tells its errors; buffer names another one's")))
        (efrit-mcp-diagnostics--compilation (efrit-mcp-target file (or buffer (and (null file) "*compilation*")))))
-      (_ (with-current-buffer (efrit-mcp-target file buffer)
-           (append (efrit-mcp-target-name (current-buffer)) (efrit-mcp-diagnostics--here start)
-                   (unless (or (bound-and-true-p flymake-mode) (bound-and-true-p flycheck-mode))
-                     '((hint . "no checker is on: emacs_command flymake-mode turns one on")))))))))
+      (_ (if (and file (not (efrit-mcp-target-visiting (efrit-mcp-target-file file))))
+             (efrit-mcp-diagnostics--unvisited (efrit-mcp-target-file file))
+           (with-current-buffer (efrit-mcp-target file buffer)
+             (append (efrit-mcp-target-name (current-buffer)) (efrit-mcp-diagnostics--here start)
+                     (unless (or (bound-and-true-p flymake-mode) (bound-and-true-p flycheck-mode))
+                       '((hint . "no checker is on: emacs_command flymake-mode turns one on"))))))))))
 
 ;;; Project
 
@@ -269,8 +296,8 @@ START: have flymake look first."
   "Return the state of the Git repository at FOLDER, an alist."
   (with-temp-buffer
     (setq default-directory folder)
-    (let ((process-environment (append '("GIT_OPTIONAL_LOCKS=0" "LC_ALL=C") process-environment)))
-      (when (eq 0 (call-process "git" nil t nil "--no-pager" "status" "--porcelain" "--branch"))
+    (let ((process-environment (cons "LC_ALL=C" (efrit-mcp-distrust-git-environment folder))))
+      (when (eq 0 (call-process "git" nil t nil "--no-pager" "status" "--porcelain" "--branch" "--ignore-submodules=dirty"))
         (let ((lines (split-string (buffer-string) "\n" t)))
           `((branch . ,(string-remove-prefix "## " (car lines)))
             (changed . ,(length (cdr lines)))

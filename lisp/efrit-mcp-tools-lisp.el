@@ -12,8 +12,10 @@
 
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-act)
+(require 'efrit-mcp-distrust)
 (require 'efrit-mcp-program)
 (require 'efrit-mcp-print)
+(require 'efrit-mcp-values)
 (require 'efrit-mcp-tools-look)
 (require 'help-fns)
 (require 'find-func)
@@ -61,9 +63,9 @@
   (concat (format "%s is a %s%s.\n" symbol (if (custom-variable-p symbol) "setting" "variable")
                   (let ((file (symbol-file symbol 'defvar))) (if file (format " of %s" (file-name-nondirectory file)) "")))
           (if (not (boundp symbol)) "It has no value.\n"
-            (format "Value: %s\n" (car (efrit-mcp-print (symbol-value symbol) 1000))))
+            (format "Value: %s\n" (efrit-mcp-values-show symbol (symbol-value symbol) 1000)))
           (if (and (local-variable-p symbol) (default-boundp symbol))
-              (format "Local here; default value: %s\n" (car (efrit-mcp-print (default-value symbol) 500))) "")
+              (format "Local here; default value: %s\n" (efrit-mcp-values-show symbol (default-value symbol) 500)) "")
           (if (custom-variable-p symbol) (format "Type: %S\n" (get symbol 'custom-type)) "")
           "\n" (or (documentation-property symbol 'variable-documentation) "Not documented.")))
 
@@ -74,7 +76,9 @@
     (cond ((null binding) (format "%s is not bound" name))
           ((keymapp binding) (format "%s is a prefix" name))
           ((symbolp binding) (format "%s runs %s\n\n%s" name binding (or (documentation binding) "")))
-          (t (format "%s runs %s" name (car (efrit-mcp-print binding 500)))))))
+          ;; What it holds may have been typed, or be closed over.
+          ((or (stringp binding) (vectorp binding)) (format "%s is a keyboard macro" name))
+          (t (format "%s runs a function without a name" name)))))
 
 (defun efrit-mcp-describe--face (symbol)
   "Return the attributes and documentation of the face SYMBOL."
@@ -110,9 +114,11 @@
 (defun efrit-mcp-describe--source (symbol type max)
   "Return the source of SYMBOL of TYPE, nil or `defvar', MAX characters of it.
 Files that are opened for it are closed again."
-  (let* ((known (buffer-list)) (find-file-hook nil) (enable-local-variables nil)
+  (let* ((known (buffer-list)) (file (symbol-file symbol (or type 'defun)))
          (place (condition-case err
-                    (save-current-buffer (find-definition-noselect symbol type))
+                    (progn (when file (efrit-mcp-secret-check file))
+                           (save-current-buffer (efrit-mcp-distrust-sources (find-definition-noselect symbol type))))
+                  (efrit-mcp-secret (signal (car err) (cdr err)))
                   (error (signal 'efrit-mcp-not-found
                                  (list (if (eq (car err) 'inhibited-interaction)
                                            (format "%s is written in C, and that source is not here: without source its documentation is shown" symbol)

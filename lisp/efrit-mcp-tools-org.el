@@ -387,7 +387,7 @@ For neither at the top level, at the end."
   "Call CHANGE in BUFFER, widened, all or nothing; SAVE as emacs_edit has it.
 CHANGE leaves point at the heading that is told."
   (with-current-buffer buffer
-    (efrit-mcp-refuse-secret buffer)
+    (efrit-mcp-secret-check buffer)
     (when buffer-read-only (signal 'efrit-mcp-read-only (list (format "the buffer %s is read-only" (buffer-name)))))
     (let ((saves (efrit-mcp-edit--saves-p save buffer)) (entry nil) (logging (default-value 'post-command-hook)))
       (unwind-protect

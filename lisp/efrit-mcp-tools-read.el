@@ -30,18 +30,28 @@ A file nobody visits is not visited for it; FUNCTION is given t then."
     (if (or (null name) buffer (efrit-mcp-target-visiting name))
         (with-current-buffer (efrit-mcp-target (and file name) buffer)
           (save-excursion (save-restriction (save-match-data (funcall function nil)))))
-      (efrit-mcp-target-check-remote name)
-      (cond ((not (file-exists-p name)) (signal 'efrit-mcp-not-found (list (format "there is no file %s" name))))
-            ((file-directory-p name) (efrit-mcp-invalid "%s is a folder; emacs_project op files lists files" name))
-            ((not (file-readable-p name)) (signal 'efrit-mcp-error (list (format "%s cannot be read: no permission" name))))
-            ((> (file-attribute-size (file-attributes name)) efrit-mcp-read--file-max)
-             (efrit-mcp-invalid "%s is larger than %d bytes" name efrit-mcp-read--file-max)))
+      (efrit-mcp-read--check name)
       (with-temp-buffer
         (buffer-disable-undo)
         (insert-file-contents name)
         (setq default-directory (file-name-directory name))
         (goto-char (point-min))
         (funcall function name)))))
+
+(defun efrit-mcp-read--check (name)
+  "Signal an error unless NAME is a file that is read without being visited."
+  (efrit-mcp-target-check-remote name)
+  (cond ((not (file-exists-p name)) (signal 'efrit-mcp-not-found (list (format "there is no file %s" name))))
+        ((file-directory-p name) (efrit-mcp-invalid "%s is a folder; emacs_project op files lists files" name))
+        ((not (file-readable-p name)) (signal 'efrit-mcp-error (list (format "%s cannot be read: no permission" name))))
+        ((> (file-attribute-size (file-attributes name)) efrit-mcp-read--file-max)
+         (efrit-mcp-invalid "%s is larger than %d bytes" name efrit-mcp-read--file-max))))
+
+(defun efrit-mcp-read-mode (name)
+  "Have the current buffer, with the text of the file NAME, in the mode of that.
+No hook of the mode runs: it might start a program of the file's folder."
+  (let ((buffer-file-name name) (enable-local-variables nil))
+    (delay-mode-hooks (set-auto-mode))))
 
 ;;; Parts
 
@@ -159,7 +169,7 @@ MAX are as there; the call BEGAN then."
                        (format "%d-%d" (efrit-mcp-target-line (point-min)) (efrit-mcp-target-line (point-max))))))
     (widen)
     (when (and name (member unit '("outline" "defun"))) ; which its mode knows
-      (let ((buffer-file-name name)) (delay-mode-hooks (set-auto-mode))))
+      (efrit-mcp-read-mode name))
     (if (equal unit "outline")
         (let ((text (efrit-mcp-read--outline max)))
           (concat (efrit-mcp-json `(,@(if name `((file . ,name)) (efrit-mcp-target-name (current-buffer)))
@@ -187,6 +197,7 @@ MAX are as there; the call BEGAN then."
 ;;; Searching
 
 (defconst efrit-mcp-search--file-max (* 2 1024 1024) "Bytes of a file that is searched.")
+(defconst efrit-mcp-search--skipped-max 20 "Secret files or buffers that are named as skipped.")
 (defconst efrit-mcp-search--seconds 8 "Seconds a search in files goes on.")
 
 (defun efrit-mcp-search--here (regexp name context left)
@@ -233,7 +244,6 @@ CONTEXT lines on both sides are shown."
 A buffer that visits FILE comes first."
   (let ((buffer (get-file-buffer file)))
     (cond
-     ((or (efrit-mcp-secret-p file) (and (file-symlink-p file) (efrit-mcp-secret-p (file-truename file)))) nil)
      (buffer (with-current-buffer buffer (efrit-mcp-search--here regexp name context left)))
      ((or (not (file-regular-p file)) (> (or (file-attribute-size (file-attributes file)) 0) efrit-mcp-search--file-max)) nil)
      (t (erase-buffer)
@@ -247,35 +257,45 @@ A buffer that visits FILE comes first."
 Return (HITS . NOTE) as `efrit-mcp-search' tells them; CONTEXT, MAX as there."
   (pcase-let* ((`(,root . ,files) (efrit-mcp-search--files where folder))
                (fits (and glob (wildcard-to-regexp glob)))
-               (until (+ (float-time) efrit-mcp-search--seconds)) (hits nil) (n 0) (note nil))
+               (until (+ (float-time) efrit-mcp-search--seconds)) (hits nil) (n 0) (note nil) (skipped nil))
     (with-temp-buffer
       (buffer-disable-undo)
       (while (and files (< (length hits) max) (not note))
         (let* ((file (pop files)) (name (file-relative-name file root)))
           (when (or (null fits) (string-match-p fits name) (string-match-p fits (file-name-nondirectory name)))
-            (setq n (1+ n)
-                  hits (nconc (nreverse (efrit-mcp-search--file file regexp name context (- max (length hits)))) hits))
+            (setq n (1+ n))
+            ;; Whether there would be a hit is not asked: the answer would tell.
+            (let ((why (efrit-mcp-secret-p file)))
+              (if why (push (cons name why) skipped)
+                (setq hits (nconc (nreverse (efrit-mcp-search--file file regexp name context (- max (length hits)))) hits))))
             (when (= (% n 200) 0)
               (efrit-mcp-report-progress n nil name)
               (when (> (float-time) until)
                 (setq note (format "stopped after %d files and %d s; give a folder or glob" n efrit-mcp-search--seconds))))))))
-    (cons (nreverse hits) `((root . ,root) (files . ,n) ,@(when note `((note . ,note)))))))
+    (cons (nreverse hits) `((root . ,root) (files . ,n) ,@(efrit-mcp-search--skipped skipped) ,@(when note `((note . ,note)))))))
+
+(defun efrit-mcp-search--skipped (skipped)
+  "Return what is told of SKIPPED, (NAME . WHY) of what is secret, last first."
+  (when skipped
+    `((skipped . ,(vconcat (mapcar (lambda (each) `((name . ,(car each)) (why . ,(cdr each))))
+                                   (seq-take (reverse skipped) efrit-mcp-search--skipped-max))))
+      ,@(when (length> skipped efrit-mcp-search--skipped-max) `((skipped_in_all . ,(length skipped)))))))
 
 (defun efrit-mcp-search--in-buffers (regexp glob context max)
   "Search REGEXP in the buffers whose name GLOB fits; CONTEXT and MAX as there."
-  (let ((fits (and glob (wildcard-to-regexp glob))) (hits nil) (n 0))
+  (let ((fits (and glob (wildcard-to-regexp glob))) (hits nil) (n 0) (skipped nil))
     (dolist (b (buffer-list))
       (when (and (< (length hits) max) (not (eq (aref (buffer-name b) 0) ?\s))
                  (or (null fits) (string-match-p fits (buffer-name b))))
         (setq n (1+ n))
-        (let ((found (with-current-buffer b
-                       (efrit-mcp-search--here regexp (buffer-name) context (- max (length hits))))))
-          (unless (and found (efrit-mcp-secret-p b)) ; asked of few: it takes longer than the search
-            (setq hits (nconc hits found))))))
-    (cons hits `((buffers . ,n)))))
+        (let ((why (efrit-mcp-secret-p b)))
+          (if why (push (cons (buffer-name b) why) skipped)
+            (setq hits (nconc hits (with-current-buffer b
+                                     (efrit-mcp-search--here regexp (buffer-name) context (- max (length hits))))))))))
+    (cons hits `((buffers . ,n) ,@(efrit-mcp-search--skipped skipped)))))
 
 (efrit-mcp-define-tool emacs-search
-    "Search live text: in one buffer or file, all buffers, the project, or the files under a folder; open files are searched as they are in Emacs. The first line of the answer is JSON, then one hit a line as name:line:column: text."
+    "Search live text: in one buffer or file, all buffers, the project, or the files under a folder; open files are searched as they are in Emacs. What is secret is skipped, and named as such. The first line of the answer is JSON, then one hit a line as name:line:column: text."
     ((pattern string "Plain text, or an Emacs regexp with regexp." :required t)
      (in (one-of "buffer" "buffers" "project" "files") nil :default "buffer")
      (file string nil) (buffer string nil)
@@ -290,8 +310,8 @@ Return (HITS . NOTE) as `efrit-mcp-search' tells them; CONTEXT, MAX as there."
   (let* ((began (float-time)) (case-fold-search ignore-case)
          (regexp (if regexp pattern (regexp-quote pattern)))
          (found (pcase in
-                  ((or "project" "files") (efrit-mcp-search--in-files regexp in folder glob context (1+ max)))
-                  ("buffers" (efrit-mcp-search--in-buffers regexp glob context (1+ max)))
+                  ((or "project" "files") (efrit-mcp-names-of-many (efrit-mcp-search--in-files regexp in folder glob context (1+ max))))
+                  ("buffers" (efrit-mcp-names-of-many (efrit-mcp-search--in-buffers regexp glob context (1+ max))))
                   (_ (efrit-mcp-read--in
                       file buffer
                       (lambda (name)

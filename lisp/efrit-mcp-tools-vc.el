@@ -6,15 +6,17 @@
 ;;; Commentary:
 
 ;; Git's own commands, answered when they have ended: Emacs is free meanwhile, there is
-;; no pager and no question, and looking runs no program for diffs and no monitor that
-;; the repository names.  What is secret is left out of diffs.  What Git sees is on disk, so unsaved text is
-;; named.  Loaded where `efrit-mcp-packs' has vc.
+;; no pager and no question, and looking runs no program that the repository names, as
+;; for diffs, filters or signatures (efrit-mcp-distrust.el).  A commit runs the hooks and
+;; filters that the person's own would.  What is secret is left out of diffs.  What Git
+;; sees is on disk, so unsaved text is named.  Loaded where `efrit-mcp-packs' has vc.
 
 ;;; Code:
 
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-act)
 (require 'efrit-mcp-program)
+(require 'efrit-mcp-distrust)
 (require 'efrit-mcp-target)
 (require 'seq)
 (require 'subr-x)
@@ -22,20 +24,20 @@
 
 (declare-function vc-responsible-backend "vc")
 (declare-function vc-git-root "vc-git")
-(declare-function vc-file-clearprops "vc-hooks")
-(declare-function vc-refresh-state "vc-hooks")
 
 (defconst efrit-mcp-vc--files-max 200 "Files of a status that are told.")
 (defconst efrit-mcp-vc--refreshed-max 10 "Buffers whose state in the mode line is asked for again.")
 (defconst efrit-mcp-vc--message-max 16000 "Characters of a commit's message.")
 
 (defconst efrit-mcp-vc--always
-  '("--no-pager" "-c" "core.quotePath=false" "-c" "color.ui=false" "-c" "core.fsmonitor=false"
-    "-c" "log.showSignature=false" "-c" "diff.noprefix=false" "-c" "diff.mnemonicPrefix=false"
-    "-c" "status.relativePaths=false" "--literal-pathspecs")
+  '("--no-pager" "--literal-pathspecs")
   "Options before every command.")
 
-(defconst efrit-mcp-vc--diff '("--no-ext-diff" "--no-textconv" "--src-prefix=a/" "--dst-prefix=b/")
+(defconst efrit-mcp-vc--acting
+  '("-c" "core.quotePath=false" "-c" "color.ui=false" "-c" "core.fsmonitor=false" "-c" "gc.auto=0")
+  "Options before a command that changes the repository, as the person's would.")
+
+(defconst efrit-mcp-vc--diff '("--no-ext-diff" "--no-textconv" "--ignore-submodules=dirty" "--submodule=short" "--src-prefix=a/" "--dst-prefix=b/")
   "Options of every command that shows a diff.")
 
 ;;; The repository
@@ -83,17 +85,23 @@ For neither, of the folder of the buffer the person looks at."
                           (and (not (string-prefix-p "../" name)) (or (null files) (member name files)) name)))))
                   (buffer-list)))))
 
-(defun efrit-mcp-vc--git (root arguments function &optional input)
+(defconst efrit-mcp-vc--environment
+  '("GIT_TERMINAL_PROMPT=0" "GIT_EDITOR=:" "GIT_SEQUENCE_EDITOR=:" "GIT_PAGER=cat" "GIT_ASKPASS=" "SSH_ASKPASS="
+    "LC_MESSAGES=C" "TERM=dumb" "GIT_DIR" "GIT_WORK_TREE" "GIT_INDEX_FILE" "GIT_EXTERNAL_DIFF")
+  "The environment of a command that changes the repository: it asks nothing.")
+
+(defun efrit-mcp-vc--git (root arguments function &optional input acting)
   "Run Git with ARGUMENTS in ROOT; FUNCTION makes the answer of its output.
-INPUT is what Git reads.  Where Git fails, what it says is the error."
+INPUT is what Git reads.  Where Git fails, what it says is the error.
+ACTING: it is to change something, and what the person's Git would run for
+that runs; else nothing of the repository does."
   (let ((default-directory (file-name-as-directory root))
-        (process-environment (append '("GIT_TERMINAL_PROMPT=0" "GIT_EDITOR=:" "GIT_SEQUENCE_EDITOR=:" "GIT_PAGER=cat"
-                                       "GIT_ASKPASS=" "SSH_ASKPASS=" "GIT_OPTIONAL_LOCKS=0" "LC_MESSAGES=C" "TERM=dumb"
-                                       "GIT_DIR" "GIT_WORK_TREE" "GIT_INDEX_FILE" "GIT_EXTERNAL_DIFF")
-                                     process-environment)))
+        (process-environment (if acting (append efrit-mcp-vc--environment process-environment)
+                               (efrit-mcp-distrust-git-environment root)))
+        (exec-path (if acting exec-path (efrit-mcp-distrust-exec-path))))
     (unless (executable-find "git") (signal 'efrit-mcp-error '("there is no git here")))
     (efrit-mcp-program-run
-     (append '("git") efrit-mcp-vc--always arguments)
+     (append '("git") efrit-mcp-vc--always (and acting efrit-mcp-vc--acting) arguments)
      (lambda (status output)
        (unless (eq status 0)
          (signal 'efrit-mcp-error (list (format "git %s ended with %s: %s" (car arguments) status
@@ -201,7 +209,7 @@ INPUT is what Git reads.  Where Git fails, what it says is the error."
 
 (defun efrit-mcp-vc--look-status (root)
   "Answer with the status of ROOT."
-  (efrit-mcp-vc--git root '("status" "--porcelain=v2" "--branch" "--untracked-files=normal")
+  (efrit-mcp-vc--git root '("status" "--porcelain=v2" "--branch" "--untracked-files=normal" "--ignore-submodules=dirty")
                      (apply-partially #'efrit-mcp-vc--status root)))
 
 (defun efrit-mcp-vc--look-diff (root name rev staged max)
@@ -217,7 +225,7 @@ MAX characters."
 NAME, REV, RANGE, PATTERN choose: a file, from where, lines (FROM . TO) of
 the file, a regexp of messages.  MAX characters."
   (when (and range (not name)) (efrit-mcp-invalid "line needs file"))
-  (efrit-mcp-vc--git root `("log" ,(format "-%d" limit) "--date=iso-strict" "--format=%h %ad %an: %s%d" "--decorate=short"
+  (efrit-mcp-vc--git root `("log" ,(format "-%d" limit) "--date=iso-strict" "--format=%h %ad %an: %s%d" "--decorate=short" "--no-textconv" "--no-ext-diff"
                             ,@(when pattern (list "--regexp-ignore-case" "--extended-regexp" (concat "--grep=" pattern)))
                             ,@(when range (list "-s" (format "-L%d,%d:%s" (car range) (cdr range) name)))
                             ,@(when (and name (not range) (not rev)) '("--follow"))
@@ -238,7 +246,7 @@ MAX characters."
                                  ,@(when (< (length cut) (length output))
                                      `((truncated . ,(format "%d characters, %d are shown (max_chars)"
                                                              (length output) (length cut)))))))))
-      (efrit-mcp-vc--git root `("show" ,@efrit-mcp-vc--diff "--stat" "--patch" "--date=iso-strict" ,commit "--")
+      (efrit-mcp-vc--git root `("show" ,@efrit-mcp-vc--diff "--format=medium" "--stat" "--patch" "--date=iso-strict" ,commit "--")
                          (lambda (output) (efrit-mcp-vc--shown root output max 'commit))))))
 
 (defun efrit-mcp-vc--look-blame (root name range)
@@ -297,7 +305,7 @@ The lines are those of its buffer, if it has one: what is unsaved is nobody's."
                    (not (file-remote-p file)) (file-in-directory-p file root))
           (setq n (1+ n))
           (with-current-buffer buffer
-            (ignore-errors (vc-file-clearprops file) (vc-refresh-state))))))))
+            (efrit-mcp-distrust-vc-refresh)))))))
 
 (defun efrit-mcp-vc--saved (root names)
   "Signal an error if NAMES in ROOT have unsaved text: Git would miss it."
@@ -316,7 +324,7 @@ OBSERVE is as the tools have it."
                          (efrit-mcp-vc--refresh root)
                          `((status . "success") (root . ,root) ,@(funcall function output)
                            ,@(efrit-mcp-observe-since seen)))
-                       input)))
+                       input t)))
 
 (defun efrit-mcp-vc--commit (root names message observe)
   "Commit what is staged in ROOT, or NAMES as they are, with MESSAGE.

@@ -159,7 +159,7 @@ The person's window stays selected; with neither, FUNCTION is called there."
   (let ((events (efrit-mcp-keys--parse keys))
         (window (if buffer (or (get-buffer-window (efrit-mcp-target-buffer buffer) t)
                                (efrit-mcp-invalid "no window shows %s: emacs_window shows it" buffer))
-                  (efrit-mcp-refuse-secret (window-buffer (efrit-mcp-look-window)))
+                  (efrit-mcp-secret-check (window-buffer (efrit-mcp-look-window)))
                   (efrit-mcp-look-window))))
     (efrit-mcp-view--check-prompt "typing")
     (efrit-mcp-acting "emacs_keys" observe

@@ -127,6 +127,7 @@
     (unless buffer
       (signal 'efrit-mcp-invalid-argument
               (list (if name (format "there is no buffer %s" name) "buffer is missing: say which to watch"))))
+    (efrit-mcp-secret-check buffer)
     (with-current-buffer buffer
       (add-hook 'after-change-functions #'efrit-mcp-wait--changed nil t))
     (append watch (list :buffer buffer))))
