@@ -6,7 +6,8 @@
 ;;; Commentary:
 
 ;; Printing is slow (10 MB of `prin1' take over 100 ms) and a value may be endless,
-;; so a value is measured before it is printed, never cut afterwards.
+;; so a value is measured before it is printed, never cut afterwards.  Measured is its
+;; depth too, without recursion.
 
 ;;; Code:
 
@@ -42,82 +43,118 @@ The module calls this for what JSON has no form for."
 The module calls this, and writes an object."
   (let (all)
     (maphash (lambda (key value)
-               (push (cons (if (or (stringp key) (symbolp key)) key (format "%s" key)) value) all))
+               (push (cons (if (or (stringp key) (symbolp key)) key (efrit-mcp--show key)) value) all))
              table)
     (nreverse all)))
 
-(defun efrit-mcp-print--cost (value budget)
-  "Return BUDGET less about the characters that VALUE prints to; negative: over it."
-  (let ((rest (list value)))
-    (while (and rest (>= budget 0))
-      (let ((v (pop rest)))
-        (while (and (consp v) (>= budget 0))
-          (setq budget (1- budget))
-          (if (consp (car v))
-              (push (car v) rest)
-            (setq budget (efrit-mcp-print--atom (car v) budget))
-            (when (efrit-mcp-print--deep-p (car v))
-              (push (append (efrit-mcp-print--inside (car v)) nil) rest)))
-          (setq v (cdr v)))
-        (setq budget (efrit-mcp-print--atom v budget))
-        (when (efrit-mcp-print--deep-p v)
-          (push (append (efrit-mcp-print--inside v) nil) rest))))
-    budget))
-
-(defun efrit-mcp-print--deep-p (value)
-  "Return non-nil if VALUE is not a cons and prints its members."
-  (or (vectorp value) (recordp value) (hash-table-p value)))
+(defconst efrit-mcp-print--depth-max 1000
+  "Values within values that are printed with `print-circle'.
+Emacs 28 recurses for each, on the C stack, whose overflow nothing survives.")
 
 (defun efrit-mcp-print--inside (value)
-  "Return the members of VALUE, a sequence."
-  (cond ((hash-table-p value)
-         (let (all) (maphash (lambda (k v) (push k all) (push v all)) value) all))
-        ((vectorp value) value)
-        (t (let (all) (dotimes (i (length value)) (push (aref value i) all)) all))))
+  "Return the members that VALUE, which is no cons, prints, a list.
+Return t if it prints an unknown lot."
+  (cond ((or (symbolp value) (numberp value)) nil)
+        ((stringp value) (object-intervals value))
+        ((or (vectorp value) (recordp value))
+         (let ((all nil) (i (length value)))
+           (while (> i 0) (push (aref value (setq i (1- i))) all))
+           all))
+        ((hash-table-p value)
+         (let (all) (maphash (lambda (k v) (push k all) (push v all)) value) (nreverse all)))
+        ((or (bufferp value) (markerp value) (processp value) (windowp value) (framep value)
+             (overlayp value) (subrp value) (bool-vector-p value))
+         nil)
+        (t t)))
 
-(defun efrit-mcp-print--atom (value budget)
-  "Return BUDGET less about what the atom VALUE prints to."
-  (- budget
-     (cond ((stringp value) (+ 2 (length value)))
-           ((null value) 1)
-           ((symbolp value) (length (symbol-name value)))
-           ((numberp value) (if (fixnump value) 4 20))
-           ((vectorp value) (length value))
-           ((hash-table-p value) (+ 40 (hash-table-count value)))
-           ((or (char-table-p value) (byte-code-function-p value)) 10000000)
-           ((bool-vector-p value) (length value))
-           (t 40))))
+(defun efrit-mcp-print--cost (value)
+  "Return about the characters that VALUE, which is no cons, prints itself."
+  (cond ((null value) 1)
+        ((symbolp value) (length (symbol-name value)))
+        ((fixnump value) 4)
+        ((integerp value) (/ (logb value) 3))
+        ((or (stringp value) (vectorp value) (recordp value) (bool-vector-p value)) (+ 2 (length value)))
+        ((hash-table-p value) (+ 40 (hash-table-count value)))
+        (t 40)))
+
+(defun efrit-mcp-print--walk (value budget seen)
+  "Return what is left of BUDGET, characters, when VALUE is printed.
+Less than 0: it is over it, or nobody knows.  `deep': it has too many
+values within values.  SEEN, a table, has what is met twice count once, as
+`print-circle' prints it.  The order is that of printing, and so is the depth."
+  (let ((stack (list (list value))) (depth 0))
+    (while (and stack (natnump budget))
+      (let* ((top (car stack)) (v (if (consp top) (car top) top)) (inside nil))
+        (cond ((null top) (pop stack) (setq depth (1- depth)))
+              (t (setcar stack (and (consp top)
+                                    (not (and seen (consp (cdr top)) (gethash (cdr top) seen)))
+                                    (cdr top)))
+                 (when (and seen (consp top)) (puthash top t seen))
+                 (setq budget (- budget (if (consp v) 1 (1+ (efrit-mcp-print--cost v)))))
+                 (when (and (>= budget 0) (not (and seen (gethash v seen))))
+                   (setq inside (if (consp v) v (efrit-mcp-print--inside v)))
+                   ;; Nobody knows in which order Emacs 28 looks for what is in a string's properties.
+                   (cond ((or (eq inside t) (and seen inside (stringp v))) (setq budget -1))
+                         (inside (when (and seen (not (consp v))) (puthash v t seen))
+                                 (push inside stack)
+                                 (when (> (setq depth (1+ depth)) efrit-mcp-print--depth-max)
+                                   (setq budget 'deep)))))))))
+    budget))
+
+(defconst efrit-mcp-print--circle-max 100000
+  "Characters of a value up to which it is seen that it is a circle.")
+
+(defun efrit-mcp-print--fits-p (value max)
+  "Return non-nil if VALUE can be printed with `print-circle'.
+That it comes to more than about MAX characters is unlikely then."
+  (let ((budget (* 2 max)))
+    (or (natnump (efrit-mcp-print--walk value budget nil))
+        (natnump (efrit-mcp-print--walk value (min budget efrit-mcp-print--circle-max) (make-hash-table :test #'eq))))))
 
 (defun efrit-mcp-print--endless (value max)
-  "Print VALUE until MAX characters are there."
-  (let ((out (make-string max ?\s)) (n 0))
+  "Print VALUE until MAX characters are there; return (TEXT . CUT).
+CUT is `deep' where Emacs goes no deeper, as it does without `print-circle'."
+  (let ((out (make-string max ?\s)) (n 0) (cut 'long)
+        (print-circle nil) (print-gensym nil))
     (catch 'efrit-mcp-print--full
-      (prin1 value (lambda (c)
-                     (when (>= n max) (throw 'efrit-mcp-print--full nil))
-                     (aset out n c)
-                     (setq n (1+ n)))))
-    (substring out 0 n)))
+      (condition-case nil
+          (progn (prin1 value (lambda (c)
+                                (when (>= n max) (throw 'efrit-mcp-print--full nil))
+                                (aset out n c)
+                                (setq n (1+ n))))
+                 (setq cut nil))
+        (error (setq cut 'deep))))
+    (cons (concat (substring out 0 n) (and (eq cut 'deep) "...")) cut)))
 
 (defun efrit-mcp-print (value max)
   "Return (TEXT . CUT): VALUE as `prin1' shows it, in at most MAX characters.
-CUT is non-nil when that is not all of it."
+CUT is non-nil when that is not all of it: `long', or `deep' for one with
+too many values within values, which ends in three dots more."
   (if (fixnump value)
       (list (number-to-string value)) ; the commonest, and `prin1' is slow
     (efrit-mcp-print--object value max)))
 
+(defvar print-unreadable-function)
+
 (defun efrit-mcp-print--object (value max)
   "Return (TEXT . CUT) as `efrit-mcp-print' does, of any VALUE, for MAX."
-  (let ((print-circle t) (print-length nil) (print-level nil)
+  (let ((print-circle t) (print-length nil) (print-level nil) (print-continuous-numbering nil) (print-number-table nil)
+        (print-unreadable-function nil)
         (print-quoted t) (print-escape-newlines nil) (float-output-format nil))
     (cond ((and (stringp value) (> (length value) max))
-           (cons (prin1-to-string (substring-no-properties value 0 max)) t))
+           (cons (prin1-to-string (substring-no-properties value 0 max)) 'long))
           ((stringp value) (cons (prin1-to-string (substring-no-properties value)) nil))
-          ((< (efrit-mcp-print--cost value (* 2 max)) 0)
-           (cons (efrit-mcp-print--endless value max) t))
+          ((not (efrit-mcp-print--fits-p value max)) (efrit-mcp-print--endless value max))
           (t (let ((text (prin1-to-string value)))
                (if (> (length text) max)
-                   (cons (substring text 0 max) t)
+                   (cons (substring text 0 max) 'long)
                  (cons text nil)))))))
+
+(defun efrit-mcp-print-plainly (value max)
+  "Return VALUE as `princ' shows it, a string; at most MAX characters of it."
+  (cond ((stringp value) (substring-no-properties value 0 (min max (length value))))
+        ((symbolp value) (efrit-mcp-print-plainly (symbol-name value) max))
+        (t (car (efrit-mcp-print value max)))))
 
 (defun efrit-mcp-print-frames (frames)
   "Return FRAMES, a list of (FUNCTION . ARGUMENTS), as a vector of strings."

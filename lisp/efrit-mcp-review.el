@@ -94,7 +94,7 @@ Apply the diff when it was accepted."
           ,@(when (equal how "amended")
               `((diff . ,diff) (amended . ,(efrit-mcp-review--amendment original diff))))
           ,@(when (and comment (not (equal comment ""))) `((comment . ,comment))))
-      (error `((review . ,how) (error . ,(car (efrit-mcp-tool--message err)))
+      (error `((review . ,how) (error . ,(efrit-mcp-tool--message err))
                ,@(when (equal how "amended") `((diff . ,diff))))))))
 
 (defun efrit-mcp-review--end (buffer how &optional comment keep)

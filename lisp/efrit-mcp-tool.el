@@ -310,39 +310,52 @@ Errors that the form itself handles come by here too, so this is cheap."
 
 (defun efrit-mcp-tool--error (err)
   "Return what an agent is told of ERR, an alist in Efrit's shape."
-  (if (and (eq (car err) 'error) (stringp (cadr err)) (string-prefix-p "Memory exhausted--" (cadr err)))
-      efrit-mcp-tool-no-memory
-    (efrit-mcp-tool--describe err)))
+  (let ((said (car-safe (cdr-safe err))))
+    (if (and (eq (car-safe err) 'error) (stringp said) (string-prefix-p "Memory exhausted--" said))
+        efrit-mcp-tool-no-memory
+      (condition-case again
+          (efrit-mcp-tool--describe err)
+        (error `((status . "error") (error_code . "error")
+                 (error . ,(format "An error was signalled that cannot be told (%s)" (car-safe again)))))))))
+
+(defun efrit-mcp-tool--ours-p (symbol)
+  "Return non-nil if SYMBOL, of an error, is what a tool says of its arguments.
+Also of the world.  A form may give a symbol any conditions."
+  (ignore-errors (memq 'efrit-mcp-error (get symbol 'error-conditions))))
 
 (defun efrit-mcp-tool--describe (err)
   "Return what an agent is told of ERR, which left some memory to do so."
   (let ((frames (and efrit-mcp-tool--signal (eq (car efrit-mcp-tool--signal) (cdr err))
-                     ;; What a tool says of its arguments and of the world needs none.
-                     (not (memq 'efrit-mcp-error (get (car err) 'error-conditions)))
+                     (not (efrit-mcp-tool--ours-p (car err)))
                      (cdr efrit-mcp-tool--signal))))
     `((status . "error")
-      (error . ,(car (efrit-mcp-tool--message err)))
-      (error_code . ,(symbol-name (car err)))
+      (error . ,(efrit-mcp-tool--message err))
+      (error_code . ,(efrit-mcp-print-plainly (car err) 200))
       ,@(when (eq (car err) 'inhibited-interaction)
           `((prompt . ,(efrit-mcp-prompt-from-frames frames))))
       ,@(when frames
           `((backtrace . ,(efrit-mcp-print-frames frames)))))))
 
+(defconst efrit-mcp-tool--message-max 2000 "Characters of an error's message that are told.")
+
 (defun efrit-mcp-tool--message (err)
-  "Return (TEXT . CUT), the message of ERR within bounds."
-  (if (eq (car err) 'inhibited-interaction)
-      (cons "It asks the person a question, and a call may not: give the answer with it (args of emacs_command; arguments or let-bound variables of a form), or use a function that does not ask" nil)
-    (condition-case nil
-        (let ((text (cond
-                     ((and (memq 'efrit-mcp-error (get (car err) 'error-conditions))
-                           (stringp (cadr err)) (null (cddr err)))
-                      (format "%s: %s" (get (car err) 'error-message) (cadr err)))
-                     ((< (efrit-mcp-print--cost (cdr err) 4000) 0)
-                      (format "%s: %s" (or (get (car err) 'error-message) (car err))
-                              (car (efrit-mcp-print (cdr err) 2000))))
-                     (t (error-message-string err)))))
-          (cons (substring-no-properties text 0 (min 2000 (length text))) (> (length text) 2000)))
-      (error (cons (symbol-name (car err)) nil)))))
+  "Return the message of ERR within bounds."
+  (let ((text (if (eq (car err) 'inhibited-interaction)
+                  "It asks the person a question, and a call may not: give the answer with it (args of emacs_command; arguments or let-bound variables of a form), or use a function that does not ask"
+                (efrit-mcp-tool-error-text err))))
+    (substring-no-properties text 0 (min efrit-mcp-tool--message-max (length text)))))
+
+(defun efrit-mcp-tool-error-text (err)
+  "Return the message of ERR, a string, as `error-message-string' does.
+Data that is endless, or too deep to be printed, is shown in part."
+  (let ((said (and (symbolp (car-safe err)) (get (car err) 'error-message)))
+        (shown (efrit-mcp-print (cdr-safe err) efrit-mcp-tool--message-max))
+        (print-circle t))
+    (cond ((and (stringp said) (efrit-mcp-tool--ours-p (car err)) (stringp (car-safe (cdr-safe err))) (null (cddr err)))
+           (format "%s: %s" said (cadr err)))
+          ((and (or (null said) (stringp said)) (proper-list-p (cdr-safe err)) (null (cdr shown))
+                (ignore-errors (error-message-string err))))
+          (t (format "%s: %s" (if (stringp said) said (efrit-mcp-print-plainly (car-safe err) 200)) (car shown))))))
 
 (defconst efrit-mcp-tool--methods
   '(("resources/read" . efrit-mcp-resource-read)

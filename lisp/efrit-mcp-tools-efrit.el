@@ -84,7 +84,9 @@ At most MAX characters of each."
                 (nconc
                  (when (and (stringp value) (efrit-mcp-print-raw-p value)) (list '(lossy . t)))
                  (when (cdr shown)
-                   `((truncated . ,(format "the value is longer than max_chars (%d)" max))))
+                   `((truncated . ,(if (eq (cdr shown) 'deep)
+                                       "the value holds too many values within values to be printed; take it apart in Lisp"
+                                     (format "the value is longer than max_chars (%d)" max)))))
                  (when (> size 0) `((output . ,printed)))
                  (when (> size max)
                    `((output_truncated . ,(format "%d characters were printed, %d are shown (max_chars)" size max)))))))))

@@ -28,13 +28,49 @@
     (should (<= (length (car (efrit-mcp-print deep 100))) 102)))
   (should (<= (length (car (efrit-mcp-print (standard-syntax-table) 100))) 102)))
 
+(defun efrit-mcp-print-test--nest (n wrap)
+  "Return a value in N values, each made by WRAP of the one inside it."
+  (let ((value nil)) (dotimes (_ n) (setq value (funcall wrap value))) value))
+
+(ert-deftest efrit-mcp-print/deep-values-are-printed-in-part ()
+  "Each of these is too deep for the C stack, printed with `print-circle' on Emacs 28."
+  (dolist (wrap (list #'list #'vector
+                      (lambda (x) (cons x 1)) (lambda (x) (record 'r x)) (lambda (x) (list 'quote x)) (lambda (x) (list 'function x))
+                      (lambda (x) (list '\` x)) (lambda (x) (propertize "s" 'p x)) (lambda (x) (make-byte-code 0 "" (vector x) 1))
+                      (lambda (x) (let ((h (make-hash-table))) (puthash 1 x h) h))
+                      (lambda (x) (let ((h (make-hash-table :test #'equal))) (puthash (list x) 1 h) h))))
+    (let* ((print-gensym t) (print-circle t)
+           (value (list (efrit-mcp-print-test--nest 30000 wrap)))
+           (shown (efrit-mcp-print value 20000)))
+      (should (cdr shown))
+      (should (<= (length (car shown)) 20003))
+      (should (<= (length (efrit-mcp--show value)) 1003)))))
+
+(ert-deftest efrit-mcp-print/what-is-not-too-deep-is-whole ()
+  (let ((value (efrit-mcp-print-test--nest 900 #'list)))
+    (should (equal (efrit-mcp-print value 20000) (list (concat (make-string 900 ?\() "nil" (make-string 900 ?\)))))))
+  (let ((circle (list 1 2 3)) (shared (list 1)))
+    (setcdr (last circle) circle)
+    (should (equal (efrit-mcp-print circle 100) '("#1=(1 2 3 . #1#)")))
+    (should (equal (efrit-mcp-print (list shared (vector shared) shared) 100) '("(#1=(1) [#1#] #1#)")))
+    (setcar shared shared)
+    (should (equal (efrit-mcp-print shared 100) '("#1=(#1#)"))))
+  (should (equal (efrit-mcp-print (list (propertize "a" 'face 'bold)) 100) '("(#(\"a\" 0 1 (face bold)))"))))
+
+(ert-deftest efrit-mcp-print/a-circle-that-is-a-deep-one-is-no-trap ()
+  "Met first where it is shallow, printed first where it is deep."
+  (let* ((end (list nil)) (deep (efrit-mcp-print-test--nest 30000 (lambda (x) (list (or x end))))))
+    (setcar end end)
+    (should (cdr (efrit-mcp-print (list deep end) 100000)))
+    (should (cdr (efrit-mcp-print (list end deep) 100000)))))
+
 (ert-deftest efrit-mcp-print/cost-stops-early ()
   "A list of millions is not walked to its end."
-  (let* ((value (make-list 3000000 'x))
+  (let* ((value (make-list 300000 'x))
          (begun (current-time)) (n 0))
-    (should (< (efrit-mcp-print--cost value 100) 0))
+    (should (< (efrit-mcp-print--walk value 100 nil) 0))
     (ignore begun n)
-    (should (> (efrit-mcp-print--cost value 20000000) 0))))
+    (should (> (efrit-mcp-print--walk value 20000000 nil) 0))))
 
 (ert-deftest efrit-mcp-print/raw-bytes-are-shown-as-octal ()
   (should (equal (efrit-mcp--clean-string "a\xff\x80 b") "a\\377\\200 b"))

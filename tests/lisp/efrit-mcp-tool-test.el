@@ -82,9 +82,23 @@
    (should (equal (alist-get 'error_code (cdr (efrit-mcp-tool-call "bad" :invalid))) "invalid_arguments"))))
 
 (ert-deftest efrit-mcp-tool/messages-of-errors-are-bounded ()
-  (should (< (length (car (efrit-mcp-tool--message (list 'error (make-string 100000 ?x))))) 2100))
-  (should (< (length (car (efrit-mcp-tool--message (list 'wrong-type-argument 'listp (make-string 100000 ?x))))) 2100))
-  (should (equal (car (efrit-mcp-tool--message '(error "plain"))) "plain")))
+  (should (< (length (efrit-mcp-tool--message (list 'error (make-string 100000 ?x)))) 2100))
+  (should (< (length (efrit-mcp-tool--message (list 'wrong-type-argument 'listp (make-string 100000 ?x)))) 2100))
+  (should (equal (efrit-mcp-tool--message '(error "plain")) "plain")))
+
+(ert-deftest efrit-mcp-tool/errors-of-any-form-are-told ()
+  "Data that is endless, deep or no list, and symbols whose properties are anything."
+  (let ((circle (list 1 2)) (deep nil))
+    (setcdr (cdr circle) circle)
+    (dotimes (_ 30000) (setq deep (list deep)))
+    (put 'efrit-mcp-tool-test-a 'error-message deep)
+    (put 'efrit-mcp-tool-test-b 'error-conditions '(efrit-mcp-tool-test-b . error))
+    (dolist (err `((error . 5) (error "x" . y) (error . ,circle) (error . ,deep) (error ,deep) (wrong-type-argument listp ,deep)
+                   (efrit-mcp-tool-test-a 1) (efrit-mcp-tool-test-b 1) (5 6) (file-missing ,deep "x")))
+      (let ((told (efrit-mcp-tool--error err)))
+        (should (stringp (alist-get 'error told)))
+        (should (<= (length (alist-get 'error told)) 2100))
+        (should (stringp (alist-get 'error_code told)))))))
 
 (ert-deftest efrit-mcp-tool/the-efrit-tools-stand-in-order ()
   (should (equal (seq-take (mapcar (lambda (x) (plist-get x :name)) efrit-mcp-tool--all) 5)
