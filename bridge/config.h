@@ -5,6 +5,8 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
+#include "wire/trust.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -31,7 +33,8 @@ bool config_environment(struct config *, char **error) __attribute__((warn_unuse
 /* The file PATH, an object of JSON with settings by name; NULL: where config_place says,
  * if it is there.  False: *error (caller frees) names the file, and the line where there is one. */
 bool config_file(struct config *, const char *path, char **error) __attribute__((warn_unused_result));
-char *config_text(const char *path, size_t *size); /* of that file, which ends with a NUL; caller frees; NULL: errno */
+/* The text of that file, with a NUL at the end; caller frees; NULL: errno and the sentence. */
+char *config_text(const char *path, size_t *size, char why[TRUST_ERROR]);
 char *config_place(void); /* of the file when nobody names it; caller frees; NULL: no home */
 
 /* One setting as text, SHOWN being its name where it was found.  False: *error (caller frees). */

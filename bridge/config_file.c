@@ -6,6 +6,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,9 +26,10 @@ char *config_place(void)
 	return path;
 }
 
-char *config_text(const char *path, size_t *size)
+char *config_text(const char *path, size_t *size, char why[TRUST_ERROR])
 {
-	FILE *file = fopen(path, "re");
+	int fd = trust_open(path, O_RDONLY, TRUST_SETTINGS, why);
+	FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
 	if (!file)
 		return NULL;
 	char *text = malloc(FILE_BYTES + 1);
@@ -41,6 +43,7 @@ char *config_text(const char *path, size_t *size)
 	if (!error)
 		return text;
 	free(text);
+	snprintf(why, TRUST_ERROR, "%.200s cannot be read: %s", path, strerror(error));
 	errno = error;
 	return NULL;
 }
@@ -99,12 +102,12 @@ bool config_file(struct config *c, const char *path, char **error)
 	char *place = path ? NULL : config_place();
 	const char *from = path ? path : place;
 	size_t len = 0;
-	char *text = from ? config_text(from, &len) : NULL;
+	char why[TRUST_ERROR], *text = from ? config_text(from, &len, why) : NULL;
 	bool good = true;
 	if (text)
 		good = read_settings(c, from, text, len, error);
 	else if (from && (path || (errno != ENOENT && errno != ENOTDIR)))
-		good = config_complain(error, "%s cannot be read: %s", from, strerror(errno));
+		good = config_complain(error, "%s", why);
 	free(text);
 	free(place);
 	return good;

@@ -23,7 +23,7 @@ struct findings {
 
 static bool find_all(struct findings *f, const struct cli *cli)
 {
-	char *error = NULL;
+	char *error = NULL, why[TRUST_ERROR];
 	size_t len;
 	*f = (struct findings){.trail = config_trail_create()};
 	config_init(&f->config);
@@ -34,7 +34,7 @@ static bool find_all(struct findings *f, const struct cli *cli)
 		free(error);
 		return false;
 	}
-	f->text = f->path ? config_text(f->path, &len) : NULL;
+	f->text = f->path ? config_text(f->path, &len, why) : NULL;
 	f->file = f->text ? json_loads(f->text + (strncmp(f->text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0), JSON_REJECT_DUPLICATES, NULL) : NULL;
 	return true;
 }

@@ -123,11 +123,12 @@ static void print_all(const char *mark, const json_t *texts)
 static bool take_settings(struct migration *m, const char *from)
 {
 	bool exists;
-	char *error = NULL, *path = m->cli->file ? setup_edit_compose("%s", m->cli->file) : config_place();
-	char *theirs = setup_file_read(from, &exists), *ours = path && theirs ? setup_file_read(path, &exists) : NULL, *merged = NULL;
-	bool good = theirs && migrate_settings_read(theirs, strlen(theirs), m->home, &m->settings, &error);
+	size_t len = 0;
+	char why[TRUST_ERROR], *error = NULL, *path = m->cli->file ? setup_edit_compose("%s", m->cli->file) : config_place();
+	char *theirs = config_text(from, &len, why), *ours = path && theirs ? setup_file_read(path, &exists) : NULL, *merged = NULL;
+	bool good = theirs && migrate_settings_read(theirs, len, m->home, &m->settings, &error);
 	if (!theirs)
-		trouble(m, "%s cannot be read: %s", from, strerror(errno));
+		trouble(m, "%s", why);
 	else if (!good) {
 		trouble(m, "%s: %s", from, error);
 		free(error);

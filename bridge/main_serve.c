@@ -420,12 +420,15 @@ static bool keep_results(struct gateway *g, char **error)
 static bool keep_key(struct config *config, char **error)
 {
 	char setting[RUNTIME_PATH_MAX * 4 + 32] = "state_key=";
-	if (*config->state_key)
-		return true;
-	if (!state_folder(config, setting + strlen(setting), error))
-		return false;
-	strcat(setting, "/state.key");
-	return config_set(config, setting, error);
+	char why[TRUST_ERROR];
+	if (!*config->state_key) {
+		if (!state_folder(config, setting + strlen(setting), error))
+			return false;
+		strcat(setting, "/state.key");
+		if (!config_set(config, setting, error))
+			return false;
+	}
+	return trust_file(config->state_key, TRUST_PRIVATE, why) || config_complain(error, "%s", why);
 }
 
 /* Why it does not start: whoever started it reads that on stderr. */

@@ -16,20 +16,6 @@
 
 enum { TOKEN_BYTES = 24, PLACE = RUNTIME_PATH_MAX * 4 };
 
-static bool make_folders(char *path, char **error)
-{
-	for (char *slash = path + 1; ; slash++) {
-		slash = strchr(slash, '/');
-		if (slash)
-			*slash = 0;
-		if (mkdir(path, 0700) != 0 && errno != EEXIST)
-			return config_complain(error, "the folder %s cannot be made: %s", path, strerror(errno));
-		if (!slash)
-			return true;
-		*slash = '/';
-	}
-}
-
 /* Its presence tells every Emacs, also one that never heard of this folder, that no agent is to read what is here. */
 static void keep_agents_out(const char *folder)
 {
@@ -50,6 +36,7 @@ static void keep_agents_out(const char *folder)
 bool state_folder(const struct config *config, char path[PLACE], char **error)
 {
 	const char *base = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	char why[TRUST_ERROR];
 	int n;
 	if (*config->state)
 		n = snprintf(path, PLACE, "%s", config->state);
@@ -61,8 +48,8 @@ bool state_folder(const struct config *config, char path[PLACE], char **error)
 		return config_complain(error, "there is no home folder for the token: set HOME, or the setting state");
 	if (n >= PLACE - 32)
 		return config_complain(error, "the name of the state folder is too long: %.100s...", path);
-	if (!make_folders(path, error))
-		return false;
+	if (!trust_folder(path, TRUST_MAKE | TRUST_LINK, why))
+		return config_complain(error, "%s", why);
 	keep_agents_out(path);
 	return true;
 }
@@ -113,19 +100,18 @@ static bool write_token(const char *path, const char *token, char **error)
 
 static bool read_token(const char *path, char token[GUARD_TOKEN_MAX], char **error)
 {
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char why[TRUST_ERROR];
+	int fd = trust_open(path, O_RDONLY, TRUST_PRIVATE, why);
 	if (fd < 0)
-		return config_complain(error, "the token cannot be read from %s: %s", path, strerror(errno));
-	ssize_t n = fstat(fd, &st) == 0 ? read(fd, token, GUARD_TOKEN_MAX - 1) : -1;
+		return config_complain(error, "the token cannot be read: %s", why);
+	ssize_t n = read(fd, token, GUARD_TOKEN_MAX - 1);
+	if (n < 0)
+		config_complain(error, "the token cannot be read from %s: %s", path, strerror(errno));
 	close(fd);
 	if (n < 0)
-		return config_complain(error, "the token cannot be read from %s: %s", path, strerror(errno));
+		return false;
 	token[n] = 0;
 	token[strcspn(token, "\r\n")] = 0;
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))
-		return config_complain(error, "%s can be read by others or is not yours (mode %04o): remove it, the next start makes another one",
-				       path, (unsigned)(st.st_mode & 07777));
 	if (strlen(token) < 16)
 		return config_complain(error, "the token in %s is too short: remove the file, the next start makes another one", path);
 	return true;
@@ -157,12 +143,11 @@ bool state_socket(const struct config *config, char path[RUNTIME_PATH_MAX], char
 	if (!gateway_socket(config, path, why))
 		return config_complain(error, "%s", why);
 	if (*config->socket || (base && *base == '/'))
-		return true;
+		return trust_way(path, why) || config_complain(error, "%s", why);
 	slash = strrchr(path, '/');
 	*slash = 0;
-	mkdir(path, 0700);
-	if (!runtime_verify_folder(path, why))
-		return config_complain(error, "%s", *why ? why : "the folder for the Unix socket cannot be made");
+	if (!trust_folder(path, TRUST_MAKE, why))
+		return config_complain(error, "%s", why);
 	*slash = '/';
 	return true;
 }
@@ -188,12 +173,12 @@ static bool is_there(const char *path, int fd)
 
 int state_lock(const char *socket, int fd, char **error)
 {
-	char path[RUNTIME_PATH_MAX + 8], text[32];
+	char path[RUNTIME_PATH_MAX + 8], text[32], why[TRUST_ERROR];
 	lock_path(socket, path);
 	if (fd < 0) {
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		fd = trust_open(path, O_RDWR | O_CREAT, TRUST_PRIVATE, why);
 		if (fd < 0) {
-			config_complain(error, "%s cannot be opened: %s", path, strerror(errno));
+			config_complain(error, "%s", why);
 			return -1;
 		}
 		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -230,9 +215,9 @@ static void told_path(const char *socket, const char *ending, char path[RUNTIME_
 
 long state_told(const char *socket, char word[STATE_WORD_MAX])
 {
-	char path[RUNTIME_PATH_MAX + 16], text[STATE_WORD_MAX + 32], *end;
+	char path[RUNTIME_PATH_MAX + 16], text[STATE_WORD_MAX + 32], why[TRUST_ERROR], *end;
 	told_path(socket, "", path);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = trust_open(path, O_RDONLY, TRUST_PRIVATE, why);
 	ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
 	if (fd >= 0)
 		close(fd);
@@ -262,10 +247,12 @@ void state_tell(const char *socket, bool read, const char *why)
 
 pid_t state_holder(const char *socket)
 {
-	char path[RUNTIME_PATH_MAX + 8];
+	char path[RUNTIME_PATH_MAX + 8], why[TRUST_ERROR];
 	pid_t pid = 0;
 	lock_path(socket, path);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = trust_open(path, O_RDONLY, TRUST_PRIVATE, why); /* its number is sent signals */
+	if (fd < 0 && errno != ENOENT)
+		log_warning("%s", why);
 	if (fd < 0)
 		return 0;
 	if (flock(fd, LOCK_SH | LOCK_NB) != 0)
@@ -281,10 +268,10 @@ static void on_alarm(int number)
 
 bool state_wait(const char *socket, unsigned seconds)
 {
-	char path[RUNTIME_PATH_MAX + 8];
+	char path[RUNTIME_PATH_MAX + 8], why[TRUST_ERROR];
 	struct sigaction action = {.sa_handler = on_alarm}; /* no SA_RESTART: it ends the waiting */
 	lock_path(socket, path);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = trust_open(path, O_RDONLY, TRUST_PRIVATE, why);
 	if (fd < 0)
 		return errno == ENOENT;
 	sigaction(SIGALRM, &action, NULL);

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "copy.h"
 #include "log.h"
+#include "wire/trust.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -29,11 +30,11 @@ struct migrate_queue {
 
 /* --- looking --- */
 
-/* Another user's folder or file would have his code run as ours. */
+/* A folder or file that another user can write to would have his code run as ours. */
 static bool is_ours(int fd, mode_t kind)
 {
 	struct stat st;
-	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == kind && st.st_uid == geteuid();
+	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == kind && st.st_uid == geteuid() && !(st.st_mode & 022);
 }
 
 static int open_folder(int parent, const char *name, char **error)
@@ -41,7 +42,7 @@ static int open_folder(int parent, const char *name, char **error)
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (parent == AT_FDCWD ? 0 : O_NOFOLLOW));
 	if (fd < 0 || is_ours(fd, S_IFDIR))
 		return fd;
-	config_complain(error, "the folder %s belongs to another user", name);
+	config_complain(error, "the folder %s belongs to another user, or others can write to it; chmod go-w it if it is yours", name);
 	close(fd);
 	errno = EPERM;
 	return -1;
@@ -105,7 +106,10 @@ struct migrate_queue *migrate_queue_open(const char *folder, size_t size_max, ch
 	q->path = copy_text(folder);
 	q->lock = -1;
 	q->size_max = size_max;
-	q->folder = open_folder(AT_FDCWD, folder, error);
+	char why[TRUST_ERROR];
+	q->folder = trust_way(folder, why) ? open_folder(AT_FDCWD, folder, error) : -1;
+	if (q->folder < 0 && *why)
+		config_complain(error, "%s", why);
 	bool good = q->folder >= 0;
 	if (!good && !*error)
 		config_complain(error, "%s cannot be looked into: %s", folder, strerror(errno));
@@ -195,7 +199,7 @@ bool migrate_queue_read(struct migrate_queue *q, struct migrate_item *item)
 	if (fd < 0)
 		config_complain(&item->why, "it cannot be read: %s", strerror(errno));
 	else if (!ours)
-		config_complain(&item->why, "it is no file of yours");
+		config_complain(&item->why, "it is no file of yours alone: others own it or can write to it");
 	else if (n < 0)
 		config_complain(&item->why, "it cannot be read: %s", strerror(errno));
 	else if (len > q->size_max)

@@ -34,10 +34,15 @@
 (defvar-local efrit-mcp-instances--timer nil "Until events are looked at, or nil.")
 
 (defun efrit-mcp-instances--socket ()
-  "Return the file name of the gateway's socket."
+  "Return the file name of the gateway's socket.
+Signal a `user-error' where the folder in /tmp belongs to another user."
   (or efrit-mcp-instances-socket
-      (expand-file-name "efrit-gateway.sock"
-                        (or (getenv "XDG_RUNTIME_DIR") (format "/tmp/efrit-gateway-%d" (user-uid))))))
+      (let* ((run (getenv "XDG_RUNTIME_DIR"))
+             (folder (or run (format "/tmp/efrit-gateway-%d" (user-uid))))
+             (owner (and (not run) (file-attribute-user-id (file-attributes folder 'integer)))))
+        (when (and owner (/= owner (user-uid)))
+          (user-error "%s belongs to user %s and not to you; set XDG_RUNTIME_DIR" folder owner))
+        (expand-file-name "efrit-gateway.sock" folder))))
 
 (defun efrit-mcp-instances--folder ()
   "Return the folder of the instances' sockets, if it is there."

@@ -4,6 +4,7 @@
 #include "core/self.h"
 #include "log.h"
 #include "mcp/text.h"
+#include "wire/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -310,10 +311,11 @@ static const char **environment_of(const struct fleet_spec *s, struct buf *text)
 /* The log, locked: no other bridge starts the same meanwhile.  -1: errno. */
 static int open_log(struct keeper *k)
 {
-	k->lock = open(k->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	char why[TRUST_ERROR];
+	k->lock = trust_open(k->log, O_WRONLY | O_CREAT | O_APPEND, TRUST_PRIVATE, why);
 	if (k->lock < 0 || flock(k->lock, LOCK_EX | LOCK_NB) != 0 || ftruncate(k->lock, 0) != 0)
 		return -1;
-	return open(k->log, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	return trust_open(k->log, O_WRONLY | O_APPEND, TRUST_PRIVATE, why);
 }
 
 static bool launch(struct keeper *k, int log, char why[LAUNCH_ERROR])

@@ -11,6 +11,7 @@
 #include "mcp/result.h"
 #include "mcp/text.h"
 #include "os.h"
+#include "wire/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -215,8 +216,9 @@ static void write_pid(const struct start *s)
 {
 	char path[LOG_PATH];
 	pid_path(s, path);
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || dprintf(fd, "%ld\n", (long)s->pid) < 0)
+	char why[TRUST_ERROR];
+	int fd = trust_open(path, O_WRONLY | O_CREAT, TRUST_PRIVATE, why);
+	if (fd < 0 || ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)s->pid) < 0)
 		log_warning("%s cannot be written: %s", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
@@ -225,7 +227,8 @@ static void write_pid(const struct start *s)
 /* Locks the log.  False: errno; EWOULDBLOCK where another bridge has it. */
 static bool take_log(struct start *s)
 {
-	s->lock = open(s->log, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	char why[TRUST_ERROR];
+	s->lock = trust_open(s->log, O_RDWR | O_CREAT, TRUST_PRIVATE, why);
 	if (s->lock >= 0 && flock(s->lock, LOCK_EX | LOCK_NB) == 0 && ftruncate(s->lock, 0) == 0)
 		return true;
 	int error = errno;
@@ -237,12 +240,13 @@ static bool take_log(struct start *s)
 static bool begin_emacs(struct start *s, struct request *r, const char *workspace, bool init, char error[LAUNCH_ERROR])
 {
 	struct pipeline *p = s->starter->pipeline;
+	char why[TRUST_ERROR];
 	int log = -1;
 	if (!take_log(s)) {
 		if (errno == EWOULDBLOCK)
 			return true; /* the other bridge's Emacs will be found like any other */
 	} else {
-		log = open(s->log, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+		log = trust_open(s->log, O_WRONLY | O_APPEND, TRUST_PRIVATE, why);
 	}
 	if (log < 0)
 		launch_failed(p->config, s->log, error);

@@ -11,8 +11,10 @@
 #include "mcp/result.h"
 #include "mcp/text.h"
 #include "os.h"
+#include "wire/trust.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,7 +217,9 @@ static bool in_pid_file(const struct worker *w)
 {
 	char path[PID_PATH];
 	long pid = 0;
-	FILE *file = pid_path(w->name, path) ? fopen(path, "re") : NULL;
+	char why[TRUST_ERROR];
+	int fd = pid_path(w->name, path) ? trust_open(path, O_RDONLY, TRUST_PRIVATE, why) : -1;
+	FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
 	if (!file)
 		return false;
 	bool same = fscanf(file, "%ld", &pid) == 1 && pid == (long)w->pid;

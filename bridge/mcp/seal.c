@@ -4,6 +4,7 @@
 #include "copy.h"
 #include "log.h"
 #include "os.h"
+#include "wire/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { KEY = crypto_aead_xchacha20poly1305_ietf_KEYBYTES, NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
@@ -46,11 +46,12 @@ void seal_destroy(struct seal *s)
 /* Nobody else may have been able to read or write it. */
 static bool read_key(const char *path, unsigned char key[KEY])
 {
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool ok = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 077)
-		  && read(fd, key, KEY) == KEY;
-	if (fd >= 0 && !ok)
+	char why[TRUST_ERROR];
+	int fd = trust_open(path, O_RDONLY, TRUST_PRIVATE, why);
+	bool ok = fd >= 0 && read(fd, key, KEY) == KEY;
+	if (fd < 0)
+		log_warning("another key is used for as long as this program runs: %s", why);
+	else if (!ok)
 		log_warning("%s is not used: it must be a file of your own with mode 0600 and %d bytes", path, KEY);
 	if (fd >= 0)
 		close(fd);

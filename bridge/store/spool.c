@@ -4,6 +4,7 @@
 #include "copy.h"
 #include "log.h"
 #include "store/clerk.h"
+#include "wire/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -267,11 +268,12 @@ struct spool *spool_create(struct ev_loop *loop, const char *folder, char **erro
 	s->folder = copy_text(folder);
 	*error = NULL;
 	s->spool.ops = &ops;
-	bool made = mkdir(folder, 0700) == 0 || errno == EEXIST;
-	int fd = made ? open_nameless(folder) : -1; /* better now than with the first result */
+	char why[TRUST_ERROR];
+	bool trusted = trust_folder(folder, TRUST_MAKE, why);
+	int fd = trusted ? open_nameless(folder) : -1; /* better now than with the first result */
 	if (fd >= 0 && close(fd) == 0 && (s->clerk = clerk_create(loop, &user, s)))
 		return &s->spool;
-	if (asprintf(error, "long results cannot be kept in %s: %s", folder, strerror(errno)) < 0)
+	if (asprintf(error, "long results cannot be kept in %s: %s", folder, trusted ? strerror(errno) : why) < 0)
 		log_no_memory();
 	destroy(&s->spool);
 	return NULL;

@@ -6,6 +6,7 @@
 #include "os.h"
 #include "store/clerk.h"
 #include "store/store.h"
+#include "wire/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -165,14 +166,27 @@ static void destroy(struct store *store)
 
 /* --- the file --- */
 
-/* A write-ahead log needs memory that all who write share: over a network there is none. */
-static bool make_file(const char *path, const char **network)
+/* What SQLite reads besides the file, and plays back into it. */
+static bool is_trusted(const char *path, char why[TRUST_ERROR])
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	static const char *const besides[] = {"-wal", "-shm", "-journal"};
+	char name[4096];
+	bool good = true;
+	for (size_t i = 0; good && i < sizeof besides / sizeof besides[0]; i++) {
+		snprintf(name, sizeof name, "%s%s", path, besides[i]);
+		good = trust_file(name, TRUST_PRIVATE, why);
+	}
+	return good;
+}
+
+/* A write-ahead log needs memory that all who write share: over a network there is none. */
+static bool make_file(const char *path, const char **network, char why[TRUST_ERROR])
+{
+	int fd = trust_open(path, O_RDWR | O_CREAT, TRUST_PRIVATE, why);
 	*network = fd >= 0 ? os_network_folder(fd) : NULL;
 	if (fd >= 0)
 		close(fd);
-	return fd >= 0 && !*network;
+	return fd >= 0 && !*network && is_trusted(path, why);
 }
 
 static int version_of(sqlite3 *db)
@@ -211,12 +225,13 @@ struct store *store_sqlite_create(struct ev_loop *loop, const char *path, char *
 	*error = NULL;
 	s->store.ops = &ops;
 	const char *network;
-	bool file = make_file(path, &network);
+	char distrust[TRUST_ERROR];
+	bool file = make_file(path, &network, distrust);
 	bool open = file && sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK;
 	int version = open ? version_of(s->db) : 0;
 	if (open && version <= SCHEMA && prepare(s) && (s->clerk = clerk_create(loop, &user, s)))
 		return &s->store;
-	const char *why = network ? network : !file ? strerror(errno) : version > SCHEMA ? "a newer version of efrit-mcp wrote it" : sqlite3_errmsg(s->db);
+	const char *why = network ? network : !file ? distrust : version > SCHEMA ? "a newer version of efrit-mcp wrote it" : sqlite3_errmsg(s->db);
 	if (asprintf(error, network ? "the store %s cannot be used: it is on a network file system (%s), where a crash can spoil it; name a folder on a "
 				      "local disk in the setting state"
 				    : "the store %s cannot be used: %s", path, why) < 0)

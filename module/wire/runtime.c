@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #endif
 #include "runtime.h"
+#include "trust.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -29,22 +30,10 @@ static bool too_long(char *error, const char *path, size_t len)
 
 bool runtime_verify_folder(const char *folder, char error[RUNTIME_ERROR])
 {
-	struct stat st;
-	error[0] = 0;
-	if (lstat(folder, &st) != 0) {
-		if (errno != ENOENT)
-			say(error, "%s cannot be looked at: %s", folder, strerror(errno));
-		return false;
-	}
-	if (!S_ISDIR(st.st_mode))
-		return say(error, "%s is not a folder; remove it, efrit-mcp keeps its sockets there", folder);
-	if (st.st_uid != geteuid())
-		return say(error, "%s belongs to user %u and not to you (%u); it is not used: remove it or set XDG_RUNTIME_DIR",
-			   folder, (unsigned)st.st_uid, (unsigned)geteuid());
-	if (st.st_mode & 077)
-		return say(error, "%s is open to other users (mode %04o); it is not used: chmod 700 it",
-			   folder, (unsigned)(st.st_mode & 07777));
-	return true;
+	bool good = trust_folder(folder, 0, error);
+	if (!good && errno == ENOENT)
+		error[0] = 0;
+	return good;
 }
 
 /* XDG base directory specification: a relative path is to be ignored. */
@@ -70,13 +59,7 @@ bool runtime_make_folder(char path[RUNTIME_PATH_MAX], char error[RUNTIME_ERROR])
 	if (strlen(want) >= RUNTIME_PATH_MAX)
 		return too_long(error, want, strlen(want));
 	memcpy(path, want, strlen(want) + 1);
-	if (mkdir(path, 0700) == 0) {
-		if (chmod(path, 0700) != 0) /* the umask may have taken bits of ours; it is never touched */
-			return say(error, "%s cannot be given mode 0700: %s", path, strerror(errno));
-	} else if (errno != EEXIST) {
-		return say(error, "%s cannot be made: %s", path, strerror(errno));
-	}
-	return runtime_verify_folder(path, error);
+	return trust_folder(path, TRUST_MAKE, error);
 }
 
 static int add_folder(char paths[RUNTIME_FOLDERS][RUNTIME_PATH_MAX], int n, const char *path, char *error)

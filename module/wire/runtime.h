@@ -16,7 +16,7 @@ enum {
 };
 
 /* The folder a new instance puts its socket in: $XDG_RUNTIME_DIR/efrit, else
- * /tmp/efrit-UID.  Makes it (mode 0700) and verifies owner and mode. */
+ * /tmp/efrit-UID.  Makes it (mode 0700) and verifies it as trust_folder does. */
 bool runtime_make_folder(char path[RUNTIME_PATH_MAX], char error[RUNTIME_ERROR]) __attribute__((warn_unused_result));
 
 /* The folders a bridge looks in, most specific first, without duplicates: those of
@@ -25,8 +25,8 @@ bool runtime_make_folder(char path[RUNTIME_PATH_MAX], char error[RUNTIME_ERROR])
  * error, empty unless one was left out, says which and why. */
 int runtime_folders(const char *list, char paths[RUNTIME_FOLDERS][RUNTIME_PATH_MAX], char error[RUNTIME_ERROR]);
 
-/* False when FOLDER exists but may not be trusted: not a folder, another owner,
- * open to others.  A missing one is false with an empty error. */
+/* False when FOLDER exists but may not be trusted: not a folder, another owner, open to
+ * others, or on a way that others can change.  A missing one is false with an empty error. */
 bool runtime_verify_folder(const char *folder, char error[RUNTIME_ERROR]) __attribute__((warn_unused_result));
 
 /* FOLDER/NAME.sock.  False, with the reason, when it is longer than a socket path may be. */

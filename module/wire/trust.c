@@ -184,13 +184,13 @@ static bool walk(struct way *w)
 
 static bool judge_private(const char *path, const struct stat *st, char *error)
 {
-	const char *kind = S_ISDIR(st->st_mode) ? "700" : "600";
+	bool folder = S_ISDIR(st->st_mode);
 	if (st->st_uid != geteuid())
 		return refuse(error, EPERM, "%.*s belongs to user %u and not to you (%u); it is not used: remove it, or name another place", SHOWN, path,
 			      (unsigned)st->st_uid, (unsigned)geteuid());
 	if (st->st_mode & 077)
-		return refuse(error, EPERM, "%.*s is open to other users (mode %04o); it is not used: look at what is in it, then remove it or chmod %s it",
-			      SHOWN, path, (unsigned)(st->st_mode & 07777), kind);
+		return refuse(error, EPERM, "%.*s %s (mode %04o); it is not used: look at what is in it, then remove it or chmod %s it", SHOWN, path,
+			      folder ? "is open to other users" : "can be read by others, or written", (unsigned)(st->st_mode & 07777), folder ? "700" : "600");
 	return true;
 }
 
@@ -199,7 +199,7 @@ static bool judge(const char *path, const struct stat *st, enum trust kind, char
 	bool roots = st->st_uid != geteuid() && is_root(st->st_uid);
 	unsigned mode = st->st_mode & 07777, closed = kind == TRUST_SETTINGS ? 022 : roots ? 037 : 077;
 	if (!S_ISREG(st->st_mode))
-		return refuse(error, EPERM, "%.*s is not a regular file; it is not used: remove it", SHOWN, path);
+		return refuse(error, EPERM, "%.*s cannot be read or written: it is not a regular file; remove it", SHOWN, path);
 	if (kind == TRUST_PRIVATE)
 		return judge_private(path, st, error);
 	if (!roots && st->st_uid != geteuid())
@@ -220,20 +220,21 @@ static bool is_given(const char *path)
 int trust_open(const char *path, int flags, enum trust kind, char error[TRUST_ERROR])
 {
 	struct way w = {.at = -1, .path = path, .follow = kind != TRUST_PRIVATE, .error = error};
+	const char *what = (flags & O_ACCMODE) == O_RDONLY ? "read" : "written";
 	struct stat st;
 	error[0] = 0;
 	if (kind != TRUST_PRIVATE && is_given(path)) {
 		w.at = open(path, flags | O_CLOEXEC);
 		if (w.at < 0)
-			cannot(&w, "opened");
+			cannot(&w, what);
 		return w.at;
 	}
 	/* Without O_NONBLOCK a pipe in the file's place would block the program. */
 	int fd = walk(&w) ? openat(w.at, w.name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600) : -1;
-	if (fd < 0 && w.at >= 0 && (errno != EACCES || fstatat(w.at, w.name, &st, AT_SYMLINK_NOFOLLOW) != 0 || judge(path, &st, kind, error)))
-		cannot(&w, errno == ELOOP ? "opened, it is a link" : "opened");
+	if (fd < 0 && !error[0] && (errno != EACCES || fstatat(w.at, w.name, &st, AT_SYMLINK_NOFOLLOW) != 0 || judge(path, &st, kind, error)))
+		cannot(&w, what);
 	int number = errno;
-	bool good = fd >= 0 && fstat(fd, &st) == 0 && judge(path, &st, kind, error);
+	bool good = fd >= 0 && fstat(fd, &st) == 0 && judge(path, &st, kind, error) && fcntl(fd, F_SETFL, flags & (O_APPEND | O_ACCMODE)) == 0;
 	if (fd >= 0)
 		number = errno;
 	if (w.at >= 0)
@@ -266,9 +267,10 @@ bool trust_way(const char *path, char error[TRUST_ERROR])
 	return good;
 }
 
-bool trust_folder(const char *path, bool make, char error[TRUST_ERROR])
+bool trust_folder(const char *path, int how, char error[TRUST_ERROR])
 {
-	struct way w = {.at = -1, .path = path, .make = make, .follow = true, .error = error};
+	bool make = how & TRUST_MAKE;
+	struct way w = {.at = -1, .path = path, .make = make, .follow = how & TRUST_LINK, .error = error};
 	struct stat st;
 	error[0] = 0;
 	bool good = walk(&w);
@@ -277,7 +279,8 @@ bool trust_folder(const char *path, bool make, char error[TRUST_ERROR])
 		good = cannot(&w, "given mode 0700");
 	int fd = good ? openat(w.at, w.name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 	if (good && fd < 0)
-		cannot(&w, make && errno == ENOENT ? "made" : "opened as a folder");
+		good = errno == ENOTDIR || errno == ELOOP ? refuse(error, ENOTDIR, "%.*s is not a folder; it is not used: remove it", SHOWN, path)
+							  : cannot(&w, make && errno == ENOENT ? "made" : "opened");
 	good = fd >= 0 && fstat(fd, &st) == 0 && judge_private(path, &st, error);
 	int number = errno;
 	if (w.at >= 0)

@@ -21,9 +21,10 @@ int trust_open(const char *path, int flags, enum trust, char error[TRUST_ERROR])
 /* Is there no such file, or one that trust_open would open?  False: the sentence. */
 bool trust_file(const char *path, enum trust, char error[TRUST_ERROR]) __attribute__((warn_unused_result));
 
-/* The folder PATH is this user's alone (mode 0700).  MAKE: it is made with its parents where it is missing.  False:
- * errno and the sentence. */
-bool trust_folder(const char *path, bool make, char error[TRUST_ERROR]) __attribute__((warn_unused_result));
+/* The folder PATH is this user's alone (mode 0700).  TRUST_MAKE: it is made with its parents where it is missing;
+ * TRUST_LINK: it may be a link of this user.  False: errno and the sentence. */
+enum { TRUST_MAKE = 1, TRUST_LINK = 2 };
+bool trust_folder(const char *path, int how, char error[TRUST_ERROR]) __attribute__((warn_unused_result));
 
 /* Only the way to PATH is judged, and the last component need not exist. */
 bool trust_way(const char *path, char error[TRUST_ERROR]) __attribute__((warn_unused_result));

@@ -110,7 +110,7 @@ static void test_refused(void **state)
 	close(open(rotated, O_WRONLY | O_CREAT, 0600));
 	assert_int_equal(chmod(rotated, 0644), 0);
 	assert_false(log_open(rotated, error));
-	assert_non_null(strstr(error, "open to other users"));
+	assert_non_null(strstr(error, "read by others"));
 	unlink(rotated);
 	assert_int_equal(symlink(path, rotated), 0);
 	assert_false(log_open(rotated, error));

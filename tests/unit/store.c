@@ -140,12 +140,21 @@ static void test_bad_files(void **state)
 	for (int i = 0; i < 1000; i++)
 		fputs("this is no database ", f);
 	fclose(f);
+	assert_int_equal(chmod(other, 0644), 0);
+	refused(other, "read by others");
+	assert_int_equal(chmod(other, 0600), 0);
 	refused(other, "not a database");
+	char wal[140];
+	snprintf(wal, sizeof wal, "%s-wal", other);
+	assert_int_equal(symlink("/etc/passwd", wal), 0);
+	refused(other, "Too many levels");
+	unlink(wal);
 	unlink(other);
 	sqlite3 *db;
 	assert_int_equal(sqlite3_open(other, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, "CREATE TABLE x(y); PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
+	assert_int_equal(chmod(other, 0600), 0);
 	refused(other, "newer version");
 }
 
