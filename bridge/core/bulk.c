@@ -162,7 +162,7 @@ static enum verdict about_job(struct request *r, const char *id, const json_t *a
 	struct bulks *all = r->pipeline->bulks;
 	struct bulk *b = bulk_find(all, id);
 	double seconds = seconds_in(arguments, "wait", 0);
-	if (!b || !b->kept || strcmp(b->principal, r->session->principal) != 0)
+	if (!b || !b->kept || !session_owns(r->session, b->principal))
 		return refuse(r, "unknown_job", !all->store ? "batches are kept by the gateway only: call it through efrit-bridge serve"
 					      : all->resumed ? "there is no such job, or it ended long ago"
 							     : "kept batches are not read yet: the gateway has just begun; ask again in a second");

@@ -166,6 +166,11 @@ static enum guard_verdict refuse(struct guard_visit *v, enum guard_verdict verdi
 	return verdict;
 }
 
+void guard_principal_of(long uid, char principal[GUARD_PRINCIPAL_MAX])
+{
+	snprintf(principal, GUARD_PRINCIPAL_MAX, "uid:%ld", uid);
+}
+
 enum guard_verdict guard_admit(const struct guard *g, struct guard_visit *v)
 {
 	if (!v->local_socket && (!v->host || !host_ok(g, v->host)))
@@ -173,7 +178,7 @@ enum guard_verdict guard_admit(const struct guard *g, struct guard_visit *v)
 	if (v->origin && !guard_origin_ok(g, v->origin))
 		return refuse(v, GUARD_ORIGIN, "pages of '%.100s' may not use this; add it to the setting origins", v->origin);
 	if (v->local_socket) {
-		snprintf(v->principal, sizeof v->principal, "uid:%ld", v->uid);
+		guard_principal_of(v->uid, v->principal);
 		return GUARD_WELCOME;
 	}
 	if (v->open_door || !g->wants_token) {

@@ -1,5 +1,6 @@
 /* session.c - see session.h */
 #include "core/session.h"
+#include "core/guard.h"
 #include "log.h"
 #include "mcp/era.h"
 #include "mcp/jsonrpc.h"
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct session *session_create(struct pipeline *p, struct outlet *outlet)
 {
@@ -35,6 +37,13 @@ void session_destroy(struct session *s)
 	free(s->folder);
 	json_decref(s->subscribed);
 	free(s);
+}
+
+bool session_owns(const struct session *s, const char *principal)
+{
+	char ours[GUARD_PRINCIPAL_MAX];
+	guard_principal_of((long)geteuid(), ours);
+	return strcmp(s->principal, principal) == 0 || (strcmp(principal, "local") == 0 && strcmp(s->principal, ours) == 0);
 }
 
 bool session_takes_batches(const struct session *s)

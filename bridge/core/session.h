@@ -37,6 +37,9 @@ enum verdict session_enter(struct request *);
 void session_leave(struct request *);
 void session_forget(struct request *); /* it is answered */
 
+/* Does what was kept for PRINCIPAL belong to this client?  What versions before kept for clients of the Unix socket is "local". */
+bool session_owns(const struct session *, const char *principal);
+
 bool session_takes_batches(const struct session *);
 enum verdict session_initialize(struct request *);
 enum verdict session_set_level(struct request *);

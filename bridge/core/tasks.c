@@ -81,7 +81,7 @@ static struct task_record *find(struct request *r, const char *id)
 {
 	struct task_record *t;
 	TAILQ_FOREACH(t, &tasks_of(r)->all, link)
-		if (t->announced && strcmp(t->id, id) == 0 && strcmp(t->principal, r->session->principal) == 0)
+		if (t->announced && strcmp(t->id, id) == 0 && session_owns(r->session, t->principal))
 			return t;
 	return NULL;
 }
@@ -118,7 +118,7 @@ static void tell_listeners(struct tasks *all, const struct task_record *t)
 	TAILQ_FOREACH(s, &all->pipeline->sessions, of_pipeline) {
 		TAILQ_FOREACH(r, &s->unanswered, of_session)
 			json_array_foreach(r->listens_tasks, i, id)
-				if (r->listens && strcmp(json_string_value(id), t->id) == 0 && strcmp(s->principal, t->principal) == 0) {
+				if (r->listens && strcmp(json_string_value(id), t->id) == 0 && session_owns(s, t->principal)) {
 					buf_eat(&shown, buf_len(&shown));
 					task_record_show(t, &shown);
 					changes_tell_listener(r, "notifications/tasks", &shown);

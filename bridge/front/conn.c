@@ -352,7 +352,7 @@ static bool sniff(struct conn *c)
 		c->fd = -1;
 		ev_io_stop(c->conns->loop, &c->readable);
 		conn_drop(c);
-		c->conns->user->on_lines(c->conns->data, fd);
+		c->conns->user->on_lines(c->conns->data, fd, c->uid);
 		return false;
 	}
 	if (c->kind == CONN_TCP && c->conns->tls && first != 0x16) {

@@ -22,7 +22,7 @@ struct conn_user {
 	void (*on_message)(struct conn *); /* the body is whole; an answer is owed */
 	void (*on_room)(struct conn *);    /* output has drained below CONN_LOW while an answer is under way */
 	void (*on_gone)(struct conn *);    /* the client is gone, was dropped or refused; do not touch it again */
-	void (*on_lines)(void *data, int fd); /* no HTTP on this Unix socket: its descriptor, the callee's */
+	void (*on_lines)(void *data, int fd, long uid); /* no HTTP on this Unix socket: its descriptor, the callee's, and whose client it is */
 	void (*on_turn)(void *data);       /* the end of a turn of the loop */
 	bool (*on_doubt)(struct conn *);   /* says something that is no harm, as part of the answer; false: it cannot */
 };

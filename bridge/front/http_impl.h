@@ -149,7 +149,7 @@ void refused_init(struct http *);
 void refused_finish(struct http *);
 
 /* http_lines.c */
-void lines_take(void *http, int fd);
+void lines_take(void *http, int fd, long uid);
 void lines_drain_all(struct http *);
 void lines_stop_all(struct http *, const char *why);
 void lines_end_all(struct http *);

@@ -45,7 +45,7 @@ static void on_end(void *data)
 	ev_timer_start(c->http->loop, &c->gone);
 }
 
-void lines_take(void *data, int fd)
+void lines_take(void *data, int fd, long uid)
 {
 	struct http *h = data;
 	if (h->lines_count >= h->config->conns_max) {
@@ -62,8 +62,10 @@ void lines_take(void *data, int fd)
 	ev_timer_init(&c->gone, on_gone, 0., 0.);
 	c->gone.data = c;
 	LIST_INSERT_HEAD(&h->lines, c, of_http);
-	char folder[FOLDER_MAX];
+	char folder[FOLDER_MAX], principal[GUARD_PRINCIPAL_MAX];
 	c->lines = lines_create(h->loop, h->config, h->pipeline, fd, fd, on_end, c);
+	guard_principal_of(uid, principal); /* the same as by HTTP on this socket: who got a link here may fetch it there */
+	lines_identify(c->lines, principal);
 	if (os_peer_folder(fd, folder, sizeof folder))
 		lines_place(c->lines, folder);
 }

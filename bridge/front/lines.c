@@ -408,6 +408,11 @@ struct lines *lines_create(struct ev_loop *loop, const struct config *config, st
 	return s;
 }
 
+void lines_identify(struct lines *s, const char *principal)
+{
+	pipeline_identify(s->session, principal);
+}
+
 void lines_place(struct lines *s, const char *folder)
 {
 	pipeline_place(s->session, folder);

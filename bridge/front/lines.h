@@ -12,6 +12,7 @@ struct lines;
  * said any more; destroy it later, not from inside. */
 struct lines *lines_create(struct ev_loop *, const struct config *, struct pipeline *, int in_fd, int out_fd,
 			   void (*on_end)(void *), void *data);
+void lines_identify(struct lines *, const char *principal); /* whose client it is, as the system has said */
 void lines_place(struct lines *, const char *folder); /* where the client works; NULL is fine */
 void lines_drain(struct lines *); /* reads no more; ends when what was read is answered */
 void lines_refuse(struct lines *, const char *why); /* answers so what is unanswered */

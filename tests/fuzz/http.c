@@ -50,8 +50,9 @@ static void on_nothing(struct conn *c)
 	(void)c;
 }
 
-static void on_lines(void *data, int fd)
+static void on_lines(void *data, int fd, long uid)
 {
+	(void)uid;
 	(void)data;
 	close(fd);
 }

@@ -1,4 +1,5 @@
 """Many users on one machine, and a machine that gives little: needs root, to be several users."""
+import hashlib
 import json
 import os
 import shutil
@@ -8,8 +9,10 @@ import subprocess
 import sys
 import tempfile
 
-from gate.driver import BRIDGE, PATIENCE, ROOT, Gateway, Skip, case, check, until
+from gate.driver import BRIDGE, META, PATIENCE, ROOT, Gateway, Skip, case, check, until
+from gate.large import LONG, SMALL, link_of, piece
 
+TASKS = {**META, "io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}}
 STRANGER, GROUP, OTHER = 12345, 23456, 34567
 
 # Connects, sends, prints what comes until the end; "refused" where the system lets nobody in.
@@ -27,6 +30,22 @@ except PermissionError:
 except (ConnectionResetError, BrokenPipeError):
     pass
 """
+# Sends a message a line and prints the answer to each, in turn.
+LINES = """
+import json, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(20)
+s.connect(sys.argv[1])
+lines = s.makefile("rw")
+for message in json.loads(sys.stdin.read()):
+    lines.write(json.dumps(message) + "\\n")
+    lines.flush()
+    while True:
+        answer = lines.readline()
+        if not answer or json.loads(answer).get("id") == message["id"]:
+            break
+    print(answer, end="")
+"""
 HEALTH = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
@@ -35,9 +54,9 @@ def needs_root():
         raise Skip("needs root and setpriv")
 
 
-def as_user(*command, uid=STRANGER, groups=None, env=None):
+def as_user(*command, uid=STRANGER, groups=None, env=None, said=None):
     who = ["setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={groups}" if groups else "--clear-groups"]
-    return subprocess.run([*who, *command], capture_output=True, text=True, timeout=PATIENCE * 2, env=env, cwd="/")
+    return subprocess.run([*who, *command], capture_output=True, text=True, timeout=PATIENCE * 2, env=env, cwd="/", input=said)
 
 
 def said_to(path, text=HEALTH, **who):
@@ -85,6 +104,74 @@ def shared_group():
             check(said_to(path, groups=GROUP) == "")
             g.reload(dict(listen, group=str(OTHER)))
             check("HTTP/1.1 200" in said_to(path, groups=OTHER) and said_to(path, groups=GROUP) == "refused\n")
+    finally:
+        shutil.rmtree(base)
+
+
+def post(path, body):
+    text = json.dumps(body)
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}"
+
+
+class User:
+    """One user of a shared socket, by lines and by HTTP."""
+
+    def __init__(self, path, uid):
+        self.path, self.uid = path, uid
+
+    def ask(self, *requests):
+        messages = [{"jsonrpc": "2.0", "id": n, "method": m, "params": dict(p, _meta=TASKS)} for n, (m, p) in enumerate(requests)]
+        r = as_user(sys.executable, "-c", LINES, self.path, uid=self.uid, groups=GROUP, said=json.dumps(messages))
+        check(r.returncode == 0, r)
+        answers = [json.loads(line) for line in r.stdout.splitlines()]
+        check(len(answers) == len(requests), r)
+        return answers
+
+    def call(self, tool, arguments):
+        return self.ask(("tools/call", {"name": tool, "arguments": arguments}))[0]["result"]
+
+    def get(self, path):
+        head, _, body = said_to(self.path, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", uid=self.uid, groups=GROUP).partition("\n\n")
+        return int(head.split()[1]), body.encode("latin-1")
+
+
+@case(emacs="first")
+def one_socket_many_users():
+    """Whoever speaks lines is who the system says: kept results, tasks and batches are that user's, and a link told by lines can be fetched."""
+    needs_root()
+    base = tempfile.mkdtemp(dir="/tmp")
+    os.chmod(base, 0o755)
+    path = os.path.join(base, "team.sock")
+    try:
+        with Gateway(listen=None, config={"listen": f"127.0.0.1:0, unix:{path}", "group": str(GROUP)}, settings=SMALL) as g:
+            g.start_emacs()
+            alice, bob = User(path, 4001), User(path, 4002)
+            uri, size, digest, blocks, _ = link_of(alice.call("efrit_execute", LONG))
+            reads = [("resources/read", {"uri": f"{uri}?block={n}"}) for n in range(blocks)]
+            data = b"".join(piece(a) for a in alice.ask(*reads))
+            check(len(data) == size and hashlib.sha256(data).hexdigest() == digest, "by lines:", len(data), size)
+            number = uri.rpartition("/")[2]
+            check(alice.get(f"/api/v1/results/{number}") == (200, data), "over HTTP on the same socket")
+            check(bob.get(f"/api/v1/results/{number}")[0] == 404, "another user over HTTP")
+            check("error" in bob.ask(reads[0])[0], "another user by lines")
+            with g.client(path=path) as c: # nor who runs it, nor who has the token
+                check(c.request("GET", f"/api/v1/results/{number}").status == 404)
+            check(g.get(f"/api/v1/results/{number}").status == 404)
+            # and what one got over HTTP can be read by lines
+            a = json.loads(said_to(path, post("/api/v1/tools/efrit_execute", LONG), uid=4001, groups=GROUP).partition("\n\n")[2])
+            uri = link_of(a)[0]
+            check("result" in alice.ask(("resources/read", {"uri": f"{uri}?block=0"}))[0] and "error" in bob.ask(("resources/read", {"uri": f"{uri}?block=0"}))[0])
+            job = json.loads(alice.call("efrit_execute_batch", {"forms": ["(+ 1 2)"], "keep": True, "instance_id": "main"})["content"][0]["text"])["job"]
+            for who, good in ((alice, True), (bob, False)):
+                said = json.loads(who.call("efrit_execute_batch", {"job": job, "wait": 5})["content"][0]["text"])
+                check(("results" in said) == good and (good or said["error_code"] == "unknown_job"), who.uid, said)
+            g.value(f'(progn (load "{ROOT}/tests/conformance/fixtures.el") t)')
+            until(lambda: "slow_compute" in str(alice.ask(("tools/list", {}))), "the tools of the fixtures")
+            task = alice.ask(("tools/call", {"name": "slow_compute", "arguments": {"seconds": 60, "label": "x"}}))[0]["result"]
+            check(task.get("resultType") == "task", task)
+            for who, good in ((bob, False), (alice, True)):
+                for method in ("tasks/get", "tasks/cancel"):
+                    check(("result" in who.ask((method, {"taskId": task["taskId"]}))[0]) == good, who.uid, method)
     finally:
         shutil.rmtree(base)
 
