@@ -48,7 +48,7 @@ bool state_folder(const struct config *config, char path[PLACE], char **error)
 		return config_complain(error, "there is no home folder for the token: set HOME, or the setting state");
 	if (n >= PLACE - 32)
 		return config_complain(error, "the name of the state folder is too long: %.100s...", path);
-	if (!trust_folder(path, TRUST_MAKE | TRUST_LINK, why))
+	if (!trust_folder(path, TRUST_MAKE | TRUST_PARENTS | TRUST_LINK, why))
 		return config_complain(error, "%s", why);
 	keep_agents_out(path);
 	return true;

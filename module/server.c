@@ -122,6 +122,19 @@ static void on_accept(struct ev_loop *loop, ev_io *w, int revents)
 	}
 }
 
+void server_move(struct server *s, int fd)
+{
+	int waiting;
+	while ((waiting = socket_accept(s->listening.fd)) >= 0)
+		if (!peer_accept(s, waiting, ++last_serial))
+			close(waiting);
+	ev_io_stop(s->loop, &s->accept);
+	close(s->listening.fd);
+	s->listening.fd = fd;
+	ev_io_set(&s->accept, fd, EV_READ);
+	ev_io_start(s->loop, &s->accept);
+}
+
 /* Frees the peers that are gone.  True: there were some, and what they waited for may
  * have given others something to read. */
 static bool reap(struct server *s)
@@ -287,7 +300,7 @@ static bool send_now(void *data, const struct reply *reply)
 	return sent != EXPRESS_NO;
 }
 
-static void watch(struct server *s, double heartbeat)
+static void watch(struct server *s, double heartbeat, double look)
 {
 	ev_async_init(&s->wake, on_wake);
 	ev_async_start(s->loop, &s->wake);
@@ -297,6 +310,7 @@ static void watch(struct server *s, double heartbeat)
 	ev_prepare_start(s->loop, &s->flush);
 	ev_timer_init(&s->heartbeat, on_heartbeat, 0.001, heartbeat); /* the first ring ends `starting` */
 	ev_timer_start(s->loop, &s->heartbeat);
+	presence_start(s, look > 0 ? look : SERVER_LOOK_S);
 	ev_timer_init(&s->deadline, answers_on_deadline, 0, 0);
 	ev_timer_init(&s->waiting, waiters_on_timer, 0, 0);
 	ev_timer_init(&s->accept_again, on_accept_again, 0, 0);
@@ -403,7 +417,7 @@ static bool make_loop(struct server *s, const struct server_settings *set)
 		lifeline = &failed;
 		s->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
 		if (s->loop)
-			watch(s, set->heartbeat);
+			watch(s, set->heartbeat, set->look);
 	} else {
 		s->loop = NULL; /* what there was of it is lost */
 	}

@@ -14,6 +14,7 @@ struct server_settings {
 	const char *emacs_version;
 	bool noninteractive;       /* emacs --batch: nobody sits at it */
 	double heartbeat;          /* seconds between rings while a bridge is connected */
+	double look;               /* seconds between looks whether the socket is there; 0: SERVER_LOOK_S */
 	int doorbell;              /* descriptor, owned by the server from now on */
 	int signal;                /* that stops a form; 0: none */
 };

@@ -22,6 +22,7 @@ enum {
 	SERVER_GOODBYE_MS = 2000,      /* and has read its GOODBYE */
 	SERVER_WATCH_US = 500,         /* after an answer the loop looks so soon for more */
 	SERVER_STOP_MS = 5000,         /* an INTERRUPT is answered by then */
+	SERVER_LOOK_S = 4,             /* between looks whether the socket is still in its folder */
 	SERVER_ACCEPT_MS = 250,        /* pause when the system has no descriptor for a peer */
 };
 
@@ -77,6 +78,8 @@ struct server {
 	ev_timer watch; /* for more answers, after one */
 	struct interrupt interrupt;
 	struct listening listening;
+	ev_timer presence;          /* looks at the socket */
+	char absent[RUNTIME_ERROR]; /* why it is not in its folder, as was told; "": it is */
 	TAILQ_HEAD(, peer) peers;
 	TAILQ_HEAD(, waiter) waiters;
 	_Atomic unsigned n_peers; /* without those that were sent away; Lisp's status reads it too */
@@ -104,6 +107,8 @@ struct server {
 };
 
 /* server.c */
+void server_move(struct server *s, int fd); /* listens at FD from now on; whoever waits at the old one is served */
+void presence_start(struct server *s, double seconds); /* presence.c: looks at the socket so often */
 void server_ring(struct server *s); /* one byte to Emacs, unless a ring is open */
 void server_watches(struct server *s); /* a peer watches something else: gathers, and has Lisp look */
 struct peer *server_peer(struct server *s, uint64_t serial); /* NULL: it is gone */

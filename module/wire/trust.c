@@ -270,7 +270,7 @@ bool trust_way(const char *path, char error[TRUST_ERROR])
 bool trust_folder(const char *path, int how, char error[TRUST_ERROR])
 {
 	bool make = how & TRUST_MAKE;
-	struct way w = {.at = -1, .path = path, .make = make, .follow = how & TRUST_LINK, .error = error};
+	struct way w = {.at = -1, .path = path, .make = how & TRUST_PARENTS, .follow = how & TRUST_LINK, .error = error};
 	struct stat st;
 	error[0] = 0;
 	bool good = walk(&w);

@@ -21,9 +21,9 @@ int trust_open(const char *path, int flags, enum trust, char error[TRUST_ERROR])
 /* Is there no such file, or one that trust_open would open?  False: the sentence. */
 bool trust_file(const char *path, enum trust, char error[TRUST_ERROR]) __attribute__((warn_unused_result));
 
-/* The folder PATH is this user's alone (mode 0700).  TRUST_MAKE: it is made with its parents where it is missing;
- * TRUST_LINK: it may be a link of this user.  False: errno and the sentence. */
-enum { TRUST_MAKE = 1, TRUST_LINK = 2 };
+/* The folder PATH is this user's alone (mode 0700).  TRUST_MAKE: it is made where it is missing, TRUST_PARENTS: and
+ * its parents too; TRUST_LINK: it may be a link of this user.  False: errno and the sentence. */
+enum { TRUST_MAKE = 1, TRUST_LINK = 2, TRUST_PARENTS = 4 };
 bool trust_folder(const char *path, int how, char error[TRUST_ERROR]) __attribute__((warn_unused_result));
 
 /* Only the way to PATH is judged, and the last component need not exist. */

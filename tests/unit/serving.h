@@ -25,6 +25,7 @@ static char base[64];
 static struct queue *queue;
 static struct server *server;
 static int bell = -1;    /* where Lisp hears the doorbell */
+static double look_every; /* 0: as seldom as in Emacs */
 static bool lisp_awake; /* it hears it while a bridge waits for a frame */
 
 struct client {
@@ -61,7 +62,7 @@ PLAIN int hang_up_bell(void)
 PLAIN struct server *start_named(const char *name, char error[512])
 {
 	struct server_settings settings = {
-		.instance = name, .version = "0.1", .emacs_version = "28.2", .heartbeat = 3600, .doorbell = hang_up_bell()};
+		.instance = name, .version = "0.1", .emacs_version = "28.2", .heartbeat = 3600, .look = look_every, .doorbell = hang_up_bell()};
 	return server_start(&settings, queue, error);
 }
 

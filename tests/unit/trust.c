@@ -111,7 +111,8 @@ static bool private_file(const char *path, char *error) { return opens(path, TRU
 static bool key_file(const char *path, char *error) { return opens(path, TRUST_KEY, error); }
 static bool settings_file(const char *path, char *error) { return opens(path, TRUST_SETTINGS, error); }
 static bool own_folder(const char *path, char *error) { return trust_folder(path, TRUST_LINK, error); }
-static bool made_folder(const char *path, char *error) { return trust_folder(path, TRUST_MAKE, error); }
+static bool made_folder(const char *path, char *error) { return trust_folder(path, TRUST_MAKE | TRUST_PARENTS, error); }
+static bool lone_folder(const char *path, char *error) { return trust_folder(path, TRUST_MAKE, error); }
 
 #define trusted(question, path) assert_string_equal(ask(ME, question, path), "")
 #define refused(question, path, words) assert_says(ask(ME, question, path), words)
@@ -232,6 +233,8 @@ static void test_folders(void **state)
 	refused(own_folder, at("f"), "is not a folder");
 	refused(made_folder, at("f/x"), "f/x");
 	refused(own_folder, at("none/x"), "No such file");
+	refused(lone_folder, at("none/x"), "No such file");
+	trusted(lone_folder, at("a/b/d"));
 	if (!root)
 		return;
 	folder("theirs", STRANGER, 0700);
