@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SCHEMA = 1, BUSY_MS = 5000 };
+enum { SCHEMA = 1, BUSY_MS = 5000, LOG_PAGES = 32 };
 
 struct order {
 	struct clerk_order clerk; /* first member */
@@ -32,6 +32,7 @@ struct sqlite {
 	struct clerk *clerk; /* owned */
 	sqlite3 *db;         /* the loop's until there is a clerk, then the clerk's alone */
 	sqlite3_stmt *put, *remove, *sweep;
+	int log_pages; /* in the write-ahead log, as of the last commit */
 };
 
 static struct order *own(struct clerk_order *o)
@@ -71,6 +72,24 @@ static bool run_order(struct sqlite *s, const struct order *o)
 	return ok;
 }
 
+static int on_commit(void *data, sqlite3 *db, const char *name, int pages)
+{
+	struct sqlite *s = data;
+	(void)db;
+	(void)name;
+	s->log_pages = pages;
+	return SQLITE_OK;
+}
+
+/* The log gives its room back: SQLite lets it grow to 4 MB, and a small disk is then full of it alone, for ever.
+ * A reader is not waited for; the next commit tries again. */
+static void empty_log(struct sqlite *s)
+{
+	sqlite3_busy_timeout(s->db, 0);
+	sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(s->db, BUSY_MS);
+}
+
 static void run_orders(void *data, const struct clerk_list *orders)
 {
 	struct sqlite *s = data;
@@ -86,6 +105,8 @@ static void run_orders(void *data, const struct clerk_list *orders)
 	if (!ok) {
 		log_warning("the store cannot be written: %s", sqlite3_errmsg(s->db));
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	} else if (s->log_pages >= LOG_PAGES) {
+		empty_log(s);
 	}
 	TAILQ_FOREACH(o, orders, link)
 		own(o)->ok = own(o)->ok && ok;
@@ -207,6 +228,7 @@ static bool prepare(struct sqlite *s)
 				     "CREATE INDEX IF NOT EXISTS record_expires ON record(expires);"
 				     "PRAGMA user_version = 1; COMMIT";
 	sqlite3_busy_timeout(s->db, BUSY_MS);
+	sqlite3_wal_hook(s->db, on_commit, s);
 	return sqlite3_exec(s->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", NULL, NULL, NULL) == SQLITE_OK
 	       && (version_of(s->db) == SCHEMA || sqlite3_exec(s->db, schema, NULL, NULL, NULL) == SQLITE_OK)
 	       && sqlite3_prepare_v3(s->db, "INSERT INTO record(kind, id, expires, body) VALUES(?, ?, ?, ?) ON CONFLICT(kind, id) DO UPDATE"
