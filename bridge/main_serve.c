@@ -154,6 +154,7 @@ static void reload(struct gateway *g)
 		*g->config = fresh;
 		config_finish(&old);
 		apply(g, &tls, token);
+		pipeline_heed(g->house.pipeline);
 		look_in_all(g);
 		fleet_reload(g->fleet);
 		log_info("the settings are read again");

@@ -77,6 +77,7 @@ ssize_t os_send_file(int socket, int file, size_t at, size_t len);
 void os_close_from(int fd); /* closes FD and all after it; between fork and exec */
 char *os_self(void); /* absolute file name of this program; the caller frees; NULL: unknown */
 
+void os_give_back(void); /* memory that is free goes back to the system, as far as it can */
 double os_now(void); /* seconds since some moment; setting the clock does not change it */
 
 /* Milliseconds since 1970 as the clock had it when this program began, counted on since, also while the machine sleeps:

@@ -3,6 +3,9 @@
 #include "log.h"
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -19,6 +22,13 @@ extern char **environ;
 #else
 #define RESOURCE int
 #endif
+
+void os_give_back(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
 
 double os_now(void)
 {

@@ -1,6 +1,7 @@
 /* dialogue.c - what an Emacs says: its frames, one after the other, and what they mean.
  * See emacs_impl.h. */
 #include "back/emacs_impl.h"
+#include "mcp/census.h"
 #include "mcp/result.h"
 #include "mcp/text.h"
 #include "os.h"
@@ -118,7 +119,7 @@ static const char *take_refusal(struct emacs *e, const struct wire_frame *f)
 	struct request *r = call_of(e, f->id);
 	if (!r)
 		return "a refusal of what nobody asked";
-	json_t *m = json_loadb(f->data, f->len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *m = census_load(f->data, f->len, JSON_REJECT_DUPLICATES, NULL);
 	const char *code = json_string_value(json_object_get(m, "code"));
 	const char *text = json_string_value(json_object_get(m, "message"));
 	json_t *retry = json_object_get(m, "retry_ms");
@@ -155,7 +156,7 @@ static const char *take_answer(struct emacs *e, const struct wire_frame *f)
 
 static const char *take_message(struct emacs *e, const struct wire_frame *f)
 {
-	json_t *m = json_loadb(f->data, f->len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *m = census_load(f->data, f->len, JSON_REJECT_DUPLICATES, NULL);
 	if (f->type == WIRE_WELCOME)
 		on_welcome(e, m);
 	else if (f->type == WIRE_CHANGED)

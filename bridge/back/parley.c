@@ -7,6 +7,7 @@
  *
  * A result is cut out of its line, not decoded; what the gateway added to it is left out. */
 #include "back/gateway_impl.h"
+#include "mcp/census.h"
 #include "log.h"
 #include "mcp/envelope.h"
 #include "mcp/era.h"
@@ -190,7 +191,7 @@ void parley_call(struct gateway *g, struct request *r)
 {
 	static const char *const levels[] = {"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"};
 	struct buf *out = &g->plug.out;
-	json_t *context = buf_len(&r->context) ? json_loadb(buf_data(&r->context), buf_len(&r->context), 0, NULL) : NULL;
+	json_t *context = buf_len(&r->context) ? census_load(buf_data(&r->context), buf_len(&r->context), 0, NULL) : NULL;
 	json_t *can = json_object_get(context, "capabilities");
 	char *capabilities = can ? text_dump(can) : NULL;
 	text_format(out, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":\"%s\",\"params\":{", (unsigned long long)r->number,
@@ -429,7 +430,7 @@ static void refuse_line(struct gateway *g)
 {
 	size_t len = buf_len(&g->plug.in);
 	char *text = jsonrpc_peek_id(buf_data(&g->plug.in), len < PEEK ? len : PEEK);
-	json_t *id = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+	json_t *id = text ? census_load(text, strlen(text), JSON_DECODE_ANY, NULL) : NULL;
 	struct request *r = call_of(g, id);
 	if (r) {
 		result_error(r, "result_too_large", json_pack("{s:s,s:b}", "service", "gateway", "may_have_run", 1),

@@ -1,5 +1,6 @@
 /* probe.c - see probe.h */
 #include "back/probe.h"
+#include "mcp/census.h"
 #include "log.h"
 #include "mcp/text.h"
 #include "os.h"
@@ -83,7 +84,7 @@ static bool greet(int fd, struct buf *in, double deadline, struct probe *probe)
 		snprintf(probe->parting, PROBE_TEXT, "%s", why);
 		return false;
 	}
-	json_t *message = json_loadb(frame.data, frame.len, 0, NULL);
+	json_t *message = census_load(frame.data, frame.len, 0, NULL);
 	probe->welcomed = frame.type == WIRE_WELCOME;
 	probe->hello_ms = (os_now() - begun) * 1000;
 	keep(probe->version, message, "version");

@@ -50,6 +50,8 @@ static bool acceptable(struct request *r)
 				    "batches exist only in protocol version 2025-03-26: send the messages one by one");
 	if (json_array_size(r->message) == 0)
 		return request_fail(r, FAULT_INVALID, NULL, "an empty batch");
+	if ((long)json_array_size(r->message) > r->pipeline->config->requests_max)
+		return request_fail(r, FAULT_INVALID, NULL, "a batch has at most %ld messages", r->pipeline->config->requests_max);
 	json_array_foreach(r->message, i, element)
 		if (era_is_modern(json_object_get(element, "params")))
 			return request_fail(r, FAULT_INVALID, NULL,

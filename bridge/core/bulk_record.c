@@ -1,5 +1,6 @@
 /* bulk_record.c - see bulk_record.h */
 #include "core/bulk_record.h"
+#include "mcp/census.h"
 #include "log.h"
 #include "mcp/text.h"
 #include "os.h"
@@ -63,9 +64,9 @@ void bulk_record_set(struct form *f, enum form_status status)
 
 enum form_status bulk_record_take(struct form *f, const char *result, size_t len)
 {
-	json_t *told = json_loadb(result, len, JSON_ALLOW_NUL, NULL);
+	json_t *told = census_load(result, len, JSON_ALLOW_NUL, NULL);
 	json_t *text = json_object_get(json_array_get(json_object_get(told, "content"), 0), "text");
-	json_t *inner = json_is_string(text) ? json_loadb(json_string_value(text), json_string_length(text), JSON_ALLOW_NUL, NULL) : NULL;
+	json_t *inner = json_is_string(text) ? census_load(json_string_value(text), json_string_length(text), JSON_ALLOW_NUL, NULL) : NULL;
 	bool failed = json_is_true(json_object_get(told, "isError"));
 	enum form_status status = !failed ? FORM_SUCCESS : json_is_true(json_object_get(inner, "may_have_run")) ? FORM_LOST : FORM_FAILED;
 	buf_eat(&f->answer, buf_len(&f->answer));

@@ -3,6 +3,7 @@
  * time: a batch does not fill the line, and of a kept one few are lost with the gateway.  A
  * kept form is marked in the store before it is sent: so nothing is run twice. */
 #include "core/bulk_impl.h"
+#include "mcp/census.h"
 #include "core/calls.h"
 #include "core/pipeline.h"
 #include "core/session.h"
@@ -150,7 +151,7 @@ bool bulk_submit(struct form *f)
 		pipeline_settle(f->call);
 		f->call = NULL;
 	}
-	said = json_loadb(buf_data(&f->answer), buf_len(&f->answer), 0, NULL);
+	said = census_load(buf_data(&f->answer), buf_len(&f->answer), 0, NULL);
 	const char *code = json_string_value(json_object_get(said, "error_code"));
 	bool wait = may_come(b, code ? code : "");
 	json_decref(said);

@@ -2,6 +2,7 @@
  * arguments, and what becomes of an answer that is no plain result: a fault, or a question
  * to the client. */
 #include "core/calls.h"
+#include "mcp/census.h"
 #include "back/service.h"
 #include "copy.h"
 #include "core/relay.h"
@@ -137,7 +138,7 @@ bool calls_open_state(struct request *r, json_t **state)
 	char *opened = text && strlen(text) == json_string_length(sealed)
 			       ? seal_open(r->pipeline->seal, text, buf_data(&r->about), buf_len(&r->about))
 			       : NULL;
-	json_t *whole = opened ? json_loads(opened, 0, NULL) : NULL;
+	json_t *whole = opened ? census_load(opened, strlen(opened), 0, NULL) : NULL;
 	*state = json_incref(json_object_get(whole, "state"));
 	free(opened);
 	json_decref(whole);
@@ -172,7 +173,7 @@ static bool prepare(struct request *r)
 
 static void take_fault(struct request *r)
 {
-	json_t *fault = json_loadb(buf_data(&r->reply), buf_len(&r->reply), 0, NULL);
+	json_t *fault = census_load(buf_data(&r->reply), buf_len(&r->reply), 0, NULL);
 	json_t *code = json_object_get(fault, "code");
 	const char *word = json_string_value(code), *message = json_string_value(json_object_get(fault, "message"));
 	json_t *data = json_incref(json_object_get(fault, "data"));
@@ -196,10 +197,10 @@ static void take_fault(struct request *r)
 /* The text of a failed result, in Efrit's shape, as an error of the protocol. */
 static void take_failure(struct request *r)
 {
-	json_t *result = json_loadb(buf_data(&r->reply), buf_len(&r->reply), 0, NULL);
+	json_t *result = census_load(buf_data(&r->reply), buf_len(&r->reply), 0, NULL);
 	json_t *block = json_array_get(json_object_get(result, "content"), 0);
 	const char *text = json_string_value(json_object_get(block, "text"));
-	json_t *told = text ? json_loads(text, 0, NULL) : NULL;
+	json_t *told = text ? census_load(text, strlen(text), 0, NULL) : NULL;
 	const char *error = json_string_value(json_object_get(told, "error"));
 	char *sentence = copy_text(error ? error : "Emacs could not answer");
 	json_object_del(told, "error");
@@ -237,7 +238,7 @@ void calls_question(struct request *r, const json_t *questions, const json_t *st
 /* True: r waits for its client now. */
 static bool take_question(struct request *r)
 {
-	json_t *asked = json_loadb(buf_data(&r->reply), buf_len(&r->reply), 0, NULL);
+	json_t *asked = census_load(buf_data(&r->reply), buf_len(&r->reply), 0, NULL);
 	json_t *questions = json_object_get(asked, "inputRequests"), *state = json_object_get(asked, "state");
 	char *size = state ? text_dump(state) : NULL;
 	bool waits = false;

@@ -1,5 +1,6 @@
 /* catalogue.c - see catalogue.h */
 #include "core/catalogue.h"
+#include "mcp/census.h"
 #include "core/profile.h"
 #include "log.h"
 #include "mcp/schema.h"
@@ -334,7 +335,7 @@ static void on_tools(struct ask *ask, const char *json, size_t len)
 {
 	struct toolset *set = ask->owner;
 	json_error_t error;
-	json_t *all = json ? json_loadb(json, len, JSON_REJECT_DUPLICATES, &error) : NULL;
+	json_t *all = json ? census_load(json, len, JSON_REJECT_DUPLICATES, &error) : NULL;
 	if (json && !json_is_array(json_object_get(all, "tools"))) {
 		log_warning("what an Emacs offers cannot be read: %s", all ? "no object with tools" : error.text);
 		json_decref(all);

@@ -1,6 +1,7 @@
 /* changes.c - who hears of changes: sessions of the old dialects, which are told all changes
  * of lists and of the resources they subscribed to, and open subscriptions/listen. */
 #include "core/lobby.h"
+#include "mcp/census.h"
 #include "core/relay.h"
 #include "core/session.h"
 #include "core/tasks.h"
@@ -58,14 +59,14 @@ static json_t *strings_of(struct request *r, const char *name, json_t *value)
 	size_t i;
 	json_t *each, *made = json_array();
 	json_array_foreach(value, i, each)
-		if (json_is_string(each))
+		if (json_is_string(each) && census_is_short(json_string_length(each)))
 			json_array_append(made, each);
 	if (json_is_array(value) && json_array_size(made) == json_array_size(value)
 	    && (long)json_array_size(made) <= r->pipeline->config->subscriptions_max)
 		return made;
 	json_decref(made);
-	request_fail(r, FAULT_PARAMS, NULL, "params.notifications.%s must be an array of at most %ld strings", name,
-		     r->pipeline->config->subscriptions_max);
+	request_fail(r, FAULT_PARAMS, NULL, "params.notifications.%s must be an array of at most %ld strings, of at most %ld bytes each", name,
+		     r->pipeline->config->subscriptions_max, census_id_max());
 	return NULL;
 }
 
@@ -139,6 +140,8 @@ enum verdict changes_subscribe(struct request *r, bool on)
 	struct worker *w = NULL;
 	if (!uri)
 		request_fail(r, FAULT_PARAMS, NULL, "params.uri must be the URI of a resource");
+	else if (!census_is_short(strlen(uri)))
+		request_fail(r, FAULT_PARAMS, NULL, "params.uri is longer than %ld bytes", census_id_max());
 	else if (on && (long)json_object_size(s->subscribed) >= s->pipeline->config->subscriptions_max)
 		request_fail(r, FAULT_INTERNAL, NULL, "%ld resources are subscribed to already; unsubscribe from one of them",
 			     s->pipeline->config->subscriptions_max);
@@ -301,7 +304,7 @@ static void updated(struct pipeline *p, const struct worker *w, const char *uri)
 
 void changes_note(struct pipeline *p, const struct worker *w, const char *json, size_t len)
 {
-	json_t *note = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *note = census_load(json, len, JSON_REJECT_DUPLICATES, NULL);
 	const char *uri = json_string_value(json_object_get(note, "updated"));
 	if (uri)
 		updated(p, w, uri);

@@ -1,5 +1,6 @@
 /* fleet.c - see fleet.h and fleet_impl.h */
 #include "core/fleet_impl.h"
+#include "mcp/census.h"
 #include "copy.h"
 #include "core/pipeline.h"
 #include "core/session.h"
@@ -13,9 +14,9 @@
 static void on_answer(struct outlet *outlet, struct request *r)
 {
 	struct group *g = (struct group *)(void *)((char *)outlet - offsetof(struct group, outlet));
-	json_t *reply = json_loadb(buf_data(&r->reply), buf_len(&r->reply), 0, NULL);
+	json_t *reply = census_load(buf_data(&r->reply), buf_len(&r->reply), 0, NULL);
 	const char *text = json_string_value(json_object_get(json_array_get(json_object_get(reply, "content"), 0), "text"));
-	json_t *said = text ? json_loads(text, 0, NULL) : NULL;
+	json_t *said = text ? census_load(text, strlen(text), 0, NULL) : NULL;
 	const char *error = json_string_value(json_object_get(said, "error")), *code = json_string_value(json_object_get(said, "error_code"));
 	free(g->refusal);
 	g->refusal = NULL;

@@ -1,6 +1,7 @@
 /* keeper_watch.c - while a declared Emacs serves: is it stuck, used up, or not used at all?
  * See keeper_impl.h. */
 #include "core/keeper_impl.h"
+#include "mcp/census.h"
 #include "back/pool.h"
 #include "core/self.h"
 
@@ -50,7 +51,7 @@ void keeper_on_worker(struct keeper *k, struct worker *w)
 static void on_told(struct ask *ask, const char *json, size_t len)
 {
 	struct keeper *k = ask->owner;
-	json_t *state = json ? json_loadb(json, len, 0, NULL) : NULL, *running = json_object_get(state, "running");
+	json_t *state = json ? census_load(json, len, 0, NULL) : NULL, *running = json_object_get(state, "running");
 	json_int_t number = json_object_get(running, "stopping") ? json_integer_value(json_object_get(running, "request")) : 0;
 	json_decref(state);
 	if (k->state != KEEPER_UP)

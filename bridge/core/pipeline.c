@@ -24,6 +24,7 @@
 #include "core/session.h"
 #include "core/tasks.h"
 #include "log.h"
+#include "mcp/census.h"
 #include "mcp/closer.h"
 #include "mcp/era.h"
 #include "mcp/headers.h"
@@ -36,6 +37,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+
+_Static_assert((int)PIPELINE_WHY_MAX == (int)CENSUS_WHY_MAX, "one length of reasons");
 
 struct stage {
 	const char *name;
@@ -52,7 +55,8 @@ static const struct stage road[] = {
 	{"guard", guard_enter, guard_leave},
 	{"route", router_enter, NULL},
 };
-enum { STAGES = sizeof road / sizeof road[0], TRACK = 256 };
+enum { STAGES = sizeof road / sizeof road[0], TRACK = 256, BIG = 32 * 1024 };
+static const double tidy_pause = 1; /* seconds in which memory is given back once */
 
 static enum verdict parse_enter(struct request *r)
 {
@@ -146,10 +150,23 @@ void pipeline_run(struct request *r)
 	pipeline_resume(r);
 }
 
+/* What a big message was built of is free, but libc keeps it: the next one would find it, most are small. */
+static void on_tidy(EV_P_ ev_timer *timer, int revents)
+{
+	(void)loop;
+	(void)timer;
+	(void)revents;
+	os_give_back();
+}
+
 static void bury(struct request *r)
 {
 	if (!r->settled || r->flying || r->dead)
 		return;
+	if (r->text_len + r->received > BIG && !ev_is_active(&r->pipeline->tidy)) {
+		ev_timer_set(&r->pipeline->tidy, tidy_pause, 0.);
+		ev_timer_start(r->pipeline->loop, &r->pipeline->tidy);
+	}
 	r->dead = true;
 	TAILQ_INSERT_TAIL(&r->pipeline->dead, r, of_session);
 	turn_want(&r->pipeline->reaper);
@@ -402,6 +419,21 @@ static void on_note(void *p, struct worker *w, const char *json, size_t len)
 	changes_note(p, w, json, len);
 }
 
+void pipeline_heed(struct pipeline *p)
+{
+	census_set(p->config->values_max, p->config->depth_max, p->config->id_max);
+}
+
+bool pipeline_too_much(const char *text, size_t len, char why[PIPELINE_WHY_MAX])
+{
+	return census_judge(text, len, why) == CENSUS_MANY;
+}
+
+json_t *pipeline_load(const char *text, size_t len, size_t flags, json_error_t *error)
+{
+	return census_load(text, len, flags, error);
+}
+
 struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *config, struct service *service)
 {
 	struct pipeline *p = calloc(1, sizeof *p);
@@ -410,10 +442,12 @@ struct pipeline *pipeline_create(struct ev_loop *loop, const struct config *conf
 	p->loop = loop;
 	p->config = config;
 	p->service = service;
+	pipeline_heed(p);
 	if (getrandom(&p->birth, sizeof p->birth, 0) != (ssize_t)sizeof p->birth)
 		log_no_memory(); /* no source of chance */
 	TAILQ_INIT(&p->sessions);
 	TAILQ_INIT(&p->dead);
+	ev_timer_init(&p->tidy, on_tidy, 0., 0.);
 	turn_init(&p->reaper, loop, reap, p);
 	p->catalogue = catalogue_create(loop, config, service, on_offers, p);
 	service_on_note(service, on_note, p);
@@ -466,6 +500,7 @@ void pipeline_destroy(struct pipeline *p)
 	handles_destroy(p->handles);
 	reap(p);
 	turn_stop(&p->reaper);
+	ev_timer_stop(p->loop, &p->tidy);
 	lobby_destroy(p->lobby);
 	starter_destroy(p->starter);
 	guard_destroy(p->guard);

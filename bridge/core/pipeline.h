@@ -13,6 +13,7 @@ struct spool;
 struct store;
 
 struct pipeline *pipeline_create(struct ev_loop *, const struct config *, struct service *); /* all borrowed */
+void pipeline_heed(struct pipeline *); /* the settings are others now */
 void pipeline_use_store(struct pipeline *, struct store *); /* borrowed, before any session: from then on there are tasks */
 void pipeline_resume_batches(struct pipeline *); /* goes on with what the store has; once, when no other process does */
 /* Begins nothing by itself any more: the program ends.  ON_RESTED, which may be NULL, comes
@@ -42,6 +43,11 @@ struct manner pipeline_manner(const struct request *, const struct http_said *);
 
 /* It takes the road; answers and what is notified about it go to OUTLET instead of the session's. */
 void pipeline_enter(struct session *, struct outlet *, const struct http_said *, struct request *); /* said: never NULL */
+
+/* JSON that others wrote, as json_loadb would; not more of it than the settings allow.  Too many values: WHY says so. */
+enum { PIPELINE_WHY_MAX = 120 };
+bool pipeline_too_much(const char *text, size_t len, char why[PIPELINE_WHY_MAX]);
+json_t *pipeline_load(const char *text, size_t len, size_t flags, json_error_t *error);
 
 void pipeline_stop(struct session *, const char *why); /* answers what is unanswered: it was stopped */
 struct outlet *pipeline_outlet(struct request *);       /* of the request, or of the batch it is in */

@@ -2,6 +2,7 @@
  * that gave a progressToken, the numbers and messages of the form itself, its log.  Numbers
  * only grow.  Nothing after the answer. */
 #include "back/worker.h"
+#include "mcp/census.h"
 #include "core/calls.h"
 #include "core/session.h"
 #include "mcp/era.h"
@@ -151,7 +152,7 @@ static void keep_said(struct request *r, const char *text)
 
 void progress_note(struct request *r, const char *json, size_t len)
 {
-	json_t *note = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *note = census_load(json, len, JSON_REJECT_DUPLICATES, NULL);
 	json_t *progress = json_object_get(note, "progress"), *total = json_object_get(note, "total");
 	json_t *level = json_object_get(note, "level"), *data = json_object_get(note, "data");
 	const char *said = json_string_value(json_object_get(note, "said"));

@@ -1,5 +1,6 @@
 /* question.c - see question.h */
 #include "core/question.h"
+#include "mcp/census.h"
 #include "back/service.h"
 #include "core/relay.h"
 #include "log.h"
@@ -121,7 +122,7 @@ void questions_ask_gateway(struct questions *t, const char *tool, const char *in
 json_t *questions_gateway_said(const struct questions *t)
 {
 	const struct item *item = t->gateway;
-	return item && item->told ? json_loadb(buf_data(&item->answer), buf_len(&item->answer), JSON_ALLOW_NUL, NULL) : NULL;
+	return item && item->told ? census_load(buf_data(&item->answer), buf_len(&item->answer), JSON_ALLOW_NUL, NULL) : NULL;
 }
 
 enum verdict questions_begin(struct questions *t)

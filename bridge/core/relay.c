@@ -1,5 +1,6 @@
 /* relay.c - see relay.h */
 #include "core/relay.h"
+#include "mcp/census.h"
 #include "core/calls.h"
 #include "core/lobby.h"
 #include "core/self.h"
@@ -39,9 +40,9 @@ static bool is_supervised(const char *tool)
 
 static bool gateway_does_not_know_it(const struct request *r)
 {
-	json_t *result = r->failed ? json_loadb(buf_data(&r->reply), buf_len(&r->reply), JSON_ALLOW_NUL, NULL) : NULL;
+	json_t *result = r->failed ? census_load(buf_data(&r->reply), buf_len(&r->reply), JSON_ALLOW_NUL, NULL) : NULL;
 	const char *text = json_string_value(json_object_get(json_array_get(json_object_get(result, "content"), 0), "text"));
-	json_t *said = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+	json_t *said = text ? census_load(text, strlen(text), JSON_ALLOW_NUL, NULL) : NULL;
 	const char *code = json_string_value(json_object_get(said, "error_code"));
 	bool unknown = code && (strcmp(code, "unknown_instance") == 0 || strcmp(code, "no_instance") == 0);
 	json_decref(said);
@@ -52,7 +53,7 @@ static bool gateway_does_not_know_it(const struct request *r)
 /* It may look in other folders than we do: what we alone see we stop ourselves. */
 static void on_stopped(struct request *r)
 {
-	json_t *arguments = json_loadb(buf_data(&r->arguments), buf_len(&r->arguments), JSON_ALLOW_NUL, NULL);
+	json_t *arguments = census_load(buf_data(&r->arguments), buf_len(&r->arguments), JSON_ALLOW_NUL, NULL);
 	const char *instance = json_string_value(json_object_get(arguments, "instance_id"));
 	if (!r->fault && !r->settled && instance && service_find(r->pipeline->service, instance) && gateway_does_not_know_it(r)) {
 		buf_eat(&r->reply, buf_len(&r->reply));

@@ -9,6 +9,7 @@
 #include "core/session.h"
 #include "core/tasks.h"
 #include "core/visit.h"
+#include "mcp/census.h"
 #include "mcp/era.h"
 #include "mcp/headers.h"
 #include "mcp/result.h"
@@ -75,9 +76,9 @@ static const char *text_in(struct request *r, const json_t *object, const char *
 {
 	json_t *value = json_object_get(object, key);
 	const char *text = json_string_value(value);
-	if (text && strlen(text) == json_string_length(value))
+	if (text && strlen(text) == json_string_length(value) && census_is_short(strlen(text)))
 		return text;
-	request_fail(r, FAULT_PARAMS, NULL, "%s%s must be a string", where, key);
+	request_fail(r, FAULT_PARAMS, NULL, "%s%s must be a string of at most %ld bytes", where, key, census_id_max());
 	return NULL;
 }
 

@@ -1,5 +1,6 @@
 /* self.c - see self.h */
 #include "core/self.h"
+#include "mcp/census.h"
 #include "core/annals.h"
 #include "core/bulk.h"
 #include "core/fleet.h"
@@ -271,7 +272,7 @@ static void finish_interrupt(struct questions *t)
 		no_answer(t, "what became of the interrupt");
 		return;
 	}
-	json_t *outcome = json_loadb(buf_data(answer), buf_len(answer), 0, NULL);
+	json_t *outcome = census_load(buf_data(answer), buf_len(answer), 0, NULL);
 	const char *word = json_string_value(json_object_get(outcome, "outcome"));
 	result_text(t->request, buf_data(answer), buf_len(answer), !word || strcmp(word, "not_stopped") == 0);
 	json_decref(outcome);

@@ -2,6 +2,7 @@
 #include "core/session.h"
 #include "core/guard.h"
 #include "log.h"
+#include "mcp/census.h"
 #include "mcp/era.h"
 #include "mcp/jsonrpc.h"
 #include "mcp/text.h"
@@ -150,11 +151,16 @@ enum verdict session_initialize(struct request *r)
 		request_fail(r, FAULT_INVALID, NULL, "initialize cannot be part of a batch");
 		return DONE;
 	}
+	json_t *capabilities = json_object_get(r->params, "capabilities");
+	if (!census_is_short(json_dumpb(capabilities, NULL, 0, JSON_COMPACT))) { /* they are kept as long as the session */
+		request_fail(r, FAULT_PARAMS, NULL, "the capabilities are longer than %ld bytes", census_id_max());
+		return DONE;
+	}
 	s->legacy = true;
 	s->initialized = false;
 	s->version = era_legacy_negotiate(r->params);
 	json_decref(s->capabilities);
-	s->capabilities = json_incref(json_object_get(r->params, "capabilities"));
+	s->capabilities = json_incref(capabilities);
 	era_keep_name(s->client, json_object_get(r->params, "clientInfo"));
 	era_legacy_initialize(s->version, &r->reply);
 	r->ended = true;

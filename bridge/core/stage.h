@@ -32,6 +32,7 @@ struct pipeline {
 	struct session_list sessions; /* session::of_pipeline; owned */
 	struct request_list dead;     /* request::of_session; freed when nobody is in a callback */
 	struct turn reaper;           /* wanted while dead holds something */
+	ev_timer tidy;                /* memory goes back to the system */
 	uint64_t numbers;
 	uint32_t birth;               /* by chance: tells numbers of this process from those of others */
 	struct seal *seal;            /* owned */

@@ -2,6 +2,7 @@
  * with force kills it.  One that no bridge started is left alone unless forced; so is one
  * with unsaved files. */
 #include "copy.h"
+#include "mcp/census.h"
 #include "core/fleet.h"
 #include "core/keeper.h"
 #include "core/lobby.h"
@@ -136,7 +137,7 @@ static void on_timer(EV_P_ ev_timer *timer, int revents)
 
 static char *text_of_reply(const struct request *r)
 {
-	json_t *reply = json_loadb(buf_data(&r->reply), buf_len(&r->reply), 0, NULL);
+	json_t *reply = census_load(buf_data(&r->reply), buf_len(&r->reply), 0, NULL);
 	const char *text = json_string_value(
 		json_object_get(json_array_get(json_object_get(reply, "content"), 0), "text"));
 	char *own = copy_text(text);
@@ -148,7 +149,7 @@ static void on_said(struct outlet *outlet, struct request *r)
 {
 	struct stop *s = (struct stop *)(void *)((char *)outlet - offsetof(struct stop, outlet));
 	char why[2 * WORKER_WHY_MAX], *text = text_of_reply(r);
-	json_t *said = text ? json_loads(text, 0, NULL) : NULL;
+	json_t *said = text ? census_load(text, strlen(text), 0, NULL) : NULL;
 	const char *result = json_string_value(json_object_get(said, "result"));
 	const char *code = json_string_value(json_object_get(said, "error_code"));
 	bool waits = (result && strcmp(result, "nil") == 0) || (code && strcmp(code, "emacs_gone") == 0);

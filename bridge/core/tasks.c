@@ -3,6 +3,7 @@
  * tool that says itself when it becomes a task begins the same way; until then the client
  * waits for our request as for any call. */
 #include "core/tasks.h"
+#include "mcp/census.h"
 #include "copy.h"
 #include "core/calls.h"
 #include "core/pipeline.h"
@@ -261,7 +262,7 @@ static void announce(struct tasks *all, struct task_record *t);
 static void on_noted(struct request *call, const char *json, size_t len)
 {
 	struct task_record *t = call->owner;
-	json_t *note = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *note = census_load(json, len, JSON_REJECT_DUPLICATES, NULL);
 	json_t *message = json_object_get(note, "message"), *said = json_object_get(note, "said");
 	if (t && json_is_true(json_object_get(note, "task")) && t->creator && !t->announcing)
 		announce(tasks_of(call), t);

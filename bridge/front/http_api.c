@@ -63,13 +63,18 @@ static void call_tool(struct exchange *e, const char *tool)
 	const struct buf *body = conn_body(e->conn);
 	const char *nul = buf_len(body) ? memchr(buf_data(body), 0, buf_len(body)) : NULL; /* jansson would end there, content */
 	json_error_t error;
+	char why[PIPELINE_WHY_MAX];
 	if (!is_method(e, true))
 		return;
 	if (nul) {
 		http_refuse(e, 400, 0, "", "the arguments are no JSON: a NUL, at byte %zu", (size_t)(nul - buf_data(body)));
 		return;
 	}
-	json_t *arguments = buf_len(body) ? json_loadb(buf_data(body), buf_len(body), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error)
+	if (pipeline_too_much(buf_data(body), buf_len(body), why)) {
+		http_refuse(e, 413, 0, "", "the arguments were not read: %s", why);
+		return;
+	}
+	json_t *arguments = buf_len(body) ? pipeline_load(buf_data(body), buf_len(body), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error)
 					  : json_object();
 	if (arguments && !json_is_object(arguments)) {
 		json_decref(arguments);
@@ -139,7 +144,7 @@ static const char *first_text(const json_t *result)
 static int status_of_result(const json_t *result)
 {
 	const char *text = first_text(result);
-	json_t *said = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+	json_t *said = text ? pipeline_load(text, strlen(text), JSON_ALLOW_NUL, NULL) : NULL;
 	int status = status_of_code(json_string_value(json_object_get(said, "error_code")));
 	json_decref(said);
 	return status;
@@ -160,7 +165,7 @@ int api_status(struct exchange *e, struct request *r, struct buf *text)
 	add(text, buf_data(&r->reply), buf_len(&r->reply));
 	if (e->shape != SHAPE_TEXT && !memmem(buf_data(text), buf_len(text), "\"isError\"", 9))
 		return status;
-	json_t *result = json_loadb(buf_data(text), buf_len(text), JSON_ALLOW_NUL, NULL);
+	json_t *result = pipeline_load(buf_data(text), buf_len(text), JSON_ALLOW_NUL, NULL);
 	const char *words = first_text(result);
 	if (json_is_true(json_object_get(result, "isError")))
 		status = status_of_result(result);

@@ -12,6 +12,7 @@
 enum {
 	BUDGET = 4 * 1000 * 1000, /* steps of work in one check, about half a second */
 	DEPTH_MAX = 600,          /* schemas within schemas, followed references included */
+	KEY_SHOWN = 200,          /* bytes of a key that a pointer repeats */
 	SENTENCE = 10,            /* steps that telling a failure costs */
 	REASON_MAX = 300,         /* bytes of a reason that another may still be added to */
 };
@@ -26,8 +27,11 @@ static void put_pointer(FILE *out, const struct spot *spot)
 	fputc('/', out);
 	if (!spot->key)
 		fprintf(out, "%zu", spot->index);
-	for (const char *s = spot->key; s && *s; s++)
+	const char *s = spot->key;
+	for (; s && *s && (s - spot->key < KEY_SHOWN || ((unsigned char)*s & 0xC0) == 0x80); s++)
 		fputs(*s == '~' ? "~0" : *s == '/' ? "~1" : (char[]){*s, 0}, out);
+	if (s && *s)
+		fputs("...", out);
 }
 
 bool check_open(struct check_sentence *s, struct check *c)

@@ -1,5 +1,6 @@
 /* envelope.c - see envelope.h */
 #include "mcp/envelope.h"
+#include "mcp/census.h"
 
 #include <string.h>
 
@@ -108,5 +109,5 @@ bool envelope_is(struct span s, const char *words)
 
 json_t *envelope_load(struct span s)
 {
-	return s.at ? json_loadb(s.at, s.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL) : NULL;
+	return s.at ? census_load(s.at, s.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL) : NULL;
 }

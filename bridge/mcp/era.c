@@ -1,5 +1,6 @@
 /* era.c - see era.h */
 #include "mcp/era.h"
+#include "mcp/census.h"
 #include "mcp/headers.h"
 #include "mcp/text.h"
 
@@ -69,6 +70,8 @@ void era_keep_name(char to[REQUEST_CLIENT_MAX + 1], const json_t *client_info)
 bool era_enter(struct request *r)
 {
 	json_t *token = json_object_get(json_object_get(r->params, "_meta"), "progressToken");
+	if (json_is_string(token) && !census_is_short(json_string_length(token))) /* each notification would repeat it */
+		return request_fail(r, FAULT_PARAMS, NULL, "the progressToken is longer than %ld bytes", census_id_max());
 	if (json_is_string(token) || json_is_integer(token))
 		r->token = text_dump(token);
 	r->era = era_is_modern(r->params) || headers_claim_modern(r->http) ? ERA_MODERN : ERA_LEGACY;

@@ -1,5 +1,6 @@
 /* jsonrpc.c - see jsonrpc.h */
 #include "mcp/jsonrpc.h"
+#include "mcp/census.h"
 #include "mcp/text.h"
 
 #include <stdlib.h>
@@ -15,9 +16,15 @@ static const int numbers[] = {
 bool jsonrpc_parse(struct request *r)
 {
 	json_error_t error;
+	char why[CENSUS_WHY_MAX];
 	const char *nul = memchr(r->text, 0, r->text_len);
 	if (nul) /* jansson steps over one that follows a number or a word */
 		return request_fail(r, FAULT_PARSE, NULL, "not JSON: a NUL, at byte %td of the line", nul - r->text + 1);
+	enum census found = census_judge(r->text, r->text_len, why);
+	if (found != CENSUS_FINE) {
+		r->id = jsonrpc_peek_id(r->text, r->text_len);
+		return request_fail(r, found == CENSUS_DEEP ? FAULT_PARSE : FAULT_INVALID, NULL, "the message was not read: %s", why);
+	}
 	r->message = json_loadb(r->text, r->text_len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
 	if (!r->message)
 		return request_fail(r, FAULT_PARSE, NULL, "not JSON: %s, at byte %d of the line", error.text, error.position);
@@ -49,6 +56,12 @@ enum jsonrpc_kind jsonrpc_read(struct request *r)
 		request_fail(r, FAULT_INVALID, NULL, "the method must be a string");
 	if (r->fault)
 		return JSONRPC_BAD;
+	if (r->id && !census_is_short(strlen(r->id))) { /* it would be kept, and said again and again */
+		free(r->id);
+		r->id = NULL;
+		request_fail(r, FAULT_INVALID, NULL, "the id is longer than %ld bytes", census_id_max());
+		return JSONRPC_BAD;
+	}
 	r->name = json_string_value(method);
 	r->params = json_object_get(m, "params");
 	if (r->params && !json_is_object(r->params)) {
