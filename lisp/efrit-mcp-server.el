@@ -183,6 +183,11 @@ What a nested command loop would take for itself ends here."
                     (error . "The form left by a throw to the command loop (top-level, exit); it ends here, the person's command loop goes on")))
       result)))
 
+(defun efrit-mcp-server--failed (what err)
+  "Log that WHAT was not told because of ERR: the answer goes out without it."
+  (efrit-mcp--mod-log (format "%s failed: %s" what (efrit-mcp-tool-error-text err)))
+  nil)
+
 (defun efrit-mcp-server--marked (number tool arguments)
   "Call TOOL with ARGUMENTS as job NUMBER between its marks, then observe.
 Return (STATE RESULT OBSERVATION); STATE is `dropped' when the job was
@@ -204,7 +209,9 @@ No quit and no throw of ours leaves this function."
                           (setq state 'dropped phase 2)))
                       (when (eq phase 1)
                         (setq phase 2)
-                        (setq seen (funcall efrit-mcp-server-observe-function result)))
+                        (setq seen (condition-case err
+                                       (funcall efrit-mcp-server-observe-function result)
+                                     (error (efrit-mcp-server--failed "what a call changed" err)))))
                       (setq inhibit-quit nil) ; a quit that is pending comes here, and not outside
                       (efrit-mcp--mod-end number)
                       (setq ended t))
@@ -312,7 +319,9 @@ One that nobody uses: without a handler in `special-event-map'."
                         (if nested
                             (efrit-mcp-server--nested-call number tool arguments)
                           (efrit-mcp-server--bound number tool arguments)))))
-          (funcall efrit-mcp-server-ran-function number tool client arguments began marked)
+          (condition-case err
+              (funcall efrit-mcp-server-ran-function number tool client arguments began marked)
+            (error (efrit-mcp-server--failed "the record of a call" err)))
           (efrit-mcp-server--finish number marked)
           (funcall efrit-mcp-server-active-function client)
           (setq efrit-mcp-server--done t))

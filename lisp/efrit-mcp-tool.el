@@ -397,6 +397,8 @@ One that only reads does not run what a folder or a file brings along."
       (let ((value (efrit-mcp-tool--value tool (efrit-mcp-tool--values tool arguments))))
         (cond ((eq value efrit-mcp-tool-deferred) '(deferred))
               ((efrit-mcp-content-p value) (cons 'whole (efrit-mcp-content-result value)))
+              ;; Whoever reads the value walks along it.
+              ((and (consp value) (not (proper-list-p value))) (cons 'done (efrit-mcp--show value)))
               (t (cons 'done value))))))))
 
 (defun efrit-mcp-tool-call (name arguments)

@@ -12,6 +12,7 @@
 enum {
 	DEPTH_MAX = 100,
 	VALUES_MAX = 1000 * 1000, /* in one value: Emacs keeps a reference to each until the module function returns */
+	SHOWN_COST = 100,         /* of these, for what Lisp prints: nothing stops us meanwhile */
 };
 
 /* Global references, made once. */
@@ -436,6 +437,9 @@ static bool put_value(struct writer *w, emacs_value value, int depth)
 		emacs_value members = call1(env, sym.members, value);
 		return env->is_not_nil(env, members) ? put_value(w, members, depth + 1) : put_plain(w, "{}");
 	}
+	if (w->values_left < SHOWN_COST)
+		return false;
+	w->values_left -= SHOWN_COST;
 	emacs_value shown = call1(env, sym.show, value);
 	return !lisp_exited(env) && put_string(w, shown);
 }
