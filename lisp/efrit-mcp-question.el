@@ -22,8 +22,6 @@
 (require 'rmc nil t)
 (eval-when-compile (require 'cl-lib))
 
-(declare-function efrit-mcp-server--foreign "efrit-mcp-server")
-(defvar efrit-mcp-server--depth)
 (defvar efrit-mcp-prompt--refuse)
 
 (define-error 'efrit-mcp-declined "The user did not answer" 'efrit-mcp-error)
@@ -38,8 +36,8 @@
 (defun efrit-mcp-question--mine-p ()
   "Return non-nil if the form that is evaluated asks, nothing foreign inside it."
   (and efrit-mcp-question--on efrit-mcp-prompt--refuse
-       (<= (recursion-depth) efrit-mcp-server--depth)
-       (not (efrit-mcp-server--foreign))))
+       (<= (recursion-depth) efrit-mcp-foreign-depth)
+       (not (efrit-mcp-foreign))))
 
 (defun efrit-mcp-question--key (text)
   "Return the key of the next question, TEXT."

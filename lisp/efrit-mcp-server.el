@@ -27,6 +27,8 @@
 (require 'efrit-mcp-client)
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-prompt)
+(require 'efrit-mcp-foreign)
+(require 'efrit-mcp-recover)
 
 (declare-function efrit-mcp--mod-start "efrit-mcp-module")
 (declare-function efrit-mcp--mod-stop "efrit-mcp-module")
@@ -76,9 +78,6 @@
 Dynamic, and so is all that the unwinding form sees: it would be a closure
 made for each call.")
 
-(defvar efrit-mcp-server--depth 0
-  "Recursion depth at which the job that runs began.")
-
 (defvar efrit-mcp-server--signal 'sigusr2
   "The signal that stops a form, as `debug-on-event' names it.")
 
@@ -105,40 +104,14 @@ it began, and (STATE RESULT SEEN).")
 
 ;;; Stopping
 
-(defun efrit-mcp-server--foreign-frame (function arguments looped)
-  "Return what FUNCTION called with ARGUMENTS is, if it is not the job's own.
-LOOPED: a command loop runs inside the job."
-  (cond ((eq function 'timer-event-handler)
-         (format "a timer runs inside it (%s)"
-                 (let ((f (ignore-errors (timer--function (car arguments)))))
-                   (if (symbolp f) f "a lambda"))))
-        ((and (processp (car arguments)) (stringp (cadr arguments)) (null (cddr arguments))
-              (not (eq (car arguments) efrit-mcp-server--doorbell))
-              (or (eq function (process-filter (car arguments)))
-                  (eq function (process-sentinel (car arguments)))))
-         (format "a filter or sentinel of the process %s runs inside it" (process-name (car arguments))))
-        ((and looped (eq function 'command-execute))
-         "a command of the person runs inside it")))
-
-(defun efrit-mcp-server--foreign ()
-  "Return what runs inside the job and is not its own, a string; or nil."
-  (let ((looped (> (recursion-depth) efrit-mcp-server--depth)))
-    (catch 'efrit-mcp-server--foreign
-      (mapbacktrace
-       (lambda (_evald function arguments _flags)
-         (when (eq function 'efrit-mcp-server--marked) ; what called that is outside of the job
-           (throw 'efrit-mcp-server--foreign nil))
-         (let ((what (efrit-mcp-server--foreign-frame function arguments looped)))
-           (when what (throw 'efrit-mcp-server--foreign what)))))
-      nil)))
-
 (defun efrit-mcp-server--leave (number)
   "Leave the job NUMBER, which is to stop, unless something foreign runs inside it."
   (efrit-mcp--mod-stop-seen number) ; no further signal meanwhile
-  (let ((obstacle (efrit-mcp-server--foreign)))
-    (if obstacle
-        (efrit-mcp--mod-stop-seen number obstacle)
-      (throw efrit-mcp-server--tag nil))))
+  (let ((what (efrit-mcp-foreign)))
+    (unless (efrit-mcp-foreign-wait-p what)
+      (throw efrit-mcp-server--tag nil))
+    (efrit-mcp--mod-stop-seen number (if (consp what) (cdr what) what) (consp what))
+    what))
 
 (defun efrit-mcp-server--debugger (&rest arguments)
   "Stand in for the debugger while a job runs: end the job if it is to stop.
@@ -148,9 +121,9 @@ that exits."
         internal-when-entered-debugger -1)
   (let ((number (efrit-mcp--mod-stop-wanted)))
     (when number
-      (efrit-mcp-server--leave number)
-      ;; Something foreign runs, with quitting inhibited as before the signal.
-      (setq inhibit-quit t)
+      ;; Something foreign runs, with quitting inhibited as before the signal; in a hook it
+      ;; was not.
+      (setq inhibit-quit (stringp (efrit-mcp-server--leave number)))
       ;; Where redisplay called Lisp, a debugger that returns makes Emacs throw to
       ;; top level, through the foreign timer; an error redisplay takes for itself.
       (unless debugger-may-continue
@@ -164,11 +137,21 @@ enters the debugger before it looks at the quit flag, and quits on the
 way into it, where a quit would not come by the debugger."
   (if (not (eq symbol 'quit))
       (efrit-mcp-tool-note-signal symbol data)
+    (when inhibit-modification-hooks ; perhaps C-g ends a change hook
+      (efrit-mcp-foreign-keep-hooks))
     (when (efrit-mcp--mod-stop-wanted)
       (setq inhibit-debugger nil
             internal-when-entered-debugger -1))))
 
 ;;; Running a job
+
+(defmacro efrit-mcp-server--quietly (&rest body)
+  "Run BODY, which is not the form's, without the person's debugger.
+What it handles itself is nothing to debug, and without a frame the debugger
+ends a daemon."
+  (declare (indent 0) (debug t))
+  `(let ((debug-on-error nil) (debug-on-signal nil) (signal-hook-function nil))
+     ,@body))
 
 (defun efrit-mcp-server--call (tool arguments)
   "Call TOOL with ARGUMENTS; throws to the command loop end here.
@@ -221,32 +204,46 @@ No quit and no throw of ours leaves this function."
 
 (defun efrit-mcp-server--bound (number tool arguments)
   "Call `efrit-mcp-server--marked' with NUMBER, TOOL, ARGUMENTS, all bound.
-What a stop changes is bound here, so that the person's settings come back by
-themselves."
-  (let ((efrit-mcp-server--tag (list 'efrit-mcp-job)) ; like no other
-        (efrit-mcp-server--depth (recursion-depth))
-        (efrit-mcp-prompt--refuse t)
-        (inhibit-interaction t)
-        (signal-hook-function #'efrit-mcp-server--signalled)
-        (debugger #'efrit-mcp-server--debugger)
-        (debug-on-event efrit-mcp-server--signal)
-        (debug-on-quit nil)
-        (debug-on-error nil)
-        ;; Every quit comes by our debugger before any handler sees it.  That, and not
-        ;; the handlers of a foreign timer, decides whether something is cut.
-        (debug-on-signal t)
-        (internal-when-entered-debugger -1)
-        (debug-on-next-call nil)
-        (throw-on-input nil)
-        (inhibit-quit nil))
-    (prog1 (efrit-mcp-server--marked number tool arguments)
-      (setq debug-on-next-call nil))))
+What a stop changes is bound here, so that the person's settings come back
+by themselves.  `debug-on-event' is bound last: while another Lisp thread
+holds Emacs it is the first to have the person's value again, and then the
+signal does nothing."
+  (let ((on-quit debug-on-quit) (quit nil) (marked nil))
+    (let ((efrit-mcp-server--tag (list 'efrit-mcp-job)) ; like no other
+          (efrit-mcp-foreign-depth (recursion-depth))
+          (efrit-mcp-foreign--since nil)
+          (efrit-mcp-prompt--refuse t)
+          (inhibit-interaction t)
+          (signal-hook-function #'efrit-mcp-server--signalled)
+          (debugger #'efrit-mcp-server--debugger)
+          (debug-on-quit nil)
+          (debug-on-error nil)
+          ;; Every quit comes by our debugger before any handler sees it.  That, and not
+          ;; the handlers of a foreign timer, decides whether something is cut.
+          (debug-on-signal t)
+          (internal-when-entered-debugger -1)
+          (debug-on-next-call nil)
+          (throw-on-input nil)
+          (quit-flag nil) ; another Lisp thread has its own
+          (inhibit-quit nil))
+      (let ((debug-on-event efrit-mcp-server--signal))
+        (setq marked (efrit-mcp-server--marked number tool arguments)))
+      (setq quit quit-flag))
+    (efrit-mcp-server--right on-quit)
+    (when quit (setq quit-flag quit)) ; the person's, of this very moment
+    marked))
+
+(defun efrit-mcp-server--right (on-quit)
+  "Put right what a stop may have left behind; ON-QUIT was `debug-on-quit'."
+  (setq debug-on-next-call nil
+        debug-on-quit on-quit)
+  (efrit-mcp-foreign-mend-hooks))
 
 (defconst efrit-mcp-server--runner
-  '(efrit-mcp-server--foreign-frame efrit-mcp-server--foreign efrit-mcp-server--leave
-    efrit-mcp-server--debugger efrit-mcp-server--signalled efrit-mcp-server--call
+  '(efrit-mcp-server--leave efrit-mcp-server--debugger efrit-mcp-server--signalled efrit-mcp-server--call
     efrit-mcp-server--marked
-    efrit-mcp-server--bound efrit-mcp-tool-call efrit-mcp-tool--run efrit-mcp-tool--pass efrit-mcp-tool--value efrit-mcp-tool--apply)
+    efrit-mcp-server--bound efrit-mcp-server--right efrit-mcp-tool-call efrit-mcp-tool--run efrit-mcp-tool--pass efrit-mcp-tool--value
+    efrit-mcp-tool--apply)
   "Functions that must be compiled for a stop to be safe.")
 
 (defun efrit-mcp-server--compiled-p (function)
@@ -256,13 +253,16 @@ themselves."
 
 (defun efrit-mcp-server--pick-signal ()
   "Choose the signal that stops forms; return its number, 0 for none.
-One that nobody uses: without a handler in `special-event-map'."
-  (dolist (function efrit-mcp-server--runner)
+One that nobody uses: without a handler in `special-event-map', and not the
+one of `debug-on-event': while another Lisp thread holds Emacs, or where no
+job runs, ours shall be an event and no more."
+  (dolist (function (append efrit-mcp-foreign-functions efrit-mcp-server--runner))
     (unless (efrit-mcp-server--compiled-p function)
       (let ((byte-compile-warnings nil)) (byte-compile function))))
-  (let ((signal (seq-find (lambda (s)
-                            (memq (lookup-key special-event-map (vector s)) '(nil ignore)))
-                          '(sigusr2 sigusr1))))
+  (let* ((free (seq-filter (lambda (s)
+                             (memq (lookup-key special-event-map (vector s)) '(nil ignore efrit-mcp-recover)))
+                           '(sigusr2 sigusr1)))
+         (signal (or (car (remq (default-toplevel-value 'debug-on-event) free)) (car free))))
     (if (and signal (seq-every-p #'efrit-mcp-server--compiled-p efrit-mcp-server--runner))
         (progn (setq efrit-mcp-server--signal signal)
                (efrit-mcp--mod-signal-number (symbol-name signal)))
@@ -319,11 +319,12 @@ One that nobody uses: without a handler in `special-event-map'."
                         (if nested
                             (efrit-mcp-server--nested-call number tool arguments)
                           (efrit-mcp-server--bound number tool arguments)))))
-          (condition-case err
-              (funcall efrit-mcp-server-ran-function number tool client arguments began marked)
-            (error (efrit-mcp-server--failed "the record of a call" err)))
-          (efrit-mcp-server--finish number marked)
-          (funcall efrit-mcp-server-active-function client)
+          (efrit-mcp-server--quietly
+            (condition-case err
+                (funcall efrit-mcp-server-ran-function number tool client arguments began marked)
+              (error (efrit-mcp-server--failed "the record of a call" err)))
+            (efrit-mcp-server--finish number marked)
+            (funcall efrit-mcp-server-active-function client))
           (setq efrit-mcp-server--done t))
       (efrit-mcp-server--left))))
 
@@ -331,6 +332,7 @@ One that nobody uses: without a handler in `special-event-map'."
   "Answer the job that runs if it left by a throw to a tag of someone else."
   (unless efrit-mcp-server--done
     (efrit-mcp--mod-end efrit-mcp-tool-job)
+    (efrit-mcp-server--right debug-on-quit)
     (efrit-mcp--mod-reply efrit-mcp-tool-job
                           (if memory-full
                               efrit-mcp-tool-no-memory
@@ -383,9 +385,10 @@ Not when somebody waits in the interactive lane, nor too long."
         (until (+ (float-time) efrit-mcp-server--slice))
         (job nil) (left t))
     (efrit-mcp-server--garbage-later)
+    (efrit-mcp-recover-note)
     (unwind-protect
         (progn
-          (while (and (setq job (efrit-mcp--mod-take nil))
+          (while (and (setq job (efrit-mcp-server--quietly (efrit-mcp--mod-take nil)))
                       (progn (efrit-mcp-server--run job nil)
                              (< (float-time) until))
                       (not (input-pending-p))
@@ -393,7 +396,9 @@ Not when somebody waits in the interactive lane, nor too long."
                       (not (and (> efrit-mcp-typing-pause 0) (efrit-mcp-server--hold-p)))))
           (setq left job))
       (when left (efrit-mcp--mod-ring)))
-    (funcall efrit-mcp-server-drained-function)))
+    (efrit-mcp-server--quietly
+      (efrit-mcp-recover-doorbell) ; a job may have changed it
+      (funcall efrit-mcp-server-drained-function))))
 
 (defun efrit-mcp-server--inside ()
   "The doorbell rang while a job runs: end that job, or run what may nest."
@@ -409,14 +414,26 @@ Not when somebody waits in the interactive lane, nor too long."
     (funcall efrit-mcp-server-watches-function
              (delete-dups (apply #'seq-concatenate 'list (append (efrit-mcp--mod-parse text) nil))))))
 
-(defun efrit-mcp-server--filter (_process _bytes)
-  "Somebody rang: see what the thread has for us."
-  (when (efrit-mcp--mod-heard)
-    (efrit-mcp-server--watches (efrit-mcp--mod-watches)))
+(defun efrit-mcp-server--heard ()
+  "See what the thread has for us."
+  (efrit-mcp-server--quietly
+    (when (efrit-mcp--mod-heard)
+      (efrit-mcp-server--watches (efrit-mcp--mod-watches))))
+  (efrit-mcp-recover-job)
   (if efrit-mcp-server--busy
       (efrit-mcp-server--inside)
-    (unless (efrit-mcp-server--hold-p)
+    (unless (efrit-mcp-server--quietly (efrit-mcp-server--hold-p))
       (efrit-mcp-server--drain))))
+
+(defun efrit-mcp-server--filter (process _bytes)
+  "Somebody rang PROCESS.
+No error leaves this: with `debug-on-error' it would end a daemon."
+  (if (efrit-mcp-server--main-thread-p)
+      (condition-case err
+          (efrit-mcp-server--heard)
+        (error (efrit-mcp--mod-log (format "an error outside of a job: %S" err))))
+    (set-process-thread process (symbol-value 'main-thread)) ; somebody let all threads read it
+    (efrit-mcp--mod-ring)))
 
 ;;; Garbage
 
@@ -463,7 +480,15 @@ Not when somebody waits in the interactive lane, nor too long."
   (when (and efrit-mcp-server-instance (eq process efrit-mcp-server--doorbell)
              (not (process-live-p process)))
     (efrit-mcp--mod-log "the doorbell was killed; there is a new one")
-    (efrit-mcp--mod-set-doorbell (efrit-mcp-server--make-doorbell))))
+    (efrit-mcp-server--renew-doorbell)))
+
+(defun efrit-mcp-server--renew-doorbell ()
+  "Hang up another doorbell."
+  (let ((old efrit-mcp-server--doorbell))
+    (efrit-mcp--mod-set-doorbell (efrit-mcp-server--make-doorbell))
+    (when (processp old)
+      (set-process-sentinel old #'ignore)
+      (efrit-mcp-server--take-down old))))
 
 (defun efrit-mcp-server--take-down (doorbell)
   "End the process DOORBELL and its buffer."
@@ -490,11 +515,15 @@ Not when somebody waits in the interactive lane, nor too long."
       (efrit-mcp--mod-set-catalogue (decode-coding-string text 'utf-8) (secure-hash 'sha1 text)
                                     (efrit-mcp-tool-nesting)))))
 
+(defun efrit-mcp-server--main-thread-p ()
+  "Return non-nil in Emacs's main thread."
+  (or (not (boundp 'main-thread)) (eq (current-thread) (symbol-value 'main-thread))))
+
 (defun efrit-mcp-server-start (name)
   "Serve under NAME, or NAME-2 and so on where a living Emacs has it.
 Return the name.  Signal an `efrit-mcp-error' that says what to do if it
 cannot be."
-  (unless (or (not (boundp 'main-thread)) (eq (current-thread) (symbol-value 'main-thread)))
+  (unless (efrit-mcp-server--main-thread-p)
     (signal 'efrit-mcp-error '("efrit-mcp can be started from Emacs's main thread only")))
   (let ((doorbell (efrit-mcp-server--make-doorbell)))
     (condition-case err
@@ -505,6 +534,7 @@ cannot be."
       (error (efrit-mcp-server--take-down doorbell)
              (signal (car err) (cdr err)))))
   (efrit-mcp-prompt-guard)
+  (efrit-mcp-recover-watch)
   (efrit-mcp-client-listen)
   (add-hook 'efrit-mcp-tool-changed-hook #'efrit-mcp-server-announce)
   (add-hook 'kill-emacs-hook #'efrit-mcp-server--goodbye)
@@ -522,6 +552,7 @@ cannot be."
       (when events (funcall efrit-mcp-server-log-function events)))
     (efrit-mcp--mod-stop (or why "the server in Emacs was stopped"))
     (efrit-mcp-prompt-unguard)
+    (efrit-mcp-recover-unwatch)
     (efrit-mcp-client-deafen)
     (efrit-mcp-server--take-down efrit-mcp-server--doorbell)))
 

@@ -12,4 +12,8 @@ pid_t child_thread(void); /* the calling thread, for child_youngest; 0: the syst
  * or the system does not tell. */
 bool child_youngest(pid_t tid, pid_t *pid, char command[160]);
 
+/* The thread TID waits for a lock, so in Emacs another Lisp thread runs.  False: no, or
+ * the system does not tell. */
+bool child_thread_locked(pid_t tid);
+
 #endif

@@ -43,3 +43,13 @@ bool child_youngest(pid_t tid, pid_t *pid, char command[160])
 			command[i] = ' ';
 	return true;
 }
+
+bool child_thread_locked(pid_t tid)
+{
+	char path[64], text[256], *end;
+	snprintf(path, sizeof path, "/proc/self/task/%ld/syscall", (long)tid);
+	if (!tid || slurp(path, text, sizeof text) <= 0)
+		return false;
+	long number = strtol(text, &end, 10);
+	return end > text && number == SYS_futex; /* not "running" */
+}

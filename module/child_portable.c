@@ -6,6 +6,12 @@ pid_t child_thread(void)
 	return 0;
 }
 
+bool child_thread_locked(pid_t tid)
+{
+	(void)tid;
+	return false;
+}
+
 bool child_youngest(pid_t tid, pid_t *pid, char command[160])
 {
 	(void)tid;

@@ -1,6 +1,7 @@
 /* efrit-mcp-module.c - emacs_module_init and the efrit-mcp--mod-* primitives, which
  * only convert and pass on.  Thread: emacs.  An error here signals `efrit-mcp-error';
  * nothing aborts, that would take the person's unsaved work with it. */
+#include "interrupt.h"
 #include "json.h"
 #include "lisp.h"
 #include "server.h"
@@ -199,6 +200,7 @@ static emacs_value mod_end(emacs_env *env, ptrdiff_t n, emacs_value *args, void 
 {
 	(void)n, (void)data;
 	queue_end(queue, number_of(env, args[0]));
+	interrupt_heard();
 	(void)getppid();
 	return lisp_nil(env);
 }
@@ -227,7 +229,34 @@ static emacs_value mod_stop_seen(emacs_env *env, ptrdiff_t n, emacs_value *args,
 	char obstacle[JOB_OBSTACLE_MAX] = "";
 	(void)data;
 	bool blocked = n > 1 && lisp_get_text(env, args[1], obstacle, sizeof obstacle);
-	queue_stop_seen(queue, number_of(env, args[0]), blocked ? obstacle : NULL);
+	queue_stop_seen(queue, number_of(env, args[0]), blocked ? obstacle : NULL, n > 2 && env->is_not_nil(env, args[2]));
+	interrupt_heard();
+	return lisp_nil(env);
+}
+
+static emacs_value mod_begun(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	enum { MOST = 16 }; /* one runs, few nest; what is left comes with the next call */
+	uint64_t numbers[MOST];
+	emacs_value list[MOST];
+	(void)n, (void)args, (void)data;
+	size_t count = queue_begun(queue, numbers, MOST);
+	for (size_t i = 0; i < count; i++)
+		list[i] = env->make_integer(env, (intmax_t)numbers[i]);
+	return lisp_list(env, (ptrdiff_t)count, list);
+}
+
+static emacs_value mod_use_signal(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)n, (void)data;
+	interrupt_use((int)number_of(env, args[0]));
+	return lisp_nil(env);
+}
+
+static emacs_value mod_guard_keyboard(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
+{
+	(void)n, (void)args, (void)data;
+	interrupt_guard_keyboard();
 	return lisp_nil(env);
 }
 
@@ -537,7 +566,13 @@ static const struct {
 	{"end", 1, 1, mod_end, "Mark job NUMBER as ended: no signal for it arrives after this returned."},
 	{"why", 1, 1, mod_why, "Why job NUMBER is to stop: (CODE BY), or nil."},
 	{"stop-wanted", 0, 0, mod_stop_wanted, "Return the number of the running job if it is to stop, else nil."},
-	{"stop-seen", 1, 2, mod_stop_seen, "Say that the stop of job NUMBER is acted on; or not, because of OBSTACLE."},
+	{"stop-seen", 1, 3, mod_stop_seen,
+	 "Say that the stop of job NUMBER is acted on; or not, because of OBSTACLE.\n"
+	 "With BRIEF the obstacle is over in a moment: have the signal come again soon."},
+	{"begun", 0, 0, mod_begun, "Return the numbers of the jobs that Lisp has taken and not answered."},
+	{"use-signal", 1, 1, mod_use_signal, "Stop forms by the signal NUMBER from now on."},
+	{"guard-keyboard", 0, 0, mod_guard_keyboard,
+	 "Have one C-g in a terminal be one, also where a stop has set the quit flag."},
 	{"took", 1, 1, mod_took, "Return for how many seconds job NUMBER has run; 0.0: it did not begin."},
 	{"log", 1, 1, mod_log, "Put LINE among the events.  nil: the server does not run."},
 	{"defer", 1, 1, mod_defer, "Job NUMBER returned without an answer, which comes later."},
@@ -580,6 +615,19 @@ static bool define(emacs_env *env)
 	return !lisp_exited(env);
 }
 
+/* Another file with the same module would take the functions away from the one that serves. */
+static bool another_copy(emacs_env *env)
+{
+	static const char why[] = "this Emacs has another copy of the efrit-mcp module, which stays; restart Emacs to load this one";
+	emacs_value feature = env->intern(env, "efrit-mcp-module");
+	if (!env->is_not_nil(env, env->funcall(env, env->intern(env, "featurep"), 1, &feature)))
+		return false;
+	emacs_value text = env->make_string(env, why, sizeof why - 1);
+	emacs_value data = env->funcall(env, env->intern(env, "list"), 1, &text);
+	env->non_local_exit_signal(env, env->intern(env, "error"), data);
+	return true;
+}
+
 int emacs_module_init(struct emacs_runtime *runtime) EMACS_NOEXCEPT
 {
 	if ((size_t)runtime->size < sizeof *runtime)
@@ -587,6 +635,10 @@ int emacs_module_init(struct emacs_runtime *runtime) EMACS_NOEXCEPT
 	emacs_env *env = runtime->get_environment(runtime);
 	if ((size_t)env->size < sizeof(struct emacs_env_28))
 		return 2; /* Emacs older than 28: no open_channel */
+	if (queue) /* loaded again: what runs goes on; functions that somebody replaced are ours again */
+		return define(env) ? 0 : 3;
+	if (another_copy(env))
+		return 0; /* the error says more than a number */
 	json_object_seed(0); /* before the thread: seeding is not thread-safe */
 	queue = queue_create(&(struct queue_limits){0}); /* opened when the server starts */
 	return queue && lisp_init(env) && define(env) ? 0 : 3;

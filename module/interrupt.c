@@ -1,8 +1,11 @@
 /* interrupt.c - see interrupt.h */
 #include "interrupt.h"
 
+#include "child.h"
+
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 /* Seconds after the request at which an unseen stop is signalled; then every LATER.
  * Repeated because redisplay swallows quits and a signal just before pselect is lost. */
@@ -12,12 +15,50 @@ static const double SOON = 0.002;
 static const double PATIENCE = 1.0; /* for clean-up forms, and before a client is told that it did not work */
 
 static pthread_t lisp_thread;
-static int stop_signal;
+static pid_t lisp_tid;
+static _Atomic int stop_signal;
 
-void interrupt_prepare(int signal)
+/* ---- the keyboard's signal ---- */
+
+/* Our signal leaves Emacs's quit flag set until Lisp looks.  Emacs takes a C-g that finds it
+ * set for the second one, and drops the person to a shell: the emergency escape. */
+static _Atomic enum { FLAG_UNTOUCHED, FLAG_OURS, FLAG_PERSONS } flag;
+static struct sigaction keyboard; /* Emacs's own */
+
+static void on_keyboard(int number, siginfo_t *info, void *context)
+{
+	int ours = FLAG_OURS;
+	if (atomic_compare_exchange_strong(&flag, &ours, FLAG_PERSONS))
+		return; /* the first: the quit it asks for is under way */
+	if (keyboard.sa_flags & SA_SIGINFO)
+		keyboard.sa_sigaction(number, info, context);
+	else if (keyboard.sa_handler != SIG_DFL && keyboard.sa_handler != SIG_IGN)
+		keyboard.sa_handler(number);
+}
+
+void interrupt_guard_keyboard(void)
 {
 	struct sigaction sa;
-	lisp_thread = pthread_self();
+	if (sigaction(SIGINT, NULL, &sa) != 0 || ((sa.sa_flags & SA_SIGINFO) && sa.sa_sigaction == on_keyboard))
+		return;
+	if (!(sa.sa_flags & SA_SIGINFO) && (sa.sa_handler == SIG_DFL || sa.sa_handler == SIG_IGN))
+		return;
+	keyboard = sa;
+	sa.sa_sigaction = on_keyboard;
+	sa.sa_flags |= SA_SIGINFO;
+	sigaction(SIGINT, &sa, NULL);
+}
+
+void interrupt_heard(void)
+{
+	flag = FLAG_UNTOUCHED;
+}
+
+/* ---- the signal that stops ---- */
+
+void interrupt_use(int signal)
+{
+	struct sigaction sa;
 	stop_signal = signal;
 	if (signal && sigaction(signal, NULL, &sa) == 0 && (sa.sa_flags & SA_RESTART)) {
 		sa.sa_flags &= ~SA_RESTART;
@@ -25,27 +66,67 @@ void interrupt_prepare(int signal)
 	}
 }
 
+void interrupt_prepare(int signal)
+{
+	lisp_thread = pthread_self();
+	lisp_tid = child_thread();
+	flag = FLAG_UNTOUCHED;
+	interrupt_use(signal);
+}
+
 static void send_signal(void)
+{
+	int untouched = FLAG_UNTOUCHED;
+	if (!stop_signal)
+		return;
+	atomic_compare_exchange_strong(&flag, &untouched, FLAG_OURS);
+	pthread_kill(lisp_thread, stop_signal);
+}
+
+static void send_event(void)
 {
 	if (stop_signal)
 		pthread_kill(lisp_thread, stop_signal);
 }
 
-/* The next step; while something foreign runs inside the job its end is not told,
- * so the doorbell, and it alone, asks again soon. */
-static void again(struct interrupt *i, double now, bool foreign)
+void interrupt_poke(struct queue *queue)
+{
+	queue_poke(queue, send_event);
+}
+
+/* ---- the ladder ---- */
+
+/* The next step.  While something foreign runs inside the job its end is not told,
+ * so the doorbell, and it alone, asks again soon; what is brief is signalled soon too. */
+static void again(struct interrupt *i, double now, enum queue_stopping state)
 {
 	if (i->next_at <= now) {
 		i->next_at = now + LATER;
 		if (i->step < sizeof steps / sizeof *steps)
 			i->next_at = i->asked_at + steps[i->step++];
 	}
+	if (state == STOP_BRIEF && i->next_at > now + SOON)
+		i->next_at = now + SOON;
 	double next = i->next_at;
-	if (foreign && next > now + SOON)
+	if (state == STOP_FOREIGN && next > now + SOON)
 		next = now + SOON;
 	ev_timer_stop(i->loop, &i->timer);
 	ev_timer_set(&i->timer, next > now ? next - now : 0.001, 0);
 	ev_timer_start(i->loop, &i->timer);
+}
+
+/* No signal while another Lisp thread runs: it would not be for that one. */
+static void ask(struct interrupt *i, double now)
+{
+	i->ring(i->data);
+	if (now < i->next_at)
+		return;
+	bool locked = child_thread_locked(lisp_tid);
+	if (locked != i->locked)
+		queue_stop_obstacle(i->queue, i->number, locked ? "another Lisp thread of this Emacs runs and does not let go" : "");
+	i->locked = locked;
+	if (!locked)
+		queue_signal(i->queue, i->number, send_signal);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
@@ -54,29 +135,25 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	double now = queue_now();
-	bool seen;
-	char obstacle[JOB_OBSTACLE_MAX];
-	if (!queue_stop_state(i->queue, i->number, &seen, obstacle)) {
+	enum queue_stopping state = queue_stop_state(i->queue, i->number);
+	if (state == STOP_OVER) {
 		i->number = 0;
 		return;
 	}
-	if (!seen) {
-		i->ring(i->data);
-		if (now >= i->next_at)
-			queue_signal(i->queue, i->number, send_signal);
-	} else if (!i->seen_at) {
+	if (state != STOP_SEEN)
+		ask(i, now);
+	else if (!i->seen_at)
 		i->seen_at = now;
-	}
 	bool late = now - (i->seen_at ? i->seen_at : i->asked_at) > PATIENCE;
 	if (late && !i->told) {
 		i->told = true;
 		i->on_stuck(i->data, i->number);
 	}
-	if (late && seen) { /* its clean-up forms do not end either */
+	if (late && state == STOP_SEEN) { /* its clean-up forms do not end either */
 		queue_stop_again(i->queue, i->number);
 		i->seen_at = 0;
 	}
-	again(i, now, obstacle[0] && !seen);
+	again(i, now, state);
 }
 
 void interrupt_init(struct interrupt *i, struct ev_loop *loop, struct queue *queue)
@@ -101,8 +178,8 @@ void interrupt_drive(struct interrupt *i, uint64_t number)
 	i->asked_at = queue_now();
 	i->seen_at = 0;
 	i->step = 0;
-	i->told = false;
+	i->told = i->locked = false;
 	i->next_at = 0;
 	i->ring(i->data);
-	again(i, i->asked_at, false);
+	again(i, i->asked_at, STOP_UNSEEN);
 }

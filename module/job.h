@@ -64,6 +64,7 @@ struct job {
 	char by[JOB_BY_MAX];             /* who asked */
 	bool seen;                       /* Lisp saw the stop and unwinds */
 	char obstacle[JOB_OBSTACLE_MAX]; /* why Lisp could not act on it */
+	bool brief;                      /* the obstacle is over in a moment: signal again soon */
 	bool answered;                   /* the thread has answered in Lisp's place */
 };
 

@@ -66,7 +66,19 @@ bool queue_take_look(struct queue *q); /* true once when deadlines and stops are
 /* True while NUMBER runs and its stop has not been seen: then SIGNAL(number) was
  * called under the lock, so it cannot arrive after the job's end-mark. */
 bool queue_signal(struct queue *q, uint64_t number, void (*signal)(void));
-bool queue_stop_state(struct queue *q, uint64_t number, bool *seen, char obstacle[JOB_OBSTACLE_MAX]); /* false: it runs no more */
+enum queue_stopping {
+	STOP_OVER,    /* it runs no more */
+	STOP_UNSEEN,  /* Lisp has not acted on it yet */
+	STOP_FOREIGN, /* something that is not the job's runs inside it */
+	STOP_BRIEF,   /* the same, and it soon returns */
+	STOP_SEEN,    /* it unwinds */
+};
+enum queue_stopping queue_stop_state(struct queue *q, uint64_t number);
+/* Of a stop that Lisp has not seen: what is in its way; "": nothing more. */
+void queue_stop_obstacle(struct queue *q, uint64_t number, const char *obstacle);
+/* Calls SIGNAL under the lock unless a job runs: it is no stop, it only wakes Emacs. */
+void queue_poke(struct queue *q, void (*signal)(void));
+double queue_rung_for(struct queue *q); /* seconds a ring has not been answered; 0: none is open */
 void queue_stop_again(struct queue *q, uint64_t number); /* a further round: its clean-up does not end */
 /* Takes the answer out of Lisp's hands: false when it is already on its way.  The
  * copy's pointers are NULL. */
@@ -112,7 +124,8 @@ void queue_end(struct queue *q, uint64_t number);
 void queue_defer(struct queue *q, uint64_t number);
 bool queue_alive(struct queue *q, uint64_t number); /* somebody still waits for its answer */
 enum job_stop queue_why(struct queue *q, uint64_t number, char by[JOB_BY_MAX]);
-void queue_stop_seen(struct queue *q, uint64_t number, const char *obstacle); /* NULL: it unwinds now */
+void queue_stop_seen(struct queue *q, uint64_t number, const char *obstacle, bool brief); /* NULL: it unwinds now */
+size_t queue_begun(struct queue *q, uint64_t *numbers, size_t max); /* the jobs Lisp has taken and not ended */
 /* Hands over an answer; takes TEXT.  False: nobody waits for it any more. */
 bool queue_reply(struct queue *q, uint64_t number, struct buf *text, enum job_outcome outcome);
 bool queue_reply_long(struct queue *q, uint64_t number, struct buf *text, struct body **rest, enum job_outcome outcome); /* takes both */

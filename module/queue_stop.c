@@ -110,16 +110,38 @@ bool queue_signal(struct queue *q, uint64_t number, void (*signal)(void))
 	return wanted;
 }
 
-bool queue_stop_state(struct queue *q, uint64_t number, bool *seen, char obstacle[JOB_OBSTACLE_MAX])
+enum queue_stopping queue_stop_state(struct queue *q, uint64_t number)
 {
 	pthread_mutex_lock(&q->lock);
-	bool runs = q->running && q->running->number == number;
-	if (runs) {
-		*seen = q->running->seen;
-		memcpy(obstacle, q->running->obstacle, JOB_OBSTACLE_MAX);
-	}
+	const struct job *job = q->running && q->running->number == number ? q->running : NULL;
+	enum queue_stopping state = !job ? STOP_OVER : job->seen ? STOP_SEEN : job->brief ? STOP_BRIEF : job->obstacle[0] ? STOP_FOREIGN : STOP_UNSEEN;
 	pthread_mutex_unlock(&q->lock);
-	return runs;
+	return state;
+}
+
+void queue_stop_obstacle(struct queue *q, uint64_t number, const char *obstacle)
+{
+	pthread_mutex_lock(&q->lock);
+	struct job *job = queue_job(q, number);
+	if (job && job->stop && !job->seen)
+		job_set_obstacle(job, obstacle);
+	pthread_mutex_unlock(&q->lock);
+}
+
+void queue_poke(struct queue *q, void (*signal)(void))
+{
+	pthread_mutex_lock(&q->lock);
+	if (!q->running)
+		signal();
+	pthread_mutex_unlock(&q->lock);
+}
+
+double queue_rung_for(struct queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	double since = q->rung ? q->rung_at : 0;
+	pthread_mutex_unlock(&q->lock);
+	return since > 0 ? queue_now() - since : 0;
 }
 
 void queue_stop_again(struct queue *q, uint64_t number)
@@ -231,13 +253,26 @@ uint64_t queue_stop_wanted(struct queue *q)
 	return number;
 }
 
-void queue_stop_seen(struct queue *q, uint64_t number, const char *obstacle)
+void queue_stop_seen(struct queue *q, uint64_t number, const char *obstacle, bool brief)
 {
 	pthread_mutex_lock(&q->lock);
 	struct job *job = queue_job(q, number);
 	if (job) {
 		job->seen = !obstacle;
+		job->brief = obstacle && brief;
 		job_set_obstacle(job, obstacle);
 	}
 	pthread_mutex_unlock(&q->lock);
+}
+
+size_t queue_begun(struct queue *q, uint64_t *numbers, size_t max)
+{
+	size_t n = 0;
+	struct job *job;
+	pthread_mutex_lock(&q->lock);
+	TAILQ_FOREACH(job, &q->jobs, all)
+		if (n < max && !idle(job))
+			numbers[n++] = job->number;
+	pthread_mutex_unlock(&q->lock);
+	return n;
 }

@@ -55,6 +55,8 @@ static void write_ring(struct server *s)
 	if (error) {
 		queue_ring_failed(s->queue);
 		server_event(s, "the doorbell cannot be rung: %s", strerror(error));
+		if (!s->noninteractive)
+			interrupt_poke(s->queue); /* its process is gone, and nobody told us */
 	}
 }
 
@@ -79,7 +81,14 @@ static void on_heartbeat(struct ev_loop *loop, ev_timer *w, int revents)
 	struct server *s = owner(w, struct server, heartbeat);
 	(void)loop;
 	(void)revents;
-	if (s->n_peers && queue_want_ring(s->queue, true))
+	if (!s->n_peers)
+		return;
+	/* Blocked, or the doorbell's process is not what it was: the event makes Lisp look. */
+	bool deaf = s->heartbeat.repeat > 0 && queue_rung_for(s->queue) >= s->heartbeat.repeat;
+	if (deaf && !s->poked && !s->noninteractive)
+		interrupt_poke(s->queue);
+	s->poked = deaf;
+	if (queue_want_ring(s->queue, true))
 		write_ring(s);
 }
 

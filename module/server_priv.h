@@ -85,7 +85,7 @@ struct server {
 	_Atomic unsigned n_peers; /* without those that were sent away; Lisp's status reads it too */
 	double started_at;
 	char version[32], emacs_version[32];
-	bool noninteractive;
+	bool noninteractive, poked;
 	pid_t pid, lisp_tid;
 
 	struct events events; /* any thread's */

@@ -53,14 +53,14 @@ class Emacs:
         self.log = open(os.path.join(self.dir, "log"), "wb")
         env = dict(os.environ, XDG_RUNTIME_DIR=self.dir, HOME=self.dir, TERM="xterm")
         args = [EMACS, "-Q", "-L", os.path.join(ROOT, "lisp"), "-l", "efrit-mcp" if quiet else os.path.join(ROOT, "tests", "stop.el"),
-                "-f", "efrit-mcp-mode"]
+                *self.arguments(), "-f", "efrit-mcp-mode"]
         self.master = None
         if mode == "native":
             env["STOP_NATIVE"] = "1" # see stop.el
         if mode in ("daemon", "native"):
             args.insert(2, "--fg-daemon=default")
         elif mode == "batch":
-            args = args[:2] + ["--batch"] + args[2:] + ["-f", "stop-serve"]
+            args = args[:2] + ["--batch"] + args[2:] + ["-f", "efrit-mcp-serve" if quiet else "stop-serve"]
         else:
             args.insert(2, "-nw")
         if mode == "terminal":
@@ -71,6 +71,10 @@ class Emacs:
         else:
             self.process = subprocess.Popen(args, env=env, cwd=self.dir, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.path = os.path.join(self.dir, "efrit", "default.sock")
+
+    def arguments(self):
+        """More of Emacs's arguments, before it serves."""
+        return []
 
     def swallow(self):
         try:
@@ -96,7 +100,7 @@ class Emacs:
 
     def tail(self):
         with open(os.path.join(self.dir, "log"), "rb") as f:
-            return f.read()[-2000:].decode("utf-8", "replace")
+            return f.read()[-4000:].decode("utf-8", "replace")
 
     def left(self):
         """Whether something runs that this Emacs started: it carries our folder in its environment."""

@@ -190,7 +190,7 @@ static void lisp(uint8_t how, size_t size)
 		note(number, size);
 	bool begun = !queue_running(jobs) || (how & 4) ? queue_begin(jobs, number, how & 4) : false;
 	if (begun && (how & 8) && queue_why(jobs, number, by))
-		queue_stop_seen(jobs, number, how & 16 ? "something foreign" : NULL);
+		queue_stop_seen(jobs, number, how & 16 ? "something foreign" : NULL, how & 32);
 	if (begun && !(how & 4))
 		queue_end(jobs, number);
 	if (begun && (how & 2))
@@ -224,7 +224,7 @@ static void end_kept(size_t size)
 		return;
 	enum job_stop why = queue_why(jobs, running, by);
 	if (why)
-		queue_stop_seen(jobs, running, NULL);
+		queue_stop_seen(jobs, running, NULL, false);
 	queue_end(jobs, running);
 	reply(running, size, why ? JOB_STOPPED : JOB_DONE);
 	running = 0;

@@ -28,15 +28,15 @@
   (let ((seen nil))
     (efrit-mcp-server-test--in-timer
      (lambda ()
-       (efrit-mcp-server-test--job (lambda () (push (efrit-mcp-server--foreign) seen))
-                                   (lambda () (push (efrit-mcp-server--foreign) seen)))))
+       (efrit-mcp-server-test--job (lambda () (push (efrit-mcp-foreign) seen))
+                                   (lambda () (push (efrit-mcp-foreign) seen)))))
     (should (equal seen '(nil nil)))))
 
 (ert-deftest efrit-mcp-server/what-is-inside-is-foreign ()
   (let ((seen nil))
     (efrit-mcp-server-test--job
      #'ignore
-     (lambda () (efrit-mcp-server-test--in-timer (lambda () (setq seen (efrit-mcp-server--foreign)) t))))
+     (lambda () (efrit-mcp-server-test--in-timer (lambda () (setq seen (efrit-mcp-foreign)) t))))
     (should (string-match-p "a timer runs inside it" seen))))
 
 (ert-deftest efrit-mcp-server/a-pending-quit-ends-with-the-job ()

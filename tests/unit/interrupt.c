@@ -161,7 +161,7 @@ static void test_it_rings_then_signals(void **state)
 	assert_true(rings >= 1);
 	eventually(signals >= 1);
 	assert_true(queue_stop_wanted(queue) == number);
-	queue_stop_seen(queue, number, NULL);
+	queue_stop_seen(queue, number, NULL, false);
 	end_job(number);
 	await_rest();
 	assert_int_equal(stuck, 0);
@@ -173,7 +173,7 @@ static void test_it_signals_until_it_is_seen(void **state)
 	uint64_t number = stop_a_job();
 	eventually(signals >= 5); /* redisplay swallows some */
 	assert_true(rings >= 5);
-	queue_stop_seen(queue, number, NULL);
+	queue_stop_seen(queue, number, NULL, false);
 	int before = signals;
 	turn();
 	turn();
@@ -211,7 +211,7 @@ static void test_what_never_sees_it_is_told(void **state)
 	await_rest();
 	number = stop_a_job(); /* the next one has the whole ladder again */
 	eventually(signals > before + 4);
-	queue_stop_seen(queue, number, NULL);
+	queue_stop_seen(queue, number, NULL, false);
 	end_job(number);
 	await_rest();
 	assert_int_equal(stuck, 1);
@@ -222,7 +222,7 @@ static void test_clean_up_that_does_not_end(void **state)
 	(void)state;
 	uint64_t number = stop_a_job();
 	eventually(signals >= 1);
-	queue_stop_seen(queue, number, NULL);
+	queue_stop_seen(queue, number, NULL, false);
 	int before = signals;
 	eventually(stuck == 1);
 	eventually(signals > before); /* a further round */
@@ -234,10 +234,10 @@ static void test_an_obstacle_is_asked_about_again(void **state)
 {
 	(void)state;
 	uint64_t number = stop_a_job();
-	queue_stop_seen(queue, number, "a timer runs inside it");
+	queue_stop_seen(queue, number, "a timer runs inside it", false);
 	unsigned before = rings;
 	eventually(rings > before + 20);
-	queue_stop_seen(queue, number, NULL);
+	queue_stop_seen(queue, number, NULL, false);
 	end_job(number);
 	await_rest();
 }

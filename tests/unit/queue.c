@@ -312,8 +312,7 @@ static void count_signal(void)
 static void test_cancel_while_it_runs(void **state)
 {
 	struct job *job;
-	bool seen = true;
-	char by[JOB_BY_MAX], obstacle[JOB_OBSTACLE_MAX];
+	char by[JOB_BY_MAX];
 	uint64_t number = submit(1, 1, "a");
 	(void)state;
 	signals = 0;
@@ -328,18 +327,20 @@ static void test_cancel_while_it_runs(void **state)
 	assert_false(queue_alive(q, number));
 	assert_true(queue_signal(q, number, count_signal));
 	assert_false(queue_signal(q, number + 1, count_signal));
-	queue_stop_seen(q, number, NULL);
+	queue_stop_seen(q, number, NULL, false);
 	assert_false(queue_signal(q, number, count_signal));
-	assert_true(queue_stop_state(q, number, &seen, obstacle) && seen);
-	queue_stop_seen(q, number, "a timer runs inside it");
-	assert_true(queue_stop_state(q, number, &seen, obstacle) && !seen);
-	assert_string_equal(obstacle, "a timer runs inside it");
-	queue_stop_seen(q, number, NULL);
+	assert_int_equal(queue_stop_state(q, number), STOP_SEEN);
+	queue_stop_seen(q, number, "a timer runs inside it", false);
+	assert_int_equal(queue_stop_state(q, number), STOP_FOREIGN);
+	assert_string_equal(look().job.obstacle, "a timer runs inside it");
+	queue_stop_seen(q, number, "a hook", true);
+	assert_int_equal(queue_stop_state(q, number), STOP_BRIEF);
+	queue_stop_seen(q, number, NULL, false);
 	queue_stop_again(q, number);
 	assert_true(queue_signal(q, number, count_signal));
 	queue_end(q, number);
 	assert_false(queue_signal(q, number, count_signal)); /* never after the end-mark */
-	assert_false(queue_stop_state(q, number, &seen, obstacle));
+	assert_int_equal(queue_stop_state(q, number), STOP_OVER);
 	assert_true(queue_stop_wanted(q) == 0);
 	assert_int_equal(signals, 2);
 	assert_int_equal(queue_stop(q, number, STOP_CANCELLED, "me", &job), CANCEL_UNKNOWN);
@@ -408,14 +409,12 @@ static void test_cancelled_just_before_it_is_deferred(void **state)
 static void test_stopped_while_it_runs_and_deferred_then(void **state)
 {
 	struct job *job;
-	bool seen;
-	char obstacle[JOB_OBSTACLE_MAX];
 	uint64_t number = submit(1, 1, "wait");
 	(void)state;
 	start();
 	assert_int_equal(queue_stop(q, number, STOP_CANCELLED, "me", &job), CANCEL_DRIVE);
 	queue_defer(q, number);
-	assert_false(queue_stop_state(q, number, &seen, obstacle)); /* nothing to drive any more */
+	assert_int_equal(queue_stop_state(q, number), STOP_OVER); /* nothing to drive any more */
 	assert_true(queue_overdue(q, queue_now()) == number);
 	expect_dropped(number, JOB_DEFERRED);
 }
@@ -642,7 +641,7 @@ static void test_lisp_cannot_end_what_it_has_not_taken(void **state)
 	assert_false(queue_begin(q, number, false));
 	queue_end(q, 999);
 	queue_defer(q, 999);
-	queue_stop_seen(q, 999, "x");
+	queue_stop_seen(q, 999, "x", false);
 	assert_int_equal(look().waiting, 1);
 	assert_true(start() == number);
 	assert_true(reply(number, JOB_DONE)); /* from inside the job */

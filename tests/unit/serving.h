@@ -333,7 +333,7 @@ PLAIN void await_stop(uint64_t number)
 {
 	while (queue_stop_wanted(queue) != number)
 		await_ring();
-	queue_stop_seen(queue, number, NULL);
+	queue_stop_seen(queue, number, NULL, false);
 }
 
 PLAIN struct queue_view look(void)

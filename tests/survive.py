@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""What must neither end an Emacs nor leave it unusable, one case after the other.
+
+usage: survive.py CASE | --list
+
+Each case starts a real Emacs ($EMACS) with a buffer of unsaved text, does its worst by
+jobs and by what a person's own Lisp does, and then checks that Emacs lives, that the next
+call is answered, that the settings are the person's, and that the text is there."""
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import stop
+
+SETTINGS = "(list debugger debug-on-event debug-on-quit debug-on-error debug-on-signal debug-on-next-call inhibit-interaction throw-on-input signal-hook-function inhibit-message (default-toplevel-value 'inhibit-quit) max-lisp-eval-depth)"
+# What the person's Emacs has before: unsaved text, and a timer that notes the settings outside of jobs.
+PERSON = f"""
+(with-current-buffer (get-buffer-create "unsaved") (insert "the person's text"))
+(defvar survive-now nil)
+(defvar survive-before {SETTINGS})
+(defun survive-note () (unless efrit-mcp-server--busy (setq survive-now {SETTINGS})))
+(byte-compile 'survive-note)
+(defun survive-work (s) (let ((end (+ (float-time) s))) (while (< (float-time) end) (format "x"))))
+(byte-compile 'survive-work)
+"""
+REPORT = """(list :text (with-current-buffer "unsaved" (buffer-string)) :same (equal survive-before survive-now)
+ :now survive-now :before survive-before)"""
+
+
+class Person(stop.Emacs):
+    """An Emacs of a person, who has evaluated LISP."""
+
+    def __init__(self, mode, lisp=""):
+        self.lisp = lisp
+        super().__init__(mode, quiet=True)
+
+    def arguments(self):
+        return ["--eval", "(progn %s)" % PERSON, "--eval", "(progn %s)" % self.lisp] if self.lisp else ["--eval", "(progn %s)" % PERSON]
+
+
+def until(condition, what, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError("in vain: " + what)
+        time.sleep(0.01)
+
+
+def settled(emacs, peer):
+    """Emacs lives, answers, and nothing of the person's is touched."""
+    if emacs.process.poll() is not None:
+        raise AssertionError("Emacs ended with status %s: %s" % (emacs.process.returncode, emacs.tail()))
+    peer.eval("(progn (setq survive-now nil) (run-with-timer 0 nil #'survive-note) nil)", observe="none")
+    report = ""
+
+    def noted():
+        nonlocal report
+        report = peer.eval(REPORT, observe="none").get("result", "")
+        return ":now nil" not in report
+
+    until(noted, "the settings outside of a job")
+    assert "the person's text" in report and ":same t" in report, report
+
+
+def succeed(peer, form, result=None, **arguments):
+    answer = peer.eval(form, **dict({"observe": "none"}, **arguments))
+    assert answer.get("status") == "success", "%s: %s" % (form, answer)
+    assert result is None or answer["result"] == result, "%s: %s" % (form, answer)
+    return answer
+
+
+# ---- Lisp threads ----
+
+def beside_threads(mode):
+    """A job that is to stop waits while another Lisp thread holds Emacs: that one goes on to its end."""
+    emacs = Person(mode)
+    try:
+        peer = emacs.connect()
+        for wait in ("(sleep-for 5)", "(while t (accept-process-output nil 5))", "(thread-join thread)", "(sit-for 5)",
+                     "(accept-process-output (start-process \"x\" nil \"sleep\" \"5\") 5 nil t)"):
+            thread = "(setq done nil thread (make-thread (lambda () (sleep-for 0.05) (survive-work 0.9) (setq done t))))"
+            answer = peer.eval("(progn %s %s)" % (thread, wait), 250, observe="none")
+            # The end of what is waited for may come before the stop is heard.
+            assert answer.get("error_code") == "timeout" or "join" in wait, (wait, answer)
+            until(lambda: peer.eval("done", observe="none").get("result") == "t", "the other thread's end after " + wait)
+            succeed(peer, "(list (thread-live-p thread) (thread-last-error t))", "(nil nil)")
+            settled(emacs, peer)
+        # One that lets go all the time, which a quit would reach soon.
+        succeed(peer, "(progn (setq n 0 quits 0 more t) (setq thread (make-thread (lambda () (while more (condition-case nil (progn (setq n (1+ n)) (format \"x\") (thread-yield)) (quit (setq quits (1+ quits)))))))) nil)")
+        for _ in range(20):
+            answer = peer.answer(peer.call("(let ((end (+ 5 (float-time)))) (while (< (float-time) end) (accept-process-output nil 0.001)))", 30, observe="none"))
+            assert answer.get("error_code") == "timeout", answer
+        succeed(peer, "(progn (setq more nil) (thread-join thread) (list quits (> n 10) (thread-last-error t)))", "(0 t nil)")
+        settled(emacs, peer)
+    finally:
+        emacs.end()
+
+
+# ---- the person's debugger ----
+
+DEBUG = "(setq debug-on-error t debug-on-signal t debug-on-quit t) (setq survive-before %s)" % SETTINGS
+
+
+def beside_a_debugger(mode):
+    """The person debugs all there is: no answer enters their debugger, which ends a daemon without a frame."""
+    emacs = Person(mode)
+    try:
+        peer = emacs.connect()
+        succeed(peer, "(progn (run-with-timer 0 nil (lambda () %s)) nil)" % DEBUG) # a daemon does not start with these
+        until(lambda: peer.eval("(default-toplevel-value 'debug-on-signal)")["result"] == "t", "the settings")
+        for form in ('(make-string 600 ?a)', '(make-string 600 ?é)', '(make-string 100000 ?a)', '(make-string 1000000 ?é)',
+                     '"a\\377b"', '(string-to-multibyte (make-string 700 255))', '(string ?é #x3fffff)', '(string #x200000)',
+                     '(list 1 (expt 2 70) (- (expt 2 90)) 1.5 0.0e+NaN)', "'(a . b)", "(let ((l (list 1 2))) (setcdr (cdr l) l) l)",
+                     '(message "%s" (make-string 900 ?x))', "(buffer-list)", "(symbol-function 'car)"):
+            for observe in ("none", "brief", "full"):
+                answer = peer.eval(form, observe=observe)
+                assert answer.get("status") == "success", "%s: %s" % (form, answer)
+        for form, code in (("(error \"x\")", "error"), ("(car 1)", "wrong-type-argument"), ("(signal 'no-such nil)", "no-such"),
+                           ("(read \"(\")", "end-of-file"), ("(throw 'nobody 1)", "no-catch"), ("(signal 'quit nil)", "quit"),
+                           ("(read-string \"?\")", "inhibited-interaction"), ("(top-level)", "no-catch")):
+            answer = peer.eval(form)
+            assert answer.get("error_code") == code, "%s: %s" % (form, answer)
+        for form in ("(while t)", "(sleep-for 9)", "(condition-case nil (while t) (quit 1))"):
+            answer = peer.eval(form, 50)
+            assert answer.get("error_code") in ("timeout", None), answer
+        for tool, arguments in (("emacs_read", {"file": "/no/such"}), ("emacs_read", {"buffer": "no such"}), ("efrit_describe", {}),
+                                ("emacs_edit", {"buffer": "unsaved", "edits": [{"old": "no such text", "new": "x"}]}), ("no_such", {})):
+            peer.answer(peer.call("", tool=tool, **arguments))
+        succeed(peer, "(progn (run-hooks 'efrit-mcp-tool-changed-hook) 1)", "1")
+        settled(emacs, peer)
+    finally:
+        emacs.end()
+
+
+# ---- a stack overflow ----
+
+OVERFLOW = """(let ((max-lisp-eval-depth 1000000000) (max-specpdl-size 1000000000) (inhibit-read-only t) (inhibit-message t))
+ (defun survive-deep (n) (1+ (survive-deep (1+ n)))) (survive-deep 0))"""
+
+
+def overflow(mode):
+    """A job uses up the C stack: the call is answered, the next ones too, the person can do all they could."""
+    emacs = Person(mode)
+    try:
+        peer = emacs.connect()
+        for round_ in range(3):
+            answer = peer.eval(OVERFLOW, 20000)
+            assert answer.get("error_code") == "stack_overflow", answer
+            succeed(peer, "(+ 1 2)", "3")
+            settled(emacs, peer)
+            peer.answer(peer.call("(while t)", 30))
+            settled(emacs, peer)
+        if mode == "terminal": # the person comes first: no call after the overflow
+            ident = peer.call(OVERFLOW, 20000)
+            emacs.type(b"\030\006" + emacs.dir.encode() + b"/seen\rwritten\030\023")
+            assert peer.answer(ident).get("error_code") == "stack_overflow"
+            until(lambda: os.path.exists(emacs.dir + "/seen"), "C-x C-f and C-x C-s of the person")
+            settled(emacs, peer)
+            emacs.type(b"\030\003")
+            time.sleep(0)
+            until(lambda: emacs.process.poll() is not None or emacs.type(b"yes\r") or emacs.process.poll() is not None, "C-x C-c of the person")
+    finally:
+        emacs.end()
+
+
+# ---- the doorbell ----
+
+FILE = "(seq-find #'file-readable-p (efrit-mcp-native--candidates))"
+TAMPERING = [
+    "(set-process-filter d #'ignore)", "(set-process-filter d t)", "(stop-process d)", "(delete-process d)",
+    "(progn (set-process-sentinel d #'ignore) (delete-process d))", "(set-process-thread d nil)", "(set-process-buffer d nil)",
+    "(kill-buffer (process-buffer d))", "(set-process-coding-system d 'utf-16 'utf-16)", "(ignore-errors (process-send-eof d))",
+    "(module-load %s)" % FILE,
+    "(progn (setq features (delq 'efrit-mcp-module features)) (efrit-mcp-native-load efrit-mcp-version))",
+    "(let ((f (make-temp-file \"m\" nil \".so\"))) (copy-file %s f t) (unwind-protect (ignore-errors (module-load f)) (delete-file f)))" % FILE,
+]
+
+
+def doorbell(mode):
+    """The doorbell's process is tampered with, the module is loaded again: agents are heard again."""
+    emacs = Person(mode, "(setq efrit-mcp-heartbeat 1)")
+    try:
+        peer = emacs.connect()
+        for form in TAMPERING:
+            succeed(peer, "(let ((d efrit-mcp-server--doorbell)) %s nil)" % form)
+            succeed(peer, "(+ 1 2)", "3")
+        settled(emacs, peer)
+        for form in TAMPERING[:5:2]: # by the person, outside of a job: the thread notices
+            succeed(peer, "(progn (setq done nil) (run-with-timer 0.05 nil (lambda () (let ((d efrit-mcp-server--doorbell)) %s) (write-region \"\" nil \"tampered\" nil 0))) nil)" % form)
+            until(lambda: os.path.exists(emacs.dir + "/tampered"), form)
+            os.unlink(emacs.dir + "/tampered")
+            succeed(peer, "(+ 1 2)", "3")
+        settled(emacs, peer)
+    finally:
+        emacs.end()
+
+
+CASES = {"threads": (beside_threads, "daemon", "terminal"), "debugger": (beside_a_debugger, "daemon", "batch"),
+         "overflow": (overflow, "daemon", "terminal"), "doorbell": (doorbell, "daemon", "terminal")}
+
+
+def main():
+    if sys.argv[1] == "--list":
+        print("\n".join(CASES))
+        return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    case, *modes = CASES[sys.argv[1]]
+    for mode in sys.argv[2:] or modes:
+        began = time.monotonic()
+        case(mode)
+        print("%s in a %s: passed" % (case.__doc__, mode), "%.1f s" % (time.monotonic() - began), flush=True)
+
+
+if __name__ == "__main__":
+    main()
