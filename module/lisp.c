@@ -18,12 +18,22 @@ enum {
 /* Global references, made once. */
 static struct {
 	emacs_value nil, t, k_false, k_null, integer, floating, string, symbol, cons_type, vector, hash_table;
-	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, vconcat, json, error, members, k_whole;
+	emacs_value car, cdr, cons, list, vec, string_bytes, symbol_name, clean_string, show, vconcat, json, error, members, k_whole, encode, one, proper;
+	bool encodes; /* this Emacs has what `encode' calls */
 } sym;
 
 static bool intern(emacs_env *env, emacs_value *to, const char *name)
 {
 	*to = env->make_global_ref(env, env->intern(env, name));
+	return !lisp_exited(env);
+}
+
+/* Of how many times `internal-encode-string-utf-8' encodes. */
+static bool number_one(emacs_env *env)
+{
+	sym.one = env->make_global_ref(env, env->make_integer(env, 1));
+	emacs_value has = env->funcall(env, env->intern(env, "fboundp"), 1, &sym.encode);
+	sym.encodes = !lisp_exited(env) && env->is_not_nil(env, has);
 	return !lisp_exited(env);
 }
 
@@ -38,7 +48,9 @@ bool lisp_init(emacs_env *env)
 	       && intern(env, &sym.clean_string, "efrit-mcp--clean-string") && intern(env, &sym.show, "efrit-mcp--show")
 	       && intern(env, &sym.vconcat, "vconcat") && intern(env, &sym.json, "efrit-mcp--json")
 	       && intern(env, &sym.error, "efrit-mcp-error") && intern(env, &sym.hash_table, "hash-table")
-	       && intern(env, &sym.members, "efrit-mcp--members") && intern(env, &sym.k_whole, ":whole");
+	       && intern(env, &sym.members, "efrit-mcp--members") && intern(env, &sym.k_whole, ":whole")
+	       && intern(env, &sym.encode, "internal-encode-string-utf-8") && intern(env, &sym.proper, "proper-list-p")
+	       && number_one(env);
 }
 
 bool lisp_exited(emacs_env *env)
@@ -91,14 +103,9 @@ bool lisp_is_whole(emacs_env *env, emacs_value value)
 emacs_value lisp_string(emacs_env *env, const char *text, size_t len)
 {
 	struct buf clean = {0};
-	bool before = lisp_exited(env);
-	emacs_value string = env->make_string(env, text, (ptrdiff_t)len);
-	if (before || !lisp_exited(env) || json_is_utf8(text, len))
-		return string;
-	if (json_put_utf8(&clean, text, len)) {
-		clear(env);
-		string = env->make_string(env, buf_data(&clean), (ptrdiff_t)buf_len(&clean));
-	}
+	if (json_is_utf8(text, len) || !json_put_utf8(&clean, text, len))
+		return env->make_string(env, text, (ptrdiff_t)len);
+	emacs_value string = env->make_string(env, buf_data(&clean), (ptrdiff_t)buf_len(&clean));
 	buf_finish(&clean);
 	return string;
 }
@@ -146,18 +153,23 @@ emacs_value lisp_list(emacs_env *env, ptrdiff_t n, emacs_value *values)
 	return env->funcall(env, sym.list, n, values);
 }
 
-/* `string-bytes' is the length in UTF-8 unless there are raw bytes, which the copy refuses. */
+/* The string, or what it is in UTF-8; false: it holds what is no Unicode.  Asked beforehand and
+ * without an error, for that would enter the debugger of a person who has `debug-on-signal'. */
+static bool encode(emacs_env *env, emacs_value *string)
+{
+	emacs_value args[7] = {*string, sym.nil, sym.t, sym.nil, sym.nil, sym.nil, sym.one};
+	emacs_value encoded = env->funcall(env, sym.encode, 7, args);
+	if (clear(env) || !env->is_not_nil(env, encoded))
+		return false;
+	*string = encoded;
+	return true;
+}
+
+/* Nor is one provoked to learn the length. */
 static bool copy_text(emacs_env *env, emacs_value string, struct buf *out)
 {
-	enum { SHORT = 512 }; /* nearly all are: one call does */
-	ptrdiff_t room = SHORT;
-	if (!buf_reserve(out, SHORT))
+	if (sym.encodes && !encode(env, &string))
 		return false;
-	if (env->copy_string_contents(env, string, buf_room(out), &room)) {
-		buf_filled(out, (size_t)room - 1);
-		return true;
-	}
-	clear(env);
 	emacs_value bytes = call1(env, sym.string_bytes, string);
 	intmax_t n = lisp_exited(env) ? -1 : env->extract_integer(env, bytes);
 	if (clear(env) || n < 0 || n > WIRE_RESULT_MAX || !buf_reserve(out, (size_t)n + 1))
@@ -244,9 +256,13 @@ static bool put_number(struct writer *w, emacs_value value, bool integer)
 {
 	emacs_env *env = w->env;
 	if (integer) {
-		intmax_t n = env->extract_integer(env, value);
-		if (!clear(env))
-			return n >= 0 ? buf_digits(w->out, (uintmax_t)n, 1) : buf_add(w->out, "-", 1) && buf_digits(w->out, -(uintmax_t)n, 1);
+		emacs_limb_t limb = 0;
+		ptrdiff_t limbs = 0;
+		int sign = 0;
+		bool ok = env->extract_big_integer(env, value, &sign, &limbs, NULL);
+		ok = ok && (!sign || (limbs == 1 && env->extract_big_integer(env, value, &sign, &limbs, &limb)));
+		if (!clear(env) && ok && limb <= INT64_MAX)
+			return (sign >= 0 || buf_add(w->out, "-", 1)) && buf_digits(w->out, limb, 1);
 	} else {
 		double d = env->extract_float(env, value);
 		if (!clear(env) && isfinite(d))
@@ -400,9 +416,10 @@ static bool put_cons(struct writer *w, emacs_value value, int depth)
 	emacs_env *env = w->env;
 	if (env->eq(env, call1(env, sym.car, value), sym.json))
 		return put_json(w, call1(env, sym.cdr, value));
-	emacs_value vector = call1(env, sym.vconcat, value);
-	if (clear(env)) /* dotted, or a circle without end */
+	emacs_value proper = call1(env, sym.proper, value);
+	if (clear(env) || !env->is_not_nil(env, proper)) /* dotted, or a circle without end */
 		return put_string(w, call1(env, sym.show, value));
+	emacs_value vector = call1(env, sym.vconcat, value);
 	emacs_value head = env->vec_get(env, vector, 0);
 	if (is(env, env->type_of(env, head), sym.cons_type)) {
 		emacs_value type = env->type_of(env, call1(env, sym.car, head));
