@@ -29,7 +29,9 @@
   "Return what an answer tells of CHANGE, an alist, nil for none."
   (when change
     (setq efrit-mcp-observe-told (efrit-mcp-change-buffers change))
-    `((undo_id . ,(efrit-mcp-change-id change))
+    `(,@(if (efrit-mcp-change-broken change)
+            `((undo . "incomplete") (undo_why . ,(efrit-mcp-change-broken change)))
+          `((undo_id . ,(efrit-mcp-change-id change))))
       (edited . ,(efrit-mcp-change-places change)))))
 
 (defun efrit-mcp-act--call (tool observe function)

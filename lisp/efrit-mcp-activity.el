@@ -14,6 +14,7 @@
 (require 'efrit-mcp-native)
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-change)
+(require 'efrit-mcp-change-undo)
 (require 'seq)
 (require 'button)
 (eval-when-compile (require 'cl-lib))
@@ -119,7 +120,7 @@ MARKED is (STATE RESULT SEEN), as the server has it."
                      (user-error "That was taken back before, or is too long ago"))))
     (condition-case err
         (mapc #'efrit-mcp-change-undo changes)
-      ((efrit-mcp-conflict efrit-mcp-invalid-argument) (user-error "Not taken back: %s" (cadr err))))
+      ((efrit-mcp-conflict efrit-mcp-read-only efrit-mcp-invalid-argument) (user-error "Not taken back: %s" (cadr err))))
     (setf (efrit-mcp-activity-call-outcome call) "taken back")
     (setq efrit-mcp-activity--dirty t)
     (efrit-mcp-activity-refresh)

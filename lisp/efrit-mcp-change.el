@@ -7,17 +7,18 @@
 
 ;; While a change is recorded, a function in `before-change-functions' keeps the text
 ;; that is about to go.  What one call changes, in however many buffers, is one change
-;; with an id, and one step of each buffer's own undo.
+;; with an id, and one step of each buffer's own undo.  Where its pieces are is the
+;; matter of efrit-mcp-piece.el, taking it back that of efrit-mcp-change-undo.el.
 ;;
-;; A change is a few hunks a buffer: two markers, the text before, the text after.  It
-;; is taken back where the text between the markers is still the one after; later
-;; edits elsewhere only move the markers.  A hunk that swallows markers of earlier
-;; changes remembers where they stood, so that changes can be taken back one after
-;; the other.
+;; Change hooks can be inhibited, or be wiped out by an error.  So the modification tick
+;; of each buffer is compared with the one after the last edit that was seen: a change
+;; of which an edit was not seen cannot be taken back, and says so.
 
 ;;; Code:
 
 (require 'efrit-mcp-target)
+(require 'efrit-mcp-observe)
+(require 'efrit-mcp-piece)
 (require 'seq)
 (require 'subr-x)
 (eval-when-compile (require 'cl-lib))
@@ -36,17 +37,16 @@
   "Hunks of one change in one buffer; what is more becomes one that spans all.")
 
 (cl-defstruct (efrit-mcp-change (:constructor efrit-mcp-change--make) (:copier nil))
-  "What one call changed.  UNDOES is the id of the change that this one took back."
-  id client tool time parts undone undoes broken)
+  "What one call changed.  UNDOES is the id of the change that this one took back.
+UNDONE is the id of the one that took this back.  BROKEN says why it cannot be."
+  id client tool time parts undone undoes broken forgotten)
 
 (cl-defstruct (efrit-mcp-change--part (:constructor efrit-mcp-change--part) (:copier nil))
-  "What a change did in BUFFER, a base buffer."
-  buffer hunks modified modtime undo-list tick)
-
-(cl-defstruct (efrit-mcp-change--hunk (:constructor efrit-mcp-change--hunk) (:copier nil))
-  "From START to END, markers, the text OLD became NEW.
-KEPT holds (MARKER . OFFSET), where markers of earlier changes were in OLD."
-  start end old new kept around)
+  "What a change did in BUFFER, a base buffer, in HUNKS while it is recorded.
+SEEN is the tick after the last edit that was seen, TICK that at the end,
+CHARS how much text is kept.  EXPECTED is the hunk whose edit was
+announced, and where it was, (HUNK START END); the buffer was of SIZE then.  FRESH: it may be a file that is being visited."
+  buffer hunks expected modified modtime undo-list tick seen size chars multibyte fresh)
 
 (defvar efrit-mcp-change--all nil "The kept changes, newest first.")
 (defvar efrit-mcp-change--count 0 "Number of the last change.")
@@ -55,13 +55,95 @@ KEPT holds (MARKER . OFFSET), where markers of earlier changes were in OLD."
 (defvar efrit-mcp-change-functions nil
   "Functions called with each change when it is complete or taken back.")
 
+;;; The buffers before the change
+
+(defvar efrit-mcp-change--buffers (make-vector 64 nil) "The buffers before the change that is recorded.")
+(defvar efrit-mcp-change--ticks (make-vector 64 nil) "The tick that each of them had.")
+(defvar efrit-mcp-change--sizes (make-vector 64 nil)
+  "The size that each of them had: `insert-file-contents' leaves the tick alone.")
+(defvar efrit-mcp-change--hooked nil "Buffers whose own change hooks call ours while a change is recorded.")
+
+(defconst efrit-mcp-change--hooks
+  '((before-change-functions . efrit-mcp-change--before) (after-change-functions . efrit-mcp-change--after))
+  "The change hooks, and our function in each.")
+
+(defun efrit-mcp-change--hook ()
+  "Hang our functions into the change hooks, and note the ticks of all buffers."
+  (let ((n 0) (all (efrit-mcp-observe-all)))
+    (setq efrit-mcp-change--hooked nil)
+    (pcase-dolist (`(,hook . ,function) efrit-mcp-change--hooks) (add-hook hook function))
+    (unless (<= (length all) (length efrit-mcp-change--buffers))
+      (setq efrit-mcp-change--buffers (make-vector (* 2 (length all)) nil)
+            efrit-mcp-change--ticks (make-vector (* 2 (length all)) nil)
+            efrit-mcp-change--sizes (make-vector (* 2 (length all)) nil)))
+    (fillarray efrit-mcp-change--buffers nil)
+    (dolist (buffer all)
+      (when (buffer-live-p buffer)
+        (aset efrit-mcp-change--buffers n buffer)
+        (aset efrit-mcp-change--ticks n (buffer-chars-modified-tick buffer))
+        (aset efrit-mcp-change--sizes n (buffer-size buffer))
+        (setq n (1+ n))
+        (efrit-mcp-change--hook-into buffer)))))
+
+(defun efrit-mcp-change--hook-into (buffer)
+  "Hang our functions into the change hooks of BUFFER that call no global ones."
+  (pcase-dolist (`(,hook . ,function) efrit-mcp-change--hooks)
+    (let ((value (buffer-local-value hook buffer)))
+      (unless (or (eq value (default-value hook)) (and (consp value) (memq t value)))
+        (with-current-buffer buffer
+          (when (local-variable-p hook)
+            (push buffer efrit-mcp-change--hooked)
+            (set hook (cons function (if (functionp value) (list value) value)))))))))
+
+(defun efrit-mcp-change--unhook ()
+  "Take our functions out of the change hooks."
+  (pcase-dolist (`(,hook . ,function) efrit-mcp-change--hooks)
+    (remove-hook hook function)
+    (dolist (buffer efrit-mcp-change--hooked)
+      (when (buffer-live-p buffer)
+        (with-current-buffer buffer
+          (when (and (local-variable-p hook) (consp (symbol-value hook)))
+            (set hook (delq function (symbol-value hook))))))))
+  (setq efrit-mcp-change--hooked nil))
+
+(defun efrit-mcp-change--tick-before (buffer)
+  "Return the tick of BUFFER before the change that is recorded; nil: it is new."
+  (let ((i (seq-position efrit-mcp-change--buffers buffer #'eq)))
+    (and i (aref efrit-mcp-change--ticks i))))
+
+(defun efrit-mcp-change-seen (buffer)
+  "BUFFER was edited as another change inside the one that is recorded."
+  (let ((i (and efrit-mcp-change--open (seq-position efrit-mcp-change--buffers buffer #'eq))))
+    (when i
+      (aset efrit-mcp-change--ticks i (buffer-chars-modified-tick buffer))
+      (aset efrit-mcp-change--sizes i (buffer-size buffer)))))
+
+(defun efrit-mcp-change--unseen (change)
+  "Return a buffer that CHANGE changed though no change hook was called, or nil."
+  (let ((i 0) (found nil) (n (length efrit-mcp-change--buffers)) buffer)
+    (while (and (not found) (< i n) (setq buffer (aref efrit-mcp-change--buffers i)))
+      (when (and (buffer-live-p buffer)
+                 (not (and (eq (aref efrit-mcp-change--ticks i) (buffer-chars-modified-tick buffer))
+                           (eq (aref efrit-mcp-change--sizes i) (buffer-size buffer))))
+                 (not (with-current-buffer buffer (efrit-mcp-change--quiet-p)))
+                 (not (efrit-mcp-change--part-in change (or (buffer-base-buffer buffer) buffer))))
+        (setq found buffer))
+      (setq i (1+ i)))
+    found))
+
 ;;; Recording
 
 (defun efrit-mcp-change--quiet-p ()
   "Return non-nil if changes of the current buffer are not recorded."
-  (or (eq (aref (buffer-name) 0) ?\s)
-      (and buffer-read-only (not buffer-file-name))
-      (member (buffer-name) '("*Messages*" "*efrit-mcp-events*"))))
+  (with-current-buffer (or (buffer-base-buffer) (current-buffer))
+    (or (eq (aref (buffer-name) 0) ?\s)
+        (and buffer-read-only (not buffer-file-name))
+        (member (buffer-name) '("*Messages*" "*efrit-mcp-events*")))))
+
+(defun efrit-mcp-change--break (change why)
+  "CHANGE cannot be taken back; WHY is the first reason."
+  (unless (efrit-mcp-change-broken change)
+    (setf (efrit-mcp-change-broken change) why)))
 
 (defun efrit-mcp-change--before (beg end)
   "The text from BEG to END of the current buffer is about to change: keep it."
@@ -72,99 +154,109 @@ KEPT holds (MARKER . OFFSET), where markers of earlier changes were in OLD."
           (save-restriction
             (widen)
             (efrit-mcp-change--note (efrit-mcp-change--part-of efrit-mcp-change--open) beg end)))
-      (error (setf (efrit-mcp-change-broken efrit-mcp-change--open) (error-message-string err))))))
+      (error (efrit-mcp-change--break efrit-mcp-change--open (error-message-string err))))))
+
+(defun efrit-mcp-change--part-in (change buffer)
+  "Return the part of CHANGE in BUFFER, a base buffer, or nil."
+  (seq-find (lambda (p) (eq (efrit-mcp-change--part-buffer p) buffer)) (efrit-mcp-change-parts change)))
 
 (defun efrit-mcp-change--part-of (change)
   "Return the part of CHANGE for the current buffer; make it."
-  (let ((buffer (or (buffer-base-buffer) (current-buffer))))
-    (or (seq-find (lambda (p) (eq (efrit-mcp-change--part-buffer p) buffer)) (efrit-mcp-change-parts change))
-        (let ((part (efrit-mcp-change--part :buffer buffer :modified (buffer-modified-p buffer)
-                                            :modtime (and buffer-file-name (visited-file-modtime)))))
+  (let* ((buffer (or (buffer-base-buffer) (current-buffer))) (part (efrit-mcp-change--part-in change buffer)))
+    (when (and part (efrit-mcp-change--part-fresh part) (efrit-mcp-change--loaded-p part))
+      (efrit-mcp-change--drop change part)
+      (setq part nil))
+    (or part
+        (let ((before (efrit-mcp-change--tick-before buffer)))
+          (efrit-mcp-piece-look buffer)
+          (setq part (efrit-mcp-change--part
+                      :buffer buffer :modified (buffer-modified-p buffer) :multibyte enable-multibyte-characters
+                      :seen (or before (buffer-chars-modified-tick))
+                      :fresh (and (null before) buffer-file-name (= (buffer-size) 0) t)
+                      :modtime (and buffer-file-name (visited-file-modtime))))
           (unless (eq buffer-undo-list t)
             (undo-boundary)
             (setf (efrit-mcp-change--part-undo-list part) (list (cons (current-buffer) buffer-undo-list))))
           (push part (efrit-mcp-change-parts change))
           part))))
 
-(defun efrit-mcp-change--others (part)
-  "Return the markers of kept changes in the buffer of PART."
-  (let ((buffer (efrit-mcp-change--part-buffer part)) (all nil))
-    (dolist (change efrit-mcp-change--all)
-      (dolist (p (efrit-mcp-change-parts change))
-        (when (eq (efrit-mcp-change--part-buffer p) buffer)
-          (dolist (h (efrit-mcp-change--part-hunks p))
-            (push (efrit-mcp-change--hunk-start h) all)
-            (push (efrit-mcp-change--hunk-end h) all)))))
-    all))
+(defun efrit-mcp-change--loaded-p (part)
+  "Return non-nil if the file of PART was visited since; no hook tells the end."
+  (not (eq (efrit-mcp-change--part-seen part) (buffer-chars-modified-tick (efrit-mcp-change--part-buffer part)))))
+
+(defun efrit-mcp-change--drop (change part)
+  "PART of CHANGE is none: forget it."
+  (let ((buffer (efrit-mcp-change--part-buffer part)))
+    (setf (efrit-mcp-change-parts change) (delq part (efrit-mcp-change-parts change)))
+    (when (buffer-live-p buffer) (efrit-mcp-piece-set-line buffer nil))))
 
 (defun efrit-mcp-change--note (part beg end)
   "Have a hunk of PART cover BEG to END of the current, widened buffer."
-  (let* ((hunks (efrit-mcp-change--part-hunks part))
-         (near (seq-filter (lambda (h) (and (<= (efrit-mcp-change--hunk-start h) end)
-                                            (>= (efrit-mcp-change--hunk-end h) beg)))
+  (efrit-mcp-change--check-seen part)
+  (let* ((hunks (efrit-mcp-change--part-hunks part)) (wide nil)
+         (near (seq-filter (lambda (h) (and (<= (efrit-mcp-piece-hunk-start h) end)
+                                            (>= (efrit-mcp-piece-hunk-end h) beg)))
                            hunks)))
     (if (and near (null (cdr near))
-             (<= (efrit-mcp-change--hunk-start (car near)) beg)
-             (>= (efrit-mcp-change--hunk-end (car near)) end))
-        (efrit-mcp-change--expect (car near))
+             (<= (efrit-mcp-piece-hunk-start (car near)) beg)
+             (>= (efrit-mcp-piece-hunk-end (car near)) end))
+        (efrit-mcp-change--expect part (car near))
       (when (and (null near) (>= (length hunks) efrit-mcp-change--hunks-max))
-        (setq near hunks))
-      (let ((merged (efrit-mcp-change--merge part near beg end)))
-        (setf (efrit-mcp-change--part-hunks part)
-              (cons merged (seq-remove (lambda (h) (memq h near)) hunks)))
-        (dolist (h near)
-          (set-marker (efrit-mcp-change--hunk-start h) nil)
-          (set-marker (efrit-mcp-change--hunk-end h) nil))
-        (efrit-mcp-change--expect merged)))))
+        (setq near hunks wide t))
+      (setq wide (or wide (seq-some #'efrit-mcp-piece-hunk-wide near)))
+      (let ((from (apply #'min beg (mapcar #'efrit-mcp-piece-from near)))
+            (to (apply #'max end (mapcar #'efrit-mcp-piece-to near))))
+        (when wide ; the next edits are likely to be behind it
+          (setq to (min (point-max) (+ to (- to from)))
+                near (seq-filter (lambda (h) (and (<= (efrit-mcp-piece-hunk-start h) to)
+                                                  (>= (efrit-mcp-piece-hunk-end h) from)))
+                                 hunks)
+                to (apply #'max to (mapcar #'efrit-mcp-piece-to near))))
+        (let ((hunk (efrit-mcp-piece-open (efrit-mcp-change--part-buffer part) from to near wide)))
+          (setf (efrit-mcp-change--part-hunks part) (cons hunk (seq-difference hunks near #'eq)))
+          (efrit-mcp-change--expect part hunk))))))
+
+(defun efrit-mcp-change--check-seen (part)
+  "Break the change if the buffer of PART, the current one, was changed unseen."
+  (unless (and (or (eq (efrit-mcp-change--part-seen part) (buffer-chars-modified-tick))
+                   (efrit-mcp-change--inside-p part))
+               (eq (efrit-mcp-change--part-multibyte part) enable-multibyte-characters))
+    (efrit-mcp-change--break efrit-mcp-change--open
+                             (format "%s was changed while change hooks were inhibited" (buffer-name))))
+  (setf (efrit-mcp-change--part-seen part) (buffer-chars-modified-tick)))
 
 ;; `transpose-regions' moves markers about with the text, so where a hunk is after an
 ;; elementary change is reckoned, not read from its markers.
 
-(defvar efrit-mcp-change--expected nil
-  "The hunk that is about to change, and where it is: (HUNK START END), or nil.")
+(defun efrit-mcp-change--expect (part hunk)
+  "HUNK of PART is about to change: keep where it is."
+  (setf (efrit-mcp-change--part-size part) (buffer-size)
+        (efrit-mcp-change--part-expected part)
+        (list hunk (efrit-mcp-piece-from hunk) (efrit-mcp-piece-to hunk))))
 
-(defun efrit-mcp-change--expect (hunk)
-  "HUNK is about to change: keep where it is."
-  (setq efrit-mcp-change--expected (list hunk (marker-position (efrit-mcp-change--hunk-start hunk))
-                                         (marker-position (efrit-mcp-change--hunk-end hunk)))))
+(defun efrit-mcp-change--inside-p (part)
+  "Return non-nil if the edit of PART that was announced last is all there was.
+`upcase-region' of upper case tells its beginning and no end, `replace-match'
+calls it before it tells its own; the hunk covers both."
+  (pcase (efrit-mcp-change--part-expected part)
+    (`(,hunk ,from ,to)
+     (= (- (buffer-size) (efrit-mcp-change--part-size part))
+        (- (efrit-mcp-piece-to hunk) (efrit-mcp-piece-from hunk) (- to from))))))
 
 (defun efrit-mcp-change--after (beg end length)
-  "Text of LENGTH became that from BEG to END: the hunk around it is where it was."
-  (pcase efrit-mcp-change--expected
-    ((and `(,hunk ,from ,to) (guard efrit-mcp-change--open))
-     (setq efrit-mcp-change--expected nil)
-     (let ((start (efrit-mcp-change--hunk-start hunk)) (last (efrit-mcp-change--hunk-end hunk)))
-       (when (and (eq (marker-buffer start) (or (buffer-base-buffer) (current-buffer)))
-                  (<= from beg) (<= (+ beg length) to))
-         (set-marker start from (marker-buffer start))
-         (set-marker last (+ to (- end beg length)) (marker-buffer start)))))))
-
-(defun efrit-mcp-change--merge (part near beg end)
-  "Return a hunk for PART that covers the hunks NEAR and the text from BEG to END."
-  (let* ((sorted (sort (copy-sequence near) (lambda (a b) (< (efrit-mcp-change--hunk-start a) (efrit-mcp-change--hunk-start b)))))
-         (from (apply #'min beg (mapcar (lambda (h) (marker-position (efrit-mcp-change--hunk-start h))) near)))
-         (to (apply #'max end (mapcar (lambda (h) (marker-position (efrit-mcp-change--hunk-end h))) near)))
-         (others (efrit-mcp-change--others part))
-         (pos from) (offset 0) (pieces nil) (kept nil) (loose nil))
-    (cl-flet ((gap (upto)
-                (dolist (m others)
-                  (when (and (<= pos m) (<= m upto)) (push (cons m (+ offset (- m pos))) loose)))
-                (push (buffer-substring pos upto) pieces)
-                (setq offset (+ offset (- upto pos)))))
-      (dolist (h sorted)
-        (gap (marker-position (efrit-mcp-change--hunk-start h)))
-        (dolist (k (efrit-mcp-change--hunk-kept h)) (push (cons (car k) (+ offset (cdr k))) kept))
-        (push (efrit-mcp-change--hunk-old h) pieces)
-        (setq offset (+ offset (length (efrit-mcp-change--hunk-old h)))
-              pos (marker-position (efrit-mcp-change--hunk-end h))))
-      (gap to))
-    (dolist (k loose) (unless (assq (car k) kept) (push k kept)))
-    (let ((buffer (efrit-mcp-change--part-buffer part)))
-      (efrit-mcp-change--hunk :start (set-marker (make-marker) from buffer)
-                              :end (let ((m (set-marker (make-marker) to buffer)))
-                                     (set-marker-insertion-type m t)
-                                     m)
-                              :old (apply #'concat (nreverse pieces)) :kept kept))))
+  "Text of LENGTH became that from BEG to END: see where the hunk around it is."
+  (let* ((buffer (or (buffer-base-buffer) (current-buffer)))
+         (part (and efrit-mcp-change--open (efrit-mcp-change--part-in efrit-mcp-change--open buffer))))
+    (pcase (and part (efrit-mcp-change--part-expected part))
+      (`(,hunk ,from ,to)
+       (let ((more (- end beg length)))
+         (when (and (<= from beg) (<= (+ beg length) to)
+                    (= (- (buffer-size) (efrit-mcp-change--part-size part)) more))
+           (set-marker (efrit-mcp-piece-hunk-start hunk) from buffer)
+           (set-marker (efrit-mcp-piece-hunk-end hunk) (+ to more) buffer)
+           (setf (efrit-mcp-change--part-fresh part) nil
+                 (efrit-mcp-change--part-expected part) nil
+                 (efrit-mcp-change--part-seen part) (buffer-chars-modified-tick))))))))
 
 (defun efrit-mcp-change-record (tool function)
   "Call FUNCTION, recording what it changes as a change of TOOL, a string.
@@ -178,79 +270,61 @@ Inside another recording this is a part of that one, and CHANGE nil."
            (value nil) (kept nil))
       (unwind-protect
           (let ((efrit-mcp-change--open change))
-            (setq efrit-mcp-change--expected nil)
-            (add-hook 'before-change-functions #'efrit-mcp-change--before)
-            (add-hook 'after-change-functions #'efrit-mcp-change--after)
+            (efrit-mcp-change--hook)
             (setq value (funcall function)))
-        (remove-hook 'before-change-functions #'efrit-mcp-change--before)
-        (remove-hook 'after-change-functions #'efrit-mcp-change--after)
-        (setq kept (efrit-mcp-change--close change)))
+        (efrit-mcp-change--unhook)
+        (setq kept (efrit-mcp-change--close change))
+        (fillarray efrit-mcp-change--buffers nil))
       (cons value (and kept change)))))
 
 (defun efrit-mcp-change--close (change)
   "CHANGE is complete: keep it; return non-nil unless nothing is another."
-  (setf (efrit-mcp-change-parts change)
-        (seq-filter #'efrit-mcp-change--close-part (nreverse (efrit-mcp-change-parts change))))
-  (when (efrit-mcp-change-parts change)
-    (setf (efrit-mcp-change-id change) (format "u%d" (setq efrit-mcp-change--count (1+ efrit-mcp-change--count))))
-    (push change efrit-mcp-change--all)
-    (efrit-mcp-change--trim)
-    (run-hook-with-args 'efrit-mcp-change-functions change)
-    t))
+  (let ((unseen (efrit-mcp-change--unseen change)))
+    (when unseen
+      (efrit-mcp-change--break change (format "%s was changed while change hooks were inhibited" (buffer-name unseen))))
+    (setf (efrit-mcp-change-parts change)
+          (seq-filter (lambda (part) (efrit-mcp-change--close-part change part)) (nreverse (efrit-mcp-change-parts change))))
+    (when (or (efrit-mcp-change-parts change) unseen)
+      (efrit-mcp-change--keep change)
+      t)))
 
-(defun efrit-mcp-change--close-part (part)
-  "Take the new text of PART down; return non-nil unless nothing is another."
+(defun efrit-mcp-change--keep (change)
+  "Give CHANGE an id and keep it."
+  (setf (efrit-mcp-change-id change) (format "u%d" (setq efrit-mcp-change--count (1+ efrit-mcp-change--count))))
+  (push change efrit-mcp-change--all)
+  (efrit-mcp-change--trim)
+  (run-hook-with-args 'efrit-mcp-change-functions change))
+
+(defun efrit-mcp-change--close-part (change part)
+  "PART of CHANGE is complete; return non-nil unless nothing is another."
   (let ((buffer (efrit-mcp-change--part-buffer part)))
     (when (buffer-live-p buffer)
       (with-current-buffer buffer
-        (efrit-mcp-change--one-step part)
+        (efrit-mcp-change--one-step (efrit-mcp-change--part-undo-list part))
+        (setf (efrit-mcp-change--part-undo-list part) nil)
         (save-restriction
           (widen)
-          (setf (efrit-mcp-change--part-tick part) (buffer-chars-modified-tick)
-                (efrit-mcp-change--part-hunks part)
-                (sort (seq-filter #'efrit-mcp-change--close-hunk (efrit-mcp-change--part-hunks part))
-                      (lambda (a b) (< (efrit-mcp-change--hunk-start a) (efrit-mcp-change--hunk-start b))))))
-        (efrit-mcp-change--part-hunks part)))))
+          (if (and (efrit-mcp-change--part-fresh part) (efrit-mcp-change--loaded-p part))
+              (progn (efrit-mcp-piece-set-line buffer nil) nil)
+            (let ((efrit-mcp-change--open change)) (efrit-mcp-change--check-seen part))
+            (setf (efrit-mcp-change--part-tick part) (buffer-chars-modified-tick)
+                  (efrit-mcp-change--part-hunks part) nil
+                  (efrit-mcp-change--part-chars part) (efrit-mcp-piece-close buffer change))
+            (efrit-mcp-piece-note buffer)
+            (efrit-mcp-change--part-chars part)))))))
 
-(defun efrit-mcp-change--one-step (part)
-  "Make what PART did one step of the undo of the person."
-  (pcase-dolist (`(,buffer . ,list) (efrit-mcp-change--part-undo-list part))
+(defun efrit-mcp-change--one-step (groups)
+  "Make one step of the person's undo of all that happened since GROUPS.
+They are as `prepare-change-group' returns them."
+  (pcase-dolist (`(,buffer . ,list) groups)
     (when (buffer-live-p buffer)
       (with-current-buffer buffer
         (ignore-errors (undo-amalgamate-change-group (list (cons buffer list))))
-        (undo-boundary))))
-  (setf (efrit-mcp-change--part-undo-list part) nil))
-
-(defun efrit-mcp-change--close-hunk (hunk)
-  "Take the new text of HUNK down; return non-nil unless it is the old one."
-  (let ((start (efrit-mcp-change--hunk-start hunk)) (end (efrit-mcp-change--hunk-end hunk)))
-    (setf (efrit-mcp-change--hunk-new hunk) (buffer-substring-no-properties start end))
-    (if (string= (efrit-mcp-change--hunk-new hunk) (efrit-mcp-change--hunk-old hunk))
-        (ignore (efrit-mcp-change--put-back hunk (marker-position start))
-                (set-marker start nil)
-                (set-marker end nil))
-      (efrit-mcp-change--settle hunk)
-      t)))
-
-(defun efrit-mcp-change--settle (hunk)
-  "Have text typed at the edges of HUNK be outside of it from now on."
-  (let ((start (efrit-mcp-change--hunk-start hunk)) (end (efrit-mcp-change--hunk-end hunk)))
-    (set-marker-insertion-type start (< start end))
-    (set-marker-insertion-type end nil)
-    (setf (efrit-mcp-change--hunk-around hunk) (efrit-mcp-change--around start end))))
-
-(defun efrit-mcp-change--around (start end)
-  "Return (BEFORE . AFTER), a few characters around START to END."
-  (cons (buffer-substring-no-properties (max (point-min) (- start 12)) start)
-        (buffer-substring-no-properties end (min (point-max) (+ end 12)))))
+        (undo-boundary)))))
 
 (defun efrit-mcp-change--size (change)
   "Return how many characters CHANGE holds."
-  (let ((n 0))
-    (dolist (part (efrit-mcp-change-parts change))
-      (dolist (h (efrit-mcp-change--part-hunks part))
-        (setq n (+ n (length (efrit-mcp-change--hunk-old h)) (length (efrit-mcp-change--hunk-new h))))))
-    n))
+  (apply #'+ (mapcar (lambda (part) (or (efrit-mcp-change--part-chars part) 0)) (efrit-mcp-change-parts change))))
 
 (defun efrit-mcp-change--trim ()
   "Forget the oldest changes when there are too many."
@@ -259,15 +333,17 @@ Inside another recording this is a part of that one, and CHANGE nil."
       (setq n (1+ n) chars (+ chars (efrit-mcp-change--size change)))
       (if (and (<= n efrit-mcp-change-max) (or (= n 1) (<= chars efrit-mcp-change-chars-max)))
           (push change kept)
-        (efrit-mcp-change--forget change)))
-    (setq efrit-mcp-change--all (nreverse kept))))
+        (setf (efrit-mcp-change-forgotten change) t)))
+    (setq kept (nreverse kept))
+    (dolist (change efrit-mcp-change--all)
+      (when (efrit-mcp-change-forgotten change)
+        (mapc #'efrit-mcp-change--sweep (efrit-mcp-change-parts change))))
+    (setq efrit-mcp-change--all kept)))
 
-(defun efrit-mcp-change--forget (change)
-  "Free the markers of CHANGE."
-  (dolist (part (efrit-mcp-change-parts change))
-    (dolist (h (efrit-mcp-change--part-hunks part))
-      (set-marker (efrit-mcp-change--hunk-start h) nil)
-      (set-marker (efrit-mcp-change--hunk-end h) nil))))
+(defun efrit-mcp-change--sweep (part)
+  "Drop the pieces of the buffer of PART that belong to no kept change."
+  (let ((buffer (efrit-mcp-change--part-buffer part)))
+    (efrit-mcp-piece-sweep buffer (lambda (change) (not (efrit-mcp-change-forgotten change))))))
 
 ;;; The list
 
@@ -286,18 +362,34 @@ Inside another recording this is a part of that one, and CHANGE nil."
                    (not (efrit-mcp-change-undone change)) (not (efrit-mcp-change-undoes change))))
             efrit-mcp-change--all))
 
-(defun efrit-mcp-change-lines (part)
-  "Return the lines that PART of a change is on now, a list of (FROM . TO)."
+(defun efrit-mcp-change-root (change)
+  "Return the change whose text CHANGE, that or an undo of it, is about.
+Return nil if it is forgotten."
+  (while (and change (efrit-mcp-change-undoes change))
+    (setq change (efrit-mcp-change-find (efrit-mcp-change-undoes change))))
+  change)
+
+(defun efrit-mcp-change--places (root buffer)
+  "Return where ROOT changed BUFFER, the current one: a list of (START . END)."
+  (let ((places nil))
+    (dolist (item (efrit-mcp-piece-line buffer))
+      (when (efrit-mcp-piece-of-p item root)
+        (let ((from (efrit-mcp-piece-from item)) (to (efrit-mcp-piece-to item)))
+          (if (and places (= from (cdr (car places))))
+              (setcdr (car places) to)
+            (push (cons from to) places)))))
+    (nreverse places)))
+
+(defun efrit-mcp-change-lines (change part)
+  "Return the lines that PART of CHANGE is on now, a list of (FROM . TO)."
   (when (buffer-live-p (efrit-mcp-change--part-buffer part))
     (with-current-buffer (efrit-mcp-change--part-buffer part)
       (save-restriction
         (widen)
-        (mapcar (lambda (h)
-                  (let ((start (marker-position (efrit-mcp-change--hunk-start h)))
-                        (end (marker-position (efrit-mcp-change--hunk-end h))))
-                    (cons (efrit-mcp-target-line start)
-                          (efrit-mcp-target-line (if (and (> end start) (eq (char-before end) ?\n)) (1- end) end)))))
-                (seq-take (efrit-mcp-change--part-hunks part) 10))))))
+        (mapcar (pcase-lambda (`(,start . ,end))
+                  (cons (efrit-mcp-target-line start)
+                        (efrit-mcp-target-line (if (and (> end start) (eq (char-before end) ?\n)) (1- end) end))))
+                (seq-take (efrit-mcp-change--places (efrit-mcp-change-root change) (current-buffer)) 10))))))
 
 (defun efrit-mcp-change-describe (change)
   "Return what there is to tell of CHANGE, an alist for JSON.
@@ -307,6 +399,7 @@ Its id, client, tool and time, and for each buffer the lines, as 3 or 3-5."
     (tool . ,(efrit-mcp-change-tool change))
     (time . ,(format-time-string "%FT%TZ" (efrit-mcp-change-time change) t))
     (edited . ,(efrit-mcp-change-places change))
+    ,@(when (efrit-mcp-change-broken change) `((undo . "incomplete") (undo_why . ,(efrit-mcp-change-broken change))))
     ,@(when (efrit-mcp-change-undone change) '((undone . t)))
     ,@(when (efrit-mcp-change-undoes change) `((undoes . ,(efrit-mcp-change-undoes change))))))
 
@@ -319,109 +412,13 @@ Its id, client, tool and time, and for each buffer the lines, as 3 or 3-5."
                    `(,@(efrit-mcp-target-name buffer)
                      (lines . ,(mapconcat (lambda (l) (if (= (car l) (cdr l)) (number-to-string (car l))
                                                         (format "%d-%d" (car l) (cdr l))))
-                                          (efrit-mcp-change-lines part) ",")))
+                                          (efrit-mcp-change-lines change part) ",")))
                  '((buffer . "(killed)")))))
            (efrit-mcp-change-parts change))))
 
 (defun efrit-mcp-change-buffers (change)
   "Return the live buffers that CHANGE is in."
   (seq-filter #'buffer-live-p (mapcar #'efrit-mcp-change--part-buffer (efrit-mcp-change-parts change))))
-
-;;; Taking back
-
-(defun efrit-mcp-change--obstacle (hunk)
-  "Return why HUNK in the current, widened buffer cannot be taken back, or nil."
-  (let ((start (efrit-mcp-change--hunk-start hunk)) (end (efrit-mcp-change--hunk-end hunk))
-        (new (efrit-mcp-change--hunk-new hunk)))
-    (cond ((not (marker-position start)) "the text was replaced as a whole")
-          ((not (and (<= start end) (= (- end start) (length new))
-                     (string= new (buffer-substring-no-properties start end))))
-           (format "line %d was changed since" (efrit-mcp-target-line (min start end))))
-          ((and (string= new "")
-                (let ((now (efrit-mcp-change--around start end)) (then (efrit-mcp-change--hunk-around hunk)))
-                  (not (or (string= (car now) (car then)) (string= (cdr now) (cdr then))))))
-           (format "what surrounded the deleted text at line %d was changed since" (efrit-mcp-target-line start))))))
-
-(defun efrit-mcp-change--check (change)
-  "Signal an error unless all of CHANGE can be taken back."
-  (when (efrit-mcp-change-broken change)
-    (signal 'efrit-mcp-conflict (list (format "the change %s could not be recorded (%s)" (efrit-mcp-change-id change)
-                                              (efrit-mcp-change-broken change)))))
-  (when (efrit-mcp-change-undone change)
-    (efrit-mcp-invalid "%s was taken back already; undo %s to have it again" (efrit-mcp-change-id change)
-                       (efrit-mcp-change-undone change)))
-  (dolist (part (efrit-mcp-change-parts change))
-    (let ((buffer (efrit-mcp-change--part-buffer part)))
-      (unless (buffer-live-p buffer)
-        (signal 'efrit-mcp-conflict (list (format "a buffer that %s changed was killed" (efrit-mcp-change-id change)))))
-      (with-current-buffer buffer
-        (efrit-mcp-secret-check buffer)
-        (when buffer-read-only
-          (signal 'efrit-mcp-read-only (list (format "the buffer %s is read-only now" (buffer-name)))))
-        (save-restriction
-          (widen)
-          (let ((obstacle (seq-some #'efrit-mcp-change--obstacle (efrit-mcp-change--part-hunks part))))
-            (when obstacle
-              (signal 'efrit-mcp-conflict
-                      (list (format "%s cannot be taken back: in %s %s; nothing was changed. Take back later changes first, or edit the text"
-                                    (efrit-mcp-change-id change) (buffer-name) obstacle))))))))))
-
-(defun efrit-mcp-change--restore (part)
-  "Put the text of PART back as it was."
-  (with-current-buffer (efrit-mcp-change--part-buffer part)
-    (let ((calm (and (not (efrit-mcp-change--part-modified part))
-                     (eq (efrit-mcp-change--part-tick part) (buffer-chars-modified-tick))
-                     buffer-file-name
-                     (equal (efrit-mcp-change--part-modtime part) (visited-file-modtime)))))
-      (save-excursion
-        (save-restriction
-          (widen)
-          (dolist (hunk (reverse (efrit-mcp-change--part-hunks part)))
-            (efrit-mcp-change--restore-hunk hunk))))
-      (when calm (set-buffer-modified-p nil)))))
-
-(defun efrit-mcp-change--restore-hunk (hunk)
-  "Put the text of HUNK back as it was, and the markers of others with it."
-  (let* ((start (efrit-mcp-change--hunk-start hunk)) (end (efrit-mcp-change--hunk-end hunk))
-         (old (efrit-mcp-change--hunk-old hunk)) (at (marker-position start)))
-    (delete-region at end)
-    (goto-char at)
-    (insert old)
-    (set-marker start at)
-    (set-marker end (+ at (length old)))
-    (efrit-mcp-change--put-back hunk at)))
-
-(defun efrit-mcp-change--put-back (hunk at)
-  "Put the markers of other changes back into the old text of HUNK, now AT."
-  (pcase-dolist (`(,marker . ,offset) (efrit-mcp-change--hunk-kept hunk))
-    (when (marker-buffer marker)
-      (set-marker marker (+ at offset)))))
-
-(defun efrit-mcp-change-undo (change)
-  "Take CHANGE back in all its buffers, or signal an error and do nothing.
-Return the change that this is: to take that one back is to redo."
-  (efrit-mcp-change--check change)
-  (let* ((places (efrit-mcp-change-places change))
-         (undo (cdr (efrit-mcp-change-record
-                     "emacs_undo"
-                     (lambda () (mapc #'efrit-mcp-change--restore (efrit-mcp-change-parts change)) places)))))
-    (setf (efrit-mcp-change-undone change) (if undo (efrit-mcp-change-id undo) "nothing"))
-    (when undo
-      (setf (efrit-mcp-change-undoes undo) (efrit-mcp-change-id change)))
-    (let ((before (and (efrit-mcp-change-undoes change) (efrit-mcp-change-find (efrit-mcp-change-undoes change)))))
-      (when before ; an undo was taken back: that change stands again
-        (setf (efrit-mcp-change-undone before) nil)))
-    (run-hook-with-args 'efrit-mcp-change-functions change)
-    undo))
-
-(defun efrit-mcp-change-undo-id (id)
-  "Take the change with ID, a string, back; see `efrit-mcp-change-undo'."
-  (efrit-mcp-change-undo
-   (or (efrit-mcp-change-find id)
-       (efrit-mcp-invalid "there is no change %s%s" id
-                          (if efrit-mcp-change--all
-                              (format "; the last are %s" (mapconcat #'efrit-mcp-change-id (seq-take efrit-mcp-change--all 5) ", "))
-                            "")))))
 
 (provide 'efrit-mcp-change)
 ;;; efrit-mcp-change.el ends here

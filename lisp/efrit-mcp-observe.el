@@ -33,7 +33,7 @@ It would make a list for each call.")
   "The list of buffers may be another one: `buffer-list-update-hook'."
   (setq efrit-mcp-observe--list nil))
 
-(defun efrit-mcp-observe--all ()
+(defun efrit-mcp-observe-all ()
   "Return all buffers, a list; one killed without hooks may still be in it."
   (or efrit-mcp-observe--list
       (progn (add-hook 'buffer-list-update-hook #'efrit-mcp-observe--stale)
@@ -78,7 +78,7 @@ It would make a list for each call.")
         efrit-mcp-observe-told nil)
   (unless (equal level "none")
     (let ((messages (efrit-mcp-observe--messages-buffer)) (n 0))
-      (dolist (buffer (efrit-mcp-observe--all))
+      (dolist (buffer (efrit-mcp-observe-all))
         (when (= n (length efrit-mcp-observe--buffers))
           (setq efrit-mcp-observe--buffers (vconcat efrit-mcp-observe--buffers (make-vector n nil))
                 efrit-mcp-observe--ticks (vconcat efrit-mcp-observe--ticks (make-vector n nil))))
@@ -140,7 +140,7 @@ It would make a list for each call.")
 (defun efrit-mcp-observe--changes ()
   "Return what became of the buffers since the snapshot, an alist."
   (let ((changed nil) (n 0) (i 0) (left 0))
-    (dolist (buffer (efrit-mcp-observe--all))
+    (dolist (buffer (efrit-mcp-observe-all))
       (let ((place (efrit-mcp-observe--place buffer i)))
         (setq i (1+ (or place i)))
         (when (and place (buffer-live-p buffer)) (setq left (1+ left)))

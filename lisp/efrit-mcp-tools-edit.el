@@ -12,6 +12,7 @@
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-act)
 (require 'efrit-mcp-edit)
+(require 'efrit-mcp-change-undo)
 (require 'efrit-mcp-edit-review)
 (require 'seq)
 

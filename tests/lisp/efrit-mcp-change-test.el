@@ -137,7 +137,7 @@
              (change (efrit-mcp-change-test--do
                       (goto-char 1)
                       (while (search-forward "foo" nil t) (replace-match "quux")))))
-        (should (<= (length (efrit-mcp-change--part-hunks (car (efrit-mcp-change-parts change)))) efrit-mcp-change--hunks-max))
+        (should (<= (length (efrit-mcp-piece-line a)) (* 2 efrit-mcp-change--hunks-max)))
         (efrit-mcp-change-undo change)
         (should (equal (buffer-string) before))))))
 
@@ -259,9 +259,9 @@
                      (should (equal before (efrit-mcp-change-test--text a)))
                      (setq refused (1+ refused)))
             (efrit-mcp-change-undo first)
-            (let ((hunk (car (efrit-mcp-change--part-hunks (car (efrit-mcp-change-parts first))))))
+            (let ((old (seq-find #'efrit-mcp-piece-killers (efrit-mcp-piece-line a))))
               (should (equal (efrit-mcp-change-test--text a)
-                             (replace-regexp-in-string "FIRST" (substring-no-properties (efrit-mcp-change--hunk-old hunk)) before t t))))
+                             (replace-regexp-in-string "FIRST" (if old (substring-no-properties (efrit-mcp-piece-text old)) "") before t t))))
             (setq undone (1+ undone))))))
     (should (> undone 20))
     (should (> refused 2))))
