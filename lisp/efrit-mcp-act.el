@@ -12,6 +12,7 @@
 
 (require 'efrit-mcp-change)
 (require 'efrit-mcp-observe)
+(require 'efrit-mcp-person)
 (eval-when-compile (require 'cl-lib))
 
 (defvar efrit-mcp-tool-client)
@@ -50,7 +51,7 @@ OBSERVE is as the tools have it; what was seen stands in the answer."
          (efrit-mcp-tool-client client)
          (efrit-mcp-change--open nil)
          (efrit-mcp-observe-told nil)
-         (done (efrit-mcp-change-record tool function)))
+         (done (efrit-mcp-person-kept (efrit-mcp-change-record tool function))))
     `(,@(car done) ,@(efrit-mcp-act-changed (cdr done)) ,@(efrit-mcp-act-busy began)
       ,@(efrit-mcp-observe-since snapshot (and (cdr done) (efrit-mcp-change-buffers (cdr done)))))))
 

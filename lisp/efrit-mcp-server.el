@@ -29,6 +29,7 @@
 (require 'efrit-mcp-prompt)
 (require 'efrit-mcp-foreign)
 (require 'efrit-mcp-recover)
+(require 'efrit-mcp-person)
 
 (declare-function efrit-mcp--mod-start "efrit-mcp-module")
 (declare-function efrit-mcp--mod-stop "efrit-mcp-module")
@@ -315,10 +316,11 @@ job runs, ours shall be an event and no more."
          (deactivate-mark nil))
     (unless nested (setq efrit-mcp-prompt--aborted-by nil))
     (unwind-protect
-        (let ((marked (with-current-buffer (efrit-mcp-server--buffer)
-                        (if nested
-                            (efrit-mcp-server--nested-call number tool arguments)
-                          (efrit-mcp-server--bound number tool arguments)))))
+        (let ((marked (efrit-mcp-person-kept
+                        (with-current-buffer (efrit-mcp-server--buffer)
+                          (if nested
+                              (efrit-mcp-server--nested-call number tool arguments)
+                            (efrit-mcp-server--bound number tool arguments))))))
           (efrit-mcp-server--quietly
             (condition-case err
                 (funcall efrit-mcp-server-ran-function number tool client arguments began marked)

@@ -140,6 +140,8 @@ The person's window stays selected; with neither, FUNCTION is called there."
   (let ((inhibit-interaction nil) (inhibit-field-text-motion nil)
         (efrit-mcp-prompt--refuse nil) (efrit-mcp-prompt--allowed (minibuffer-depth))
         (pre-command-hook (cons #'efrit-mcp-keys--watch pre-command-hook))
+        ;; A map that the person's last command left for the next takes none of these keys.
+        (overriding-terminal-local-map nil) (overriding-local-map nil)
         (unread-command-events nil) (last-kbd-macro last-kbd-macro) (old (lookup-key global-map [efrit-mcp-end])))
     (unwind-protect
         (progn
@@ -162,6 +164,8 @@ The person's window stays selected; with neither, FUNCTION is called there."
                   (efrit-mcp-secret-check (window-buffer (efrit-mcp-look-window)))
                   (efrit-mcp-look-window))))
     (efrit-mcp-view--check-prompt "typing")
+    (when (bound-and-true-p isearch-mode)
+      (signal 'efrit-mcp-error '("the person is searching (C-s): typing would end that; try again later")))
     (efrit-mcp-acting "emacs_keys" observe
       (let ((efrit-mcp-keys--asked nil) (bell nil))
         (cl-flet ((type ()

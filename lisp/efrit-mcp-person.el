@@ -1,0 +1,93 @@
+;;; efrit-mcp-person.el --- The next command of the person is as if no job had run  -*- lexical-binding: t -*-
+
+;; Copyright (C) 2026 the efrit-mcp authors
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;;; Commentary:
+
+;; A job runs between two commands of the person, or between two keys of one.  What one
+;; command leaves for the next is theirs: a kill that goes on, a column that is kept, a
+;; prefix argument, keys typed so far, letters that are undone together.  A job neither
+;; sees that nor changes it; what it edits is an undo step of its own in each buffer.
+
+;;; Code:
+
+(defvar undo-auto--undoably-changed-buffers)
+(defvar undo-auto--last-boundary-cause)
+(defvar temporary-goal-column)
+
+(defvar efrit-mcp-person--pending nil
+  "Undo lists that got a boundary when the job began: (BUFFER . LIST).")
+
+(defun efrit-mcp-person--begin ()
+  "End the undo step of the person in buffers where one is going on.
+Return an alist for `efrit-mcp-person--undo-end'."
+  (let ((pending nil))
+    (dolist (buffer undo-auto--undoably-changed-buffers)
+      (when (buffer-live-p buffer)
+        (with-current-buffer buffer
+          (when (car-safe buffer-undo-list)
+            (undo-boundary)
+            (push (cons buffer buffer-undo-list) pending)))))
+    pending))
+
+(defun efrit-mcp-person--undo-end (pending changed)
+  "End the undo step of the job in CHANGED, a list of buffers.
+Where the job did nothing, the step of the person goes on: PENDING are the
+undo lists since `efrit-mcp-person--begin'."
+  (dolist (buffer changed)
+    (when (buffer-live-p buffer)
+      (with-current-buffer buffer
+        (unless (eq buffer-undo-list (cdr (assq buffer pending)))
+          (when (car-safe buffer-undo-list) (undo-boundary))
+          ;; Letters typed from now on do not join those typed before.
+          (setq undo-auto--last-boundary-cause 'explicit)))))
+  (dolist (step pending)
+    (when (buffer-live-p (car step))
+      (with-current-buffer (car step)
+        (when (and (consp (cdr step)) (eq buffer-undo-list (cdr step)) (null (car buffer-undo-list)))
+          (setq buffer-undo-list (cdr buffer-undo-list)))))))
+
+(defun efrit-mcp-person--tail-p (tail list)
+  "Return non-nil if TAIL is a tail of LIST, the same conses."
+  (while (and (consp list) (not (eq list tail))) (setq list (cdr list)))
+  (consp list))
+
+(defun efrit-mcp-person--kills-end (ring pointer)
+  "Have the next kill or yank of the person not go on with a kill of the job.
+RING and POINTER are `kill-ring' and its yank pointer from before the job."
+  (unless (eq ring kill-ring)
+    (cond ((eq last-command 'kill-region) (setq last-command t))
+          ((and (eq last-command 'yank) pointer (efrit-mcp-person--tail-p pointer kill-ring))
+           (setq kill-ring-yank-pointer pointer)))))
+
+(defun efrit-mcp-person--keys-end (keys)
+  "Have KEYS be the keys of the command that the person is typing, a string."
+  (when (and (stringp keys) (not (equal keys (this-command-keys))))
+    (set--this-command-keys keys)))
+
+(defmacro efrit-mcp-person-kept (&rest body)
+  "Run BODY, a job, and keep what the last command of the person left for the next."
+  (declare (indent 0) (debug t))
+  (let ((pending (make-symbol "pending")) (changed (make-symbol "changed")) (ring (make-symbol "ring"))
+        (pointer (make-symbol "pointer")) (keys (make-symbol "keys")) (region (make-symbol "region")))
+    `(let ((,pending (efrit-mcp-person--begin)) (,changed nil) (,ring kill-ring) (,pointer kill-ring-yank-pointer)
+           (,keys (this-command-keys)) (,region (and (consp transient-mark-mode) transient-mark-mode)))
+       (unwind-protect
+           (let ((undo-auto--undoably-changed-buffers nil)
+                 (this-command nil) (real-this-command nil) (last-command nil)
+                 (real-last-command real-last-command) (last-repeatable-command last-repeatable-command)
+                 (this-original-command this-original-command)
+                 (prefix-arg nil) (current-prefix-arg nil) (last-prefix-arg nil)
+                 (last-command-event last-command-event) (last-input-event last-input-event)
+                 (last-nonmenu-event last-nonmenu-event)
+                 (temporary-goal-column temporary-goal-column))
+             (unwind-protect (progn ,@body)
+               (setq ,changed undo-auto--undoably-changed-buffers)))
+         (efrit-mcp-person--undo-end ,pending ,changed)
+         (efrit-mcp-person--kills-end ,ring ,pointer)
+         (efrit-mcp-person--keys-end ,keys)
+         (when (and ,region (not (consp transient-mark-mode))) (setq transient-mark-mode ,region))))))
+
+(provide 'efrit-mcp-person)
+;;; efrit-mcp-person.el ends here
