@@ -122,16 +122,32 @@ What was remembered in this job before is the better one."
   "Return non-nil if a stop waits for WHAT, as `efrit-mcp-foreign' returned it.
 When it does not, what the stop goes through is remembered."
   (cond ((stringp what) t)
-        ((null what) nil)
-        ((< (- (float-time) (or efrit-mcp-foreign--since (setq efrit-mcp-foreign--since (float-time))))
-            efrit-mcp-foreign-patience)
+        ((and what
+              (< (- (float-time) (or efrit-mcp-foreign--since (setq efrit-mcp-foreign--since (float-time))))
+                 efrit-mcp-foreign-patience))
          t)
-        (t (efrit-mcp-foreign-keep-hooks)
+        ;; Also without a frame of a hook: Emacs is between two, or about to call one.
+        (t (when (or what inhibit-modification-hooks)
+             (efrit-mcp-foreign-keep-hooks))
            nil)))
+
+(defvar efrit-mcp-foreign--stepped nil
+  "When it was last looked whether a change hook has returned: (BEGAN . LAST).")
+
+(defun efrit-mcp-foreign-step-p ()
+  "Return non-nil if the next chance to quit is to be looked at too.
+It is, for 4 ms from the arrival of a signal: so the end of a hook that is run
+again and again is not missed, and a long one is not held up much."
+  (let ((now (float-time)))
+    (unless (and efrit-mcp-foreign--stepped (< (- now (cdr efrit-mcp-foreign--stepped)) 0.002))
+      (setq efrit-mcp-foreign--stepped (cons now now)))
+    (setcdr efrit-mcp-foreign--stepped now)
+    (< (- now (car efrit-mcp-foreign--stepped)) 0.004)))
 
 (defconst efrit-mcp-foreign-functions
   '(efrit-mcp-foreign--in-p efrit-mcp-foreign--in-hook-p efrit-mcp-foreign--change-p efrit-mcp-foreign--name efrit-mcp-foreign--frame
-    efrit-mcp-foreign efrit-mcp-foreign-keep-hooks efrit-mcp-foreign-mend-hooks efrit-mcp-foreign-wait-p)
+    efrit-mcp-foreign efrit-mcp-foreign-keep-hooks efrit-mcp-foreign-mend-hooks efrit-mcp-foreign-wait-p
+    efrit-mcp-foreign-step-p)
   "What a stop calls; compiled, as the runner must be.")
 
 (provide 'efrit-mcp-foreign)

@@ -122,13 +122,17 @@ that exits."
         internal-when-entered-debugger -1)
   (let ((number (efrit-mcp--mod-stop-wanted)))
     (when number
-      ;; Something foreign runs, with quitting inhibited as before the signal; in a hook it
-      ;; was not.
-      (setq inhibit-quit (stringp (efrit-mcp-server--leave number)))
-      ;; Where redisplay called Lisp, a debugger that returns makes Emacs throw to
-      ;; top level, through the foreign timer; an error redisplay takes for itself.
-      (unless debugger-may-continue
-        (signal 'efrit-mcp-error '("redisplay, while a job was stopped")))))
+      (let* ((what (efrit-mcp-server--leave number))
+             (step (and (consp what) debugger-may-continue (efrit-mcp-foreign-step-p))))
+        ;; Something foreign runs, with quitting inhibited as before the signal; in a hook
+        ;; it was not.
+        (setq inhibit-quit (stringp what))
+        ;; Where redisplay called Lisp, a debugger that returns makes Emacs throw to
+        ;; top level, through the foreign timer; an error redisplay takes for itself.
+        (unless debugger-may-continue
+          (signal 'efrit-mcp-error '("redisplay, while a job was stopped")))
+        ;; Nothing is called after this: the quit comes in the hook, or after it.
+        (when step (setq quit-flag t)))))
   (when (eq (car arguments) 'exit) (cadr arguments)))
 
 (defun efrit-mcp-server--signalled (symbol data)

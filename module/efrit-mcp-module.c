@@ -229,8 +229,10 @@ static emacs_value mod_stop_seen(emacs_env *env, ptrdiff_t n, emacs_value *args,
 	char obstacle[JOB_OBSTACLE_MAX] = "";
 	(void)data;
 	bool blocked = n > 1 && lisp_get_text(env, args[1], obstacle, sizeof obstacle);
-	queue_stop_seen(queue, number_of(env, args[0]), blocked ? obstacle : NULL, n > 2 && env->is_not_nil(env, args[2]));
-	interrupt_heard();
+	bool brief = blocked && n > 2 && env->is_not_nil(env, args[2]);
+	queue_stop_seen(queue, number_of(env, args[0]), blocked ? obstacle : NULL, brief);
+	if (!brief) /* then Lisp sets the flag again */
+		interrupt_heard();
 	return lisp_nil(env);
 }
 

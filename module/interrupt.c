@@ -12,6 +12,7 @@
 static const double steps[] = {0.002, 0.004, 0.007, 0.012, 0.020, 0.040, 0.080, 0.160, 0.320, 0.640};
 static const double LATER = 0.250;
 static const double SOON = 0.002;
+static const double BRIEF = 0.010; /* between signals for what returns soon; Lisp looks closely for some of that */
 static const double PATIENCE = 1.0; /* for clean-up forms, and before a client is told that it did not work */
 
 static pthread_t lisp_thread;
@@ -105,8 +106,8 @@ static void again(struct interrupt *i, double now, enum queue_stopping state)
 		if (i->step < sizeof steps / sizeof *steps)
 			i->next_at = i->asked_at + steps[i->step++];
 	}
-	if (state == STOP_BRIEF && i->next_at > now + SOON)
-		i->next_at = now + SOON;
+	if (state == STOP_BRIEF && i->next_at > now + BRIEF)
+		i->next_at = now + BRIEF;
 	double next = i->next_at;
 	if (state == STOP_FOREIGN && next > now + SOON)
 		next = now + SOON;

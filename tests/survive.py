@@ -198,8 +198,87 @@ def doorbell(mode):
         emacs.end()
 
 
+# ---- change hooks ----
+
+HOOKED = """
+(defvar survive-begun 0) (defvar survive-ended 0)
+(defun survive-hook (&rest _) (setq survive-begun (1+ survive-begun)) (dotimes (i 60) (format "x")) (setq survive-ended (1+ survive-ended)))
+(defun survive-everywhere (_begin _end _length) (dotimes (i 20) (format "x")))
+(defun survive-insert (what) (with-current-buffer "edited" (while t (insert what) (when (> (buffer-size) 5000) (erase-buffer)))))
+(mapc #'byte-compile '(survive-hook survive-everywhere survive-insert))
+(add-hook 'after-change-functions #'survive-everywhere)
+(with-current-buffer (get-buffer-create "edited")
+  (emacs-lisp-mode) (font-lock-mode 1) (jit-lock-register #'font-lock-fontify-region)
+  (add-hook 'before-change-functions #'survive-hook nil t)
+  (add-hook 'after-change-functions (lambda (_b _e _l) (dotimes (i 5) (format "x"))) nil t))
+(defun survive-hooks () (with-current-buffer "edited" (list before-change-functions after-change-functions (default-value 'after-change-functions))))
+(defvar survive-hooks-before (survive-hooks))
+"""
+SAME_HOOKS = "(list (or (equal survive-hooks-before (survive-hooks)) (cons survive-hooks-before (survive-hooks))) (- survive-begun survive-ended) (not (memq 'jit-lock-after-change (nth 1 (survive-hooks)))))"
+
+
+def hooks(mode):
+    """A job is stopped inside change hooks, local ones and global: they stand where they stood, and ended."""
+    emacs = Person(mode, HOOKED)
+    try:
+        peer = emacs.connect()
+        for i in range(ROUNDS):
+            form = ("(survive-insert \"x\\n\")", "(let ((inhibit-quit t)) (survive-insert \"(defun f ())\"))",
+                    "(condition-case nil (survive-insert \"x\") (quit nil))",
+                    "(progn (insert \"x\") (survive-insert \"y\"))")[i % 4]
+            answer = peer.eval(form, 5 + i % 7, observe="none")
+            assert answer.get("error_code") == "timeout" or "condition-case" in form, answer
+            succeed(peer, SAME_HOOKS, "(t 0 nil)")
+        settled(emacs, peer)
+        # One that waits is waited for; one that never ends is cut, and put back.
+        before = "(progn (setq survive-begun 0 survive-ended 0 survive-slow %s) (with-current-buffer \"edited\" (insert \"x\")) 1)"
+        succeed(peer, "(progn (defun survive-last (&rest _) (setq survive-begun (1+ survive-begun)) (eval survive-slow t) (setq survive-ended (1+ survive-ended))) (defvar survive-slow nil) (with-current-buffer \"edited\" (add-hook 'after-change-functions #'survive-last t t)) (setq survive-hooks-before (survive-hooks)) nil)")
+        for slow, ended in (("'(sleep-for 0.15)", 0), ("'(let ((end (+ (float-time) 0.15))) (while (< (float-time) end)))", 0),
+                            ("'(while t)", 1), ("'(sleep-for 60)", 1), ("'(condition-case nil (while t) (quit 1))", 1)):
+            answer = peer.eval(before % slow, 20, observe="none")
+            assert answer.get("error_code") == "timeout" or (ended == 0 and answer["status"] == "success"), answer
+            until(lambda: peer.status()["state"] == "idle", "the end of " + slow)
+            succeed(peer, SAME_HOOKS, "(t %d nil)" % ended)
+        settled(emacs, peer)
+    finally:
+        emacs.end()
+
+
+# ---- C-g ----
+
+# C code that never looks whether it should quit, for a second or so.
+DEAF = "(let ((integer-width 1000000000)) (length (format \"%%d\" (expt 7 %d))))"
+
+
+def keyboard(mode):
+    """One C-g of the person while a stop is under way in C code that does not look is no emergency escape."""
+    emacs = Person(mode)
+    try:
+        peer = emacs.connect()
+        peer.socket.settimeout(60)
+        for i in range(3):
+            began = peer.call(DEAF % 8000000, 60, observe="none")
+            until(lambda: peer.status().get("running", {}) and peer.status()["running"].get("stopping"), "the stop")
+            time.sleep(0.1) # a signal is on its way 2 ms after that; more C-g than needed do no harm to what is tested
+            emacs.type(b"\007")
+            answer = peer.answer(began)
+            assert answer.get("error_code") == "timeout", answer
+            succeed(peer, "(+ 1 2)", "3")
+            settled(emacs, peer)
+        # Outside of a stop a C-g is what it was.
+        ident = peer.call("(while t)", 60000, observe="none")
+        until(lambda: peer.status()["state"] == "running", "the loop")
+        emacs.type(b"\007")
+        assert peer.answer(ident).get("error_code") == "quit"
+        settled(emacs, peer)
+    finally:
+        emacs.end()
+
+
+ROUNDS = int(os.environ.get("SURVIVE_ROUNDS", "24"))
 CASES = {"threads": (beside_threads, "daemon", "terminal"), "debugger": (beside_a_debugger, "daemon", "batch"),
-         "overflow": (overflow, "daemon", "terminal"), "doorbell": (doorbell, "daemon", "terminal")}
+         "overflow": (overflow, "daemon", "terminal"), "doorbell": (doorbell, "daemon", "terminal"),
+         "hooks": (hooks, "daemon", "batch"), "keyboard": (keyboard, "terminal")}
 
 
 def main():
