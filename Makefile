@@ -28,7 +28,7 @@ WIRE := buf ledger runtime shared_$(OS) socket_$(OS) socket_pass trust wire
 MODULE := answers body child_$(OS) efrit-mcp-module events express frames history interrupt job json lisp listen peer presence queue queue_note queue_stop server status waiters
 SOURCES := $(filter-out bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) $(wildcard bridge/os_$(OS)*.c)
 # What only one of the two programs has: the bridge stays light, the gateway has no stdin.
-HEAVY := $(addprefix bridge/,main_gateway.c main_serve.c main_listen.c main_handover.c main_state.c main_load.c load_mix.c load_report.c main_reload.c \
+HEAVY := $(addprefix bridge/,main_gateway.c main_serve.c main_listen.c main_handover.c main_lookout.c main_state.c main_load.c load_mix.c load_report.c main_reload.c \
 	main_migrate.c migrate_settings.c migrate_queue.c migrate_request.c main_top.c top_source.c top_view.c \
 	front/chunks.c front/conn.c front/conn_out.c front/conns.c front/head.c front/syntax.c front/tls.c) $(wildcard bridge/front/http*.c)
 LIGHT := $(addprefix bridge/,main_bridge.c main_commands.c main_config.c main_doctor.c front/stdio.c)

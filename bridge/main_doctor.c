@@ -296,8 +296,8 @@ int command_doctor(struct house *h, const struct cli *cli)
 	if (r.serving)
 		add(&r, OK, "instances", NULL, "%ld can be used", r.serving);
 	else
-		add(&r, FAILED, "instances", "M-x efrit-mcp-mode in a running Emacs, or efrit-bridge status --start for one in the background",
-		    "no Emacs with efrit-mcp-mode was found");
+		add(&r, FAILED, "instances", "M-: (efrit-mcp-mode 1) in a running Emacs, which turns it on and never off, or efrit-bridge status --start for one in "
+		    "the background; an Emacs whose socket was removed makes it again within 10 s", "no Emacs with efrit-mcp-mode was found");
 	if (cli->json) {
 		json_t *all = json_pack("{s:b,s:O}", "good", !r.bad, "checks", r.checks);
 		json_dumpf(all, stdout, JSON_INDENT(2));

@@ -32,6 +32,8 @@ struct listener {
 	bool local, wanted, given;
 	bool full;             /* it was said that none can be taken */
 	bool own;              /* the gateway's Unix socket: never shared */
+	dev_t dev;             /* of a Unix socket's file */
+	ino_t ino;             /* 0: there was none */
 };
 
 struct listeners {
@@ -119,6 +121,32 @@ static struct listener *find(struct listeners *all, const char *name)
 	return NULL;
 }
 
+static const char *path_of(const struct listener *l)
+{
+	return l->name + 5;
+}
+
+static void note_file(struct listener *l)
+{
+	struct stat st;
+	bool there = l->local && lstat(path_of(l), &st) == 0;
+	l->dev = there ? st.st_dev : 0;
+	l->ino = there ? st.st_ino : 0;
+}
+
+/* Is the file at its path its own? */
+static bool is_there(const struct listener *l)
+{
+	struct stat st;
+	return l->ino && lstat(path_of(l), &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino;
+}
+
+static void remove_file(const struct listener *l)
+{
+	if (l->local && is_there(l))
+		unlink(path_of(l));
+}
+
 static struct listener *add(struct listeners *all, const char *name, int fd)
 {
 	if (all->count == MOST) {
@@ -133,6 +161,7 @@ static struct listener *add(struct listeners *all, const char *name, int fd)
 	ev_io_init(&l->readable, on_readable, fd, EV_READ);
 	ev_timer_init(&l->pause, on_pause, full_pause, 0.);
 	l->readable.data = l->pause.data = l;
+	note_file(l);
 	return l;
 }
 
@@ -344,7 +373,7 @@ static bool find_group(const char *name, gid_t *group, char **error)
 /* Who may connect is said by the mode, and looked at again when somebody has. */
 static void share(const struct listener *l)
 {
-	const char *path = l->name + 5;
+	const char *path = path_of(l);
 	bool shared = l->all->shared && !l->own;
 	if (!l->local || l->given)
 		return;
@@ -372,8 +401,7 @@ bool listeners_open(struct listeners *all, const struct config *config, const ch
 		bool active = ev_is_active(&l->readable);
 		if (!l->wanted) {
 			log_info("%s is not listened on any more", l->name);
-			if (l->local)
-				unlink(l->name + 5);
+			remove_file(l);
 			drop(all, l);
 			continue;
 		}
@@ -403,12 +431,45 @@ void listeners_start(struct listeners *all)
 	}
 }
 
+/* Who waits at the old descriptor is served before it is closed. */
+static void move(struct listener *l, int fd)
+{
+	struct ev_loop *loop = l->all->loop;
+	ev_timer_stop(loop, &l->pause);
+	on_readable(loop, &l->readable, EV_READ);
+	ev_io_stop(loop, &l->readable);
+	close(l->fd);
+	l->fd = fd;
+	ev_io_set(&l->readable, fd, EV_READ);
+	ev_io_start(loop, &l->readable);
+	note_file(l);
+	share(l);
+	log_warning("the socket %s was gone and is there again", path_of(l));
+}
+
+bool listeners_look(struct listeners *all, char **error)
+{
+	bool good = true;
+	for (size_t i = 0; i < all->count; i++) {
+		struct listener *l = &all->list[i];
+		if (!l->local || is_there(l))
+			continue;
+		int fd = !good || l->given ? -1 : open_unix(path_of(l), error);
+		if (fd >= 0)
+			move(l, fd);
+		else if (good && l->given)
+			config_complain(error, "the socket %s is gone; its supervisor makes it: restart the socket's unit", path_of(l));
+		good = good && fd >= 0;
+	}
+	return good;
+}
+
 void listeners_close(struct listeners *all, bool unlink_files)
 {
 	while (all->count) {
 		struct listener *l = &all->list[--all->count];
-		if (l->local && unlink_files && !l->given)
-			unlink(l->name + 5);
+		if (unlink_files && !l->given)
+			remove_file(l);
 		drop(all, l);
 	}
 }

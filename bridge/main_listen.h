@@ -19,8 +19,12 @@ void listeners_inherit(struct listeners *, const char *name, int fd, bool given)
  * more.  All or nothing: false, and *error (caller frees) says why. */
 bool listeners_open(struct listeners *, const struct config *, const char *socket, char **error) __attribute__((warn_unused_result));
 
+/* Makes each Unix socket again whose file is gone.  False: the first one that cannot be, and *error (caller frees)
+ * says why, for example that another program listens there now. */
+bool listeners_look(struct listeners *, char **error) __attribute__((warn_unused_result));
+
 void listeners_start(struct listeners *); /* takes connections from now on */
-void listeners_close(struct listeners *, bool unlink_files);
+void listeners_close(struct listeners *, bool unlink_files); /* only files that are still theirs */
 
 void listeners_each(const struct listeners *, void (*visit)(void *data, const char *name, const char *url, int fd, bool given), void *data);
 

@@ -7,6 +7,7 @@
 #include "main_gateway.h"
 #include "main_handover.h"
 #include "main_house.h"
+#include "main_lookout.h"
 #include "main_state.h"
 #include "os.h"
 #include "store/spool.h"
@@ -44,6 +45,7 @@ struct gateway {
 	bool empty, rested;          /* no client waits; nothing of kept batches runs */
 	ev_signal signals[SIGNALS];
 	ev_timer deadline;
+	struct lookout lookout;
 	ev_io successor;
 	pid_t successor_pid;
 	pid_t before;                /* the gateway whose place we take; 0: none */
@@ -222,6 +224,7 @@ static void drain(struct gateway *g, bool handed_over)
 	log_info("ending: no connection is taken any more");
 	if (!handed_over)
 		handover_notify("STOPPING=1");
+	lookout_stop(&g->lookout, g->house.loop);
 	listeners_close(g->listeners, !handed_over);
 	ev_timer_set(&g->deadline, (double)g->config->drain_timeout / 1000, 0.);
 	ev_timer_start(g->house.loop, &g->deadline);
@@ -249,6 +252,7 @@ static void on_successor(EV_P_ ev_io *io, int revents)
 		return;
 	}
 	waitpid(g->successor_pid, NULL, 0);
+	lookout_start(&g->lookout, g->house.loop);
 	log_error("the newer gateway did not start; this one goes on");
 	char *error = NULL;
 	if (state_lock(g->socket, g->lock, &error) < 0) /* our pid again */
@@ -262,6 +266,7 @@ static void hand_over(struct gateway *g)
 	int fd = handover_start(g->listeners, g->lock, g->program, g->argv, &g->successor_pid);
 	if (fd < 0)
 		return;
+	lookout_stop(&g->lookout, g->house.loop); /* of what both have, one makes things again */
 	ev_io_init(&g->successor, on_successor, fd, EV_READ);
 	g->successor.data = g;
 	ev_io_start(g->house.loop, &g->successor);
@@ -332,6 +337,8 @@ static bool open_all(struct gateway *g, char **error)
 	}
 	apply(g, &tls, token);
 	listeners_start(g->listeners);
+	g->lookout = (struct lookout){.config = g->config, .socket = g->socket, .listeners = g->listeners, .lock = &g->lock};
+	lookout_start(&g->lookout, g->house.loop);
 	say_ready(g);
 	handover_ready(&inherited);
 	return true;
@@ -357,6 +364,7 @@ static void finish(struct gateway *g)
 	for (int i = 0; i < SIGNALS; i++)
 		ev_signal_stop(g->house.loop, &g->signals[i]);
 	ev_timer_stop(g->house.loop, &g->deadline);
+	lookout_stop(&g->lookout, g->house.loop);
 	os_exit_destroy(g->before_gone);
 	listeners_destroy(g->listeners);
 	http_destroy(g->http);

@@ -198,11 +198,28 @@ int state_lock(const char *socket, int fd, char **error)
 	return fd;
 }
 
+bool state_keep_lock(const struct config *config, const char *socket, int *fd, char **error)
+{
+	char path[RUNTIME_PATH_MAX + 8], where[RUNTIME_PATH_MAX];
+	lock_path(socket, path);
+	if (is_there(path, *fd))
+		return true;
+	if (!state_socket(config, where, error)) /* makes its folder, where that is the gateway's to make */
+		return false;
+	int fresh = state_lock(socket, -1, error);
+	if (fresh < 0)
+		return false;
+	close(*fd);
+	*fd = fresh;
+	return true;
+}
+
 void state_unlock(const char *socket, int fd)
 {
 	char path[RUNTIME_PATH_MAX + 8];
 	lock_path(socket, path);
-	unlink(path);
+	if (is_there(path, fd))
+		unlink(path);
 	close(fd);
 	snprintf(path, sizeof path, "%s.told", socket);
 	unlink(path);

@@ -27,6 +27,8 @@ bool state_socket(const struct config *, char path[RUNTIME_PATH_MAX], char **err
 
 /* Holds the lock of that socket; FD, if it is one (>= 0), holds it already.  Writes our pid into it. */
 int state_lock(const char *socket, int fd, char **error); /* the descriptor, closed on exec; -1 */
+/* Makes the lock again where its file is gone.  False: another gateway has it now, or *error says why not. */
+bool state_keep_lock(const struct config *, const char *socket, int *fd, char **error) __attribute__((warn_unused_result));
 void state_unlock(const char *socket, int fd);            /* removes socket and lock */
 
 /* What came of the latest reading of the settings, told in a file beside the socket: "read", or "kept: " and

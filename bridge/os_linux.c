@@ -34,7 +34,10 @@ struct os_watch {
 	void (*on_change)(void *data);
 	void *data;
 	struct ev_loop *loop; /* borrowed */
+	ev_timer missing;     /* while the folder is: a file system may be mounted over its parent, which tells nothing */
 };
+
+static const double look_again = 5; /* seconds */
 
 static int watch_parent(struct os_watch *w)
 {
@@ -69,8 +72,22 @@ static void aim(struct os_watch *w)
 		if (w->up < 0)
 			log_warning("the parents of %s cannot be watched: %s", w->folder, strerror(errno));
 		if (same || w->up < 0)
-			return;
+			break;
 	}
+	if (w->wd < 0)
+		ev_timer_again(w->loop, &w->missing);
+	else
+		ev_timer_stop(w->loop, &w->missing);
+}
+
+static void on_missing(EV_P_ ev_timer *timer, int revents)
+{
+	struct os_watch *w = timer->data;
+	(void)loop;
+	(void)revents;
+	aim(w);
+	if (w->wd >= 0)
+		w->on_change(w->data);
 }
 
 /* Notes one event: was the folder changed, must something else be watched now? */
@@ -120,6 +137,8 @@ struct os_watch *os_watch_create(struct ev_loop *loop, const char *folder, void 
 		log_no_memory();
 	w->loop = loop;
 	w->wd = w->up = -1;
+	ev_timer_init(&w->missing, on_missing, 0., look_again);
+	w->missing.data = w;
 	w->folder = copy_text(folder);
 	w->on_change = on_change;
 	w->data = data;
@@ -143,6 +162,7 @@ void os_watch_destroy(struct os_watch *w)
 		ev_io_stop(w->loop, &w->io);
 		close(w->fd);
 	}
+	ev_timer_stop(w->loop, &w->missing);
 	free(w->folder);
 	free(w->next);
 	free(w);

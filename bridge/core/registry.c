@@ -23,8 +23,8 @@ bool registry_empty(const struct service *s)
 void registry_absence(const struct service *s, struct buf *out)
 {
 	text_format(out,
-		    "no Emacs with efrit-mcp is running; start one with: emacs -L lisp -l efrit-mcp -f efrit-mcp-mode, or call "
-		    "M-x efrit-mcp-mode in a running one. Looked in: %s",
+		    "no Emacs with efrit-mcp is running; start one with: emacs -L lisp -l efrit-mcp -f efrit-mcp-mode, or evaluate "
+		    "(efrit-mcp-mode 1) in a running one. Looked in: %s",
 		    service_places(s));
 	if (*service_trouble(s))
 		text_format(out, ". Not used: %s", service_trouble(s));
