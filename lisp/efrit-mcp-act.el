@@ -13,9 +13,12 @@
 (require 'efrit-mcp-change)
 (require 'efrit-mcp-observe)
 (require 'efrit-mcp-person)
+(require 'seq)
 (eval-when-compile (require 'cl-lib))
 
 (defvar efrit-mcp-tool-client)
+
+(define-error 'efrit-mcp-not-saved "Not saved" 'efrit-mcp-error)
 
 (defconst efrit-mcp-act--slow 0.050
   "Seconds an answer may have kept Emacs without saying so.")
@@ -40,7 +43,19 @@
   (efrit-mcp-observe-begin (or observe "brief"))
   (let* ((began (float-time))
          (done (efrit-mcp-change-record tool function)))
-    `((status . "success") ,@(car done) ,@(efrit-mcp-act-changed (cdr done)) ,@(efrit-mcp-act-busy began))))
+    (efrit-mcp-act-whole
+     `((status . "success") ,@(car done) ,@(efrit-mcp-act-changed (cdr done)) ,@(efrit-mcp-act-busy began)))))
+
+(defun efrit-mcp-act-whole (answer)
+  "Return ANSWER, an alist; where its text could not be saved signal that.
+The error tells all that ANSWER does: the change stands."
+  (let ((why (cdr (assq 'not_saved answer))))
+    (if why
+        (signal 'efrit-mcp-not-saved
+                (list (format "the text was changed in the buffer%s but not saved: %s"
+                              (if (assq 'undo_id answer) " (undo_id takes it back)" "") why)
+                      (seq-remove (lambda (member) (memq (car member) '(status not_saved))) answer)))
+      answer)))
 
 (defun efrit-mcp-act-apart (tool observe client function)
   "Call FUNCTION for TOOL and CLIENT outside of a job; return the whole answer.

@@ -11,6 +11,7 @@
 ;;; Code:
 
 (require 'efrit-mcp-native)
+(require 'efrit-mcp-eol)
 (require 'seq)
 (eval-when-compile (require 'cl-lib))
 
@@ -62,12 +63,28 @@ in the headers are not believed, people edit diffs."
                 (goto-char (1+ found))
                 (unless (search-forward old nil t) found)))))))))
 
+(defun efrit-mcp-diff--fit (hunk after)
+  "Return (PLACE OLD NEW) for HUNK here, at AFTER or later; or nil.
+The line ends of HUNK become those of the text."
+  (pcase-let* ((`(,_ ,old ,new) hunk) (beg (efrit-mcp-diff--place hunk after)) (end (and beg (+ beg (length old)))))
+    (unless (or beg (equal old ""))
+      (let ((found (seq-filter (lambda (match) (>= (car match) after)) (efrit-mcp-eol-matches old))))
+        (when (and found (null (cdr found))) (setq beg (caar found) end (cdar found)))))
+    (when beg
+      (list beg (buffer-substring-no-properties beg end) (efrit-mcp-eol-place new beg end)))))
+
+(defun efrit-mcp-diff--own-lines (diff)
+  "Return DIFF without the CRs that its own lines end with, if all of them do."
+  (if (or (not (string-search "\r\n" diff)) (string-match-p "^@@ .*[^\r]$" diff))
+      diff
+    (replace-regexp-in-string "\r$" "" diff t t)))
+
 (defun efrit-mcp-diff-apply (diff &optional buffer)
   "Apply DIFF, a unified diff about one file, to BUFFER or the current one.
 All hunks or none: signal an `efrit-mcp-conflict' when one does not fit.
 Return the number of hunks.  It is one step of undo."
   (with-current-buffer (or buffer (current-buffer))
-    (let ((hunks (efrit-mcp-diff-hunks diff)) (n 0))
+    (let ((hunks (efrit-mcp-diff-hunks (efrit-mcp-diff--own-lines diff))) (n 0))
       (unless hunks (signal 'efrit-mcp-invalid-argument '("the diff has no hunks")))
       (barf-if-buffer-read-only)
       (save-excursion
@@ -77,15 +94,15 @@ Return the number of hunks.  It is one step of undo."
             ;; First all are found, then all are changed, from the end.
             (dolist (hunk hunks)
               (setq n (1+ n))
-              (let ((place (or (efrit-mcp-diff--place hunk after)
-                               (signal 'efrit-mcp-conflict
-                                       (list (format "hunk %d of %d (line %d) does not fit the buffer %s; nothing was changed"
-                                                     n (length hunks) (car hunk) (buffer-name)))))))
-                (push (cons place hunk) places)
-                (setq after (+ place (length (nth 1 hunk))))))
+              (let ((fit (or (efrit-mcp-diff--fit hunk after)
+                             (signal 'efrit-mcp-conflict
+                                     (list (format "hunk %d of %d (line %d) does not fit the buffer %s; nothing was changed"
+                                                   n (length hunks) (car hunk) (buffer-name)))))))
+                (push fit places)
+                (setq after (+ (car fit) (length (nth 1 fit))))))
             (undo-boundary)
             (atomic-change-group
-              (pcase-dolist (`(,place ,_ ,old ,new) places)
+              (pcase-dolist (`(,place ,old ,new) places)
                 (efrit-mcp-diff--replace place old new)))
             (undo-boundary))))
       n)))

@@ -13,6 +13,8 @@
 
 (require 'efrit-mcp-target)
 (require 'efrit-mcp-change)
+(require 'efrit-mcp-eol)
+(require 'efrit-mcp-save)
 (require 'seq)
 (require 'subr-x)
 (eval-when-compile (require 'cl-lib))
@@ -20,8 +22,9 @@
 (cl-defstruct (efrit-mcp-edit (:constructor efrit-mcp-edit--make) (:copier nil))
   "What is proposed for BUFFER, whose tick was TICK.
 PIECES is a list of (BEG END NEW), sorted, not overlapping.  CREATES: the
-file is not there yet."
-  buffer tick pieces creates)
+file is not there yet.  CODING, a string, says in which other coding the
+text will be saved."
+  buffer tick pieces creates coding)
 
 (defun efrit-mcp-edit--get (edit key)
   "Return the value of KEY, a string, in EDIT, an alist; null is nil."
@@ -29,15 +32,6 @@ file is not there yet."
     (unless (memq value '(:null :false)) value)))
 
 ;;; Finding
-
-(defun efrit-mcp-edit--matches (old)
-  "Return where OLD is in the widened current buffer, a list of positions."
-  (let ((case-fold-search nil) (found nil))
-    (save-excursion
-      (goto-char (point-min))
-      (while (search-forward old nil t)
-        (push (- (point) (length old)) found)))
-    (nreverse found)))
 
 (defun efrit-mcp-edit--hint (old)
   "Return where something like OLD is in the widened current buffer, in words."
@@ -67,8 +61,8 @@ file is not there yet."
 
 (defun efrit-mcp-edit--replace (edit old new n)
   "Return the pieces of EDIT, number N, that makes OLD to NEW."
-  (let ((found (efrit-mcp-edit--matches old))
-        (line (efrit-mcp-edit--get edit "near_line")))
+  (let* ((matches (efrit-mcp-eol-matches old)) (found (mapcar #'car matches))
+         (line (efrit-mcp-edit--get edit "near_line")))
     (cond ((null found)
            (signal 'efrit-mcp-not-found
                    (list (format "edit %d: the old text is not in %s%s; nothing was changed" n (buffer-name) (efrit-mcp-edit--hint old)))))
@@ -77,19 +71,40 @@ file is not there yet."
           (line (setq found (list (efrit-mcp-edit--choose found line n))))
           (t (efrit-mcp-invalid "edit %d: the old text is there %d times, at lines %s: give more of it, near_line, or all; nothing was changed"
                                 n (length found) (efrit-mcp-edit--lines-of found))))
-    (mapcar (lambda (p) (list p (+ p (length old)) new)) found)))
+    (mapcar (lambda (beg) (let ((end (cdr (assq beg matches)))) (list beg end (efrit-mcp-eol-place new beg end)))) found)))
+
+(defun efrit-mcp-edit--lines-there ()
+  "Return how many lines the widened current buffer has."
+  (efrit-mcp-target-line (if (eq (char-before (point-max)) ?\n) (1- (point-max)) (point-max))))
 
 (defun efrit-mcp-edit--insert (line new n)
-  "Return the piece that puts NEW before LINE; -1: at the end.  Its number is N."
-  (save-excursion
-    (if (= line -1)
-        (goto-char (point-max))
-      (goto-char (point-min))
-      (when (or (< line 1) (> (forward-line (1- line)) 0))
-        (efrit-mcp-invalid "edit %d: there is no line %d in %s; -1 is the end" n line (buffer-name)))
-      (when (and (eobp) (not (bolp)) (> line (efrit-mcp-target-line (point))))
-        (setq new (concat "\n" new))))
-    (list (list (point) (point) new))))
+  "Return the piece that puts NEW, whole lines, before LINE; -1: at the end.
+The edit's number is N."
+  (let ((lines (if (= (point-min) (point-max)) 0 (efrit-mcp-edit--lines-there))))
+    (unless (or (= line -1) (<= 1 line (1+ lines)))
+      (efrit-mcp-invalid "edit %d: there is no line %d in %s, which has %d line%s; -1 is the end; nothing was changed"
+                         n line (buffer-name) lines (if (= lines 1) "" "s")))
+    (let ((at (if (memq line (list -1 (1+ lines))) (point-max)
+                (save-excursion (goto-char (point-min)) (forward-line (1- line)) (point)))))
+      (list (list at at (if (= lines 0)
+                            (efrit-mcp-eol-begin (efrit-mcp-eol-line new))
+                          (efrit-mcp-eol-place (efrit-mcp-eol-line (efrit-mcp-eol-fit new)) at at)))))))
+
+(defun efrit-mcp-edit--apart (pieces)
+  "Return PIECES, sorted, with a line end before lines that are put at the end.
+That is missing where the last line of the text has none."
+  (let* ((last (char-before (point-max))) (ended (or (null last) (eq last ?\n))))
+    (mapcar
+     (pcase-lambda (`(,beg ,end ,new))
+       (let ((at-end (= beg end (point-max))))
+         (prog1 (list beg end
+                      (if (and at-end (not ended) (> (length new) 0) (not (string-match-p "\\`\r?\n" new)))
+                          (concat (efrit-mcp-eol-place "\n" beg end) new)
+                        new))
+           (cond ((not (= end (point-max))))
+                 ((> (length new) 0) (setq ended (string-suffix-p "\n" new)))
+                 ((not at-end) (setq ended (memq (char-before beg) '(nil ?\n))))))))
+     pieces)))
 
 (defun efrit-mcp-edit--pieces (edit n whole)
   "Return the pieces of EDIT, number N, in the widened current buffer.
@@ -102,7 +117,8 @@ WHOLE: without old text and line it is the whole text."
     (cond ((and line (not (string= old ""))) (efrit-mcp-invalid "edit %d: line is for inserting, without old; near_line chooses a match" n))
           (line (efrit-mcp-edit--insert line new n))
           ((not (string= old "")) (efrit-mcp-edit--replace edit old new n))
-          ((or whole (= (point-min) (point-max))) (list (list (point-min) (point-max) new)))
+          ((or whole (= (point-min) (point-max)))
+           (list (list (point-min) (point-max) (if whole (efrit-mcp-eol-fit new) (efrit-mcp-eol-begin new)))))
           (t (efrit-mcp-invalid "edit %d: old is empty: give old, or line to insert at; to replace the whole text give its hash" n)))))
 
 (defun efrit-mcp-edit--check-overlap (pieces)
@@ -112,16 +128,20 @@ WHOLE: without old text and line it is the whole text."
       (efrit-mcp-invalid "two edits overlap at line %d: make them one; nothing was changed" (efrit-mcp-target-line (car (cadr pieces)))))
     (setq pieces (cdr pieces))))
 
-(defun efrit-mcp-edit--check-writable ()
+(defun efrit-mcp-edit-check-writable ()
   "Signal an error that says why if the current buffer is read-only."
   (when buffer-read-only
     (signal 'efrit-mcp-read-only
-            (list (format "the buffer %s is read-only%s" (buffer-name)
-                          (cond ((bound-and-true-p view-mode) ": view-mode is on")
-                                ((and buffer-file-name (file-exists-p buffer-file-name) (not (file-writable-p buffer-file-name)))
-                                 ": its file is not writable")
-                                ((derived-mode-p 'special-mode) (format ": %s shows what is made, not written" major-mode))
-                                (t ": the person made it so")))))))
+            (list (format "the buffer %s is read-only: %s" (buffer-name) (efrit-mcp-edit--why-read-only))))))
+
+(defun efrit-mcp-edit--why-read-only ()
+  "Return why the current buffer is read-only, in words."
+  (let ((file (efrit-mcp-save-file (current-buffer))))
+    (cond ((bound-and-true-p view-mode) "view-mode is on")
+          ((and file (not (file-remote-p file)) (efrit-mcp-save-obstacle file)))
+          ((derived-mode-p 'special-mode) (format "%s shows what is made, not written" major-mode))
+          (file "its file may be written, but the person, a mode or a local variable made the buffer so")
+          (t "the person or a mode made it so"))))
 
 (defun efrit-mcp-edit-propose (buffer edits &optional hash creates)
   "Return a proposal to do EDITS, alists, in BUFFER; nothing is changed yet.
@@ -130,7 +150,7 @@ than once) or line, before which new is put.  All old texts are those of
 the text as it is now.  HASH: the text must have that; then one edit with
 new alone is the whole text.  CREATES: BUFFER is for a new file."
   (with-current-buffer buffer
-    (efrit-mcp-edit--check-writable)
+    (efrit-mcp-edit-check-writable)
     (save-restriction
       (widen)
       (when (and hash (not (equal hash (efrit-mcp-target-hash))))
@@ -140,19 +160,29 @@ new alone is the whole text.  CREATES: BUFFER is for a new file."
       (let* ((n 0)
              (pieces (sort (seq-mapcat (lambda (e) (efrit-mcp-edit--pieces e (setq n (1+ n)) hash)) (append edits nil))
                            (lambda (a b) (or (< (car a) (car b)) (and (= (car a) (car b)) (< (cadr a) (cadr b))))))))
-        (efrit-mcp-edit--check-overlap pieces)
-        (efrit-mcp-edit--make :buffer buffer :tick (buffer-chars-modified-tick) :pieces pieces :creates creates)))))
+        (efrit-mcp-edit--judged (efrit-mcp-edit--apart pieces) creates)))))
+
+(defun efrit-mcp-edit--judged (pieces &optional creates)
+  "Return the proposal to do PIECES, sorted, in the widened current buffer.
+Signal an error where the text could not be written then, or is locked.
+CREATES: it is for a new file."
+  (efrit-mcp-edit--check-overlap pieces)
+  (efrit-mcp-kind-check-lock (efrit-mcp-save-file (current-buffer)))
+  (let ((coding (efrit-mcp-coding-judge pieces)))
+    (efrit-mcp-edit--make :buffer (current-buffer) :tick (buffer-chars-modified-tick) :pieces pieces :creates creates
+                          :coding (and coding (not creates) (format "%s -> %s" buffer-file-coding-system coding)))))
 
 (defun efrit-mcp-edit-of-pieces (buffer pieces)
   "Return a proposal to do PIECES, sorted (BEG END NEW), in BUFFER.
 What is the same in the old and the new lines of a piece stays."
   (with-current-buffer buffer
-    (efrit-mcp-edit--check-writable)
+    (efrit-mcp-edit-check-writable)
     (save-restriction
       (widen)
       (efrit-mcp-edit--check-overlap pieces)
-      (efrit-mcp-edit--make :buffer buffer :tick (buffer-chars-modified-tick)
-                            :pieces (seq-mapcat #'efrit-mcp-edit--refine pieces)))))
+      (efrit-mcp-edit--judged
+       (seq-mapcat (pcase-lambda (`(,beg ,end ,new)) (efrit-mcp-edit--refine (list beg end (efrit-mcp-eol-place new beg end))))
+                   pieces)))))
 
 (defun efrit-mcp-edit--lines (text)
   "Return the lines of TEXT, each with its newline, a vector."
@@ -322,25 +352,6 @@ So markers, and points of windows, stay where they were in it."
                                  (setq shift (cdr hunk))
                                  (car hunk)))
                              (reverse groups) "")))))))
-
-;;; Saving
-
-(defvar require-final-newline)
-
-(defun efrit-mcp-edit-save (buffer &optional force)
-  "Save BUFFER to its file without a question; FORCE: also over a newer file."
-  (with-current-buffer buffer
-    (unless buffer-file-name (efrit-mcp-invalid "the buffer %s has no file: emacs_file op rename gives it one" (buffer-name)))
-    (efrit-mcp-secret-check buffer-file-name)
-    (efrit-mcp-target-check-remote buffer-file-name)
-    (unless (or force (not (file-exists-p buffer-file-name)) (verify-visited-file-modtime buffer))
-      (signal 'efrit-mcp-conflict
-              (list (format "%s changed on disk since it was read: it is not overwritten; emacs_file op diff shows the two" buffer-file-name))))
-    (let ((folder (file-name-directory buffer-file-name)))
-      (unless (file-directory-p folder) (make-directory folder t)))
-    (when force (set-visited-file-modtime))
-    (let ((require-final-newline (and (memq require-final-newline '(t visit visit-save)) require-final-newline)))
-      (efrit-mcp-target-quietly (basic-save-buffer)))))
 
 (provide 'efrit-mcp-edit)
 ;;; efrit-mcp-edit.el ends here

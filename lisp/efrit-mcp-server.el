@@ -30,6 +30,7 @@
 (require 'efrit-mcp-foreign)
 (require 'efrit-mcp-recover)
 (require 'efrit-mcp-person)
+(require 'efrit-mcp-userlock)
 
 (declare-function efrit-mcp--mod-start "efrit-mcp-module")
 (declare-function efrit-mcp--mod-stop "efrit-mcp-module")
@@ -541,6 +542,7 @@ cannot be."
              (signal (car err) (cdr err)))))
   (efrit-mcp-prompt-guard)
   (efrit-mcp-recover-watch)
+  (efrit-mcp-userlock-guard)
   (efrit-mcp-client-listen)
   (add-hook 'efrit-mcp-tool-changed-hook #'efrit-mcp-server-announce)
   (add-hook 'kill-emacs-hook #'efrit-mcp-server--goodbye)
@@ -559,6 +561,7 @@ cannot be."
     (efrit-mcp--mod-stop (or why "the server in Emacs was stopped"))
     (efrit-mcp-prompt-unguard)
     (efrit-mcp-recover-unwatch)
+    (efrit-mcp-userlock-unguard)
     (efrit-mcp-client-deafen)
     (efrit-mcp-server--take-down efrit-mcp-server--doorbell)))
 

@@ -14,6 +14,7 @@
 (require 'efrit-mcp-distrust)
 (require 'efrit-mcp-native)
 (require 'efrit-mcp-secrets)
+(require 'efrit-mcp-kind)
 (require 'seq)
 (require 'json)
 (eval-when-compile (require 'cl-lib))
@@ -58,6 +59,7 @@ The network is not asked."
   "Return the absolute name of FILE, refused when it is secret."
   (when (string= file "") (efrit-mcp-invalid "file is empty: give a file name"))
   (let ((name (expand-file-name (efrit-mcp-names-substitute file))))
+    (unless (file-remote-p name) (efrit-mcp-kind-true-name name))
     (efrit-mcp-secret-check name)))
 
 (defun efrit-mcp-target-buffer (name)
@@ -98,6 +100,7 @@ again without a question."
      (buffer (efrit-mcp-target-fresh buffer))
      (t (efrit-mcp-target-check-remote file)
         (when (file-directory-p file) (efrit-mcp-invalid "%s is a folder" file))
+        (efrit-mcp-kind-check file)
         (when (and (file-exists-p file) (not (file-readable-p file)))
           (signal 'efrit-mcp-error (list (format "%s cannot be read: no permission" file))))
         (efrit-mcp-target--open file)))))
@@ -123,6 +126,7 @@ Signal an `efrit-mcp-conflict' when the buffer has unsaved changes too."
         (signal 'efrit-mcp-conflict
                 (list (format "%s changed on disk and the buffer %s has unsaved changes: neither is overwritten. emacs_file op diff shows both; op revert with discard, or op save with force, decides"
                               buffer-file-name (buffer-name)))))
+      (efrit-mcp-kind-check buffer-file-name)
       (efrit-mcp-target-quietly
         (save-restriction (widen) (revert-buffer t t t)))))
   buffer)
@@ -183,14 +187,19 @@ makes one count of several."
            (if (< pos (car from)) (- (cdr from) lines) (+ (cdr from) lines))))))))
 
 (defun efrit-mcp-target-goto (line &optional column)
-  "Go to LINE, from 1, and COLUMN, from 0, of the widened current buffer."
+  "Go to LINE, from 1, and COLUMN, from 0, of the widened current buffer.
+Signal an error where there is no such line; the one after the last is
+the end of the text."
   (widen)
   (let ((from (cons (point-min) 1)))
     (dolist (place (efrit-mcp-target--places))
       (when (< (cdr from) (cdr place) line) (setq from place)))
     (goto-char (car from))
-    (when (and (= 0 (forward-line (- line (cdr from)))) (bolp))
-      (efrit-mcp-target--counted (point) line)))
+    (let ((left (forward-line (- line (cdr from)))))
+      (when (or (< line 1) (> left 0) (not (bolp)))
+        (efrit-mcp-invalid "there is no line %d in %s: the last is %d" line (buffer-name)
+                           (efrit-mcp-target-line (if (eq (char-before (point-max)) ?\n) (1- (point-max)) (point-max))))))
+    (efrit-mcp-target--counted (point) line))
   (when column (goto-char (min (line-end-position) (+ (point) column)))))
 
 (defun efrit-mcp-target-name (buffer)

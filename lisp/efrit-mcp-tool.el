@@ -331,6 +331,7 @@ Also of the world.  A form may give a symbol any conditions."
     `((status . "error")
       (error . ,(efrit-mcp-tool--message err))
       (error_code . ,(efrit-mcp-print-plainly (car err) 200))
+      ,@(when (eq (car err) 'efrit-mcp-not-saved) (nth 2 err)) ; what was done all the same
       ,@(when (eq (car err) 'inhibited-interaction)
           `((prompt . ,(efrit-mcp-prompt-from-frames frames))))
       ,@(when frames
@@ -351,7 +352,8 @@ Data that is endless, or too deep to be printed, is shown in part."
   (let ((said (and (symbolp (car-safe err)) (get (car err) 'error-message)))
         (shown (efrit-mcp-print (cdr-safe err) efrit-mcp-tool--message-max))
         (print-circle t))
-    (cond ((and (stringp said) (efrit-mcp-tool--ours-p (car err)) (stringp (car-safe (cdr-safe err))) (null (cddr err)))
+    (cond ((and (stringp said) (efrit-mcp-tool--ours-p (car err)) (stringp (car-safe (cdr-safe err)))
+                (or (null (cddr err)) (eq (car err) 'efrit-mcp-not-saved)))
            (format "%s: %s" said (cadr err)))
           ((and (or (null said) (stringp said)) (proper-list-p (cdr-safe err)) (null (cdr shown))
                 (ignore-errors (error-message-string err))))

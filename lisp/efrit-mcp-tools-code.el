@@ -92,7 +92,7 @@ The project of the current buffer is looked through, or its folder."
              (buffer (get-file-buffer file)))
          (cond ((efrit-mcp-secret-p (or buffer file)) nil)
                (buffer (with-current-buffer buffer (funcall look)))
-               ((file-readable-p file) (with-temp-buffer (insert-file-contents file) (funcall look))))))
+               ((and (file-readable-p file) (file-regular-p file)) (with-temp-buffer (insert-file-contents file) (funcall look))))))
      (cdr folder))))
 
 (defun efrit-mcp-symbols--references (backend name)

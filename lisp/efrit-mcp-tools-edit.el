@@ -25,7 +25,7 @@
       (let* ((name (efrit-mcp-target-file file))
              (new (not (or (efrit-mcp-target-visiting name) (file-remote-p name) (file-exists-p name)))))
         (cons (efrit-mcp-edit--visit name new) new))
-    (list (efrit-mcp-target file buffer))))
+    (list (efrit-mcp-target-fresh (efrit-mcp-target file buffer)))))
 
 (defun efrit-mcp-edit--visit (name new)
   "Return the buffer of the file NAME.
@@ -46,12 +46,13 @@ NEW: it is not there, and maybe its folder neither."
 
 (defun efrit-mcp-edit--saves-p (save buffer)
   "Return non-nil if BUFFER is saved after an edit; SAVE as emacs_edit has it."
-  (and (buffer-file-name buffer)
+  (and (efrit-mcp-save-file buffer)
        (or (equal save "always") (and (equal save "auto") (not (buffer-modified-p buffer))))))
 
 (defun efrit-mcp-edit--preview (target proposal)
   "Return the answer that shows PROPOSAL for TARGET; a buffer made for it goes."
-  (prog1 `((status . "success") (preview . ,(efrit-mcp-edit--cut (efrit-mcp-edit-diff proposal))))
+  (prog1 `((status . "success") (preview . ,(efrit-mcp-edit--cut (efrit-mcp-edit-diff proposal)))
+           ,@(efrit-mcp-edit--coding-told proposal))
     (when (cdr target) (kill-buffer (car target)))))
 
 (defun efrit-mcp-edit--propose (target edits hash)
@@ -65,15 +66,21 @@ A buffer that was made for it goes where that fails."
                                                       (error-message-string err))))
              (signal (car err) (cdr err))))))
 
-(defun efrit-mcp-edit--done (target save edit)
-  "Call EDIT, which edits TARGET, then SAVE as emacs_edit has it.
-Return what is told of it."
+(defun efrit-mcp-edit--coding-told (proposal)
+  "Return what is told of the coding that PROPOSAL brings about, an alist or nil."
+  (when (efrit-mcp-edit-coding proposal) `((coding . ,(efrit-mcp-edit-coding proposal)))))
+
+(defun efrit-mcp-edit--done (target proposal save edit)
+  "Call EDIT, which makes PROPOSAL in TARGET, then SAVE as emacs_edit has it.
+Return what is told of it.  What forbids to save it forbids to edit."
   (let* ((buffer (car target)) (saves (efrit-mcp-edit--saves-p save buffer)))
+    (when saves (efrit-mcp-save-check buffer))
     (funcall edit)
-    (when saves (efrit-mcp-edit--save-or-say buffer))
-    `(,@(when (cdr target) '((created . t)))
-      (saved . ,(efrit-mcp-bool (and saves (not (buffer-modified-p buffer)))))
-      (hash . ,(with-current-buffer buffer (efrit-mcp-target-hash))))))
+    (let ((told (efrit-mcp-edit-saved saves buffer)))
+      `(,@(when (cdr target) '((created . t)))
+        ,@(if (cdr target) (assq-delete-all 'created told) told)
+        ,@(unless (or (assq 'coding told) (eq t (cdr (assq 'saved told)))) (efrit-mcp-edit--coding-told proposal))
+        ,@(when (buffer-live-p buffer) `((hash . ,(with-current-buffer buffer (efrit-mcp-target-hash)))))))))
 
 (defun efrit-mcp-edit--run (target edits hash preview save observe)
   "Do EDITS, with HASH, in TARGET, or show them, or have them reviewed.
@@ -82,17 +89,23 @@ PREVIEW, SAVE and OBSERVE are as emacs_edit has them."
     (pcase preview
       ("diff" (efrit-mcp-edit--preview target proposal))
       ("ask" (efrit-mcp-edit-review proposal (cdr target)
-                                    (lambda (edit) (efrit-mcp-edit--done target save edit)) observe))
+                                    (lambda (edit) (efrit-mcp-edit--done target proposal save edit)) observe))
       (_ (efrit-mcp-acting "emacs_edit" observe
-           (efrit-mcp-edit--done target save (lambda () (efrit-mcp-edit-apply (list proposal)))))))))
+           (efrit-mcp-edit--done target proposal save (lambda () (efrit-mcp-edit-apply (list proposal)))))))))
 
-(defun efrit-mcp-edit--save-or-say (buffer)
-  "Save BUFFER; where that fails the edit stands, and the error says so."
-  (condition-case err
-      (efrit-mcp-edit-save buffer)
-    (error (signal 'efrit-mcp-error
-                   (list (format "the text was edited in the buffer %s (emacs_undo takes it back) but could not be saved: %s"
-                                 (buffer-name buffer) (error-message-string err)))))))
+(defun efrit-mcp-edit-saved (saves buffer)
+  "If SAVES save BUFFER, which was edited; return what is told of it, an alist.
+Where that fails the edit stands: `efrit-mcp-acting' makes it an error
+that tells of the edit."
+  (if (not saves)
+      (list '(saved . :false))
+    (condition-case err
+        (copy-sequence (efrit-mcp-save buffer))
+      (error (list '(saved . :false) (cons 'not_saved (efrit-mcp-edit--reason err)))))))
+
+(defun efrit-mcp-edit--reason (err)
+  "Return what ERR says, without the name of its kind where it is our own."
+  (if (and (memq 'efrit-mcp-error (get (car err) 'error-conditions)) (stringp (cadr err))) (cadr err) (error-message-string err)))
 
 (efrit-mcp-define-tool emacs-edit
     "Edit a file or buffer in Emacs, its live text first, all edits or none. Each edit makes old, which must be there exactly once (or with all, or the one nearest near_line), to new; or puts new before line (-1: at the end). A file that is not there is created: one edit with new alone. The person's unsaved text is never lost: a file that changed on disk as well is refused. Answers with undo_id and lines."
@@ -124,11 +137,22 @@ PREVIEW, SAVE and OBSERVE are as emacs_edit has them."
           (undo nil) (began (float-time)))
       (efrit-mcp-observe-begin observe)
       (setq undo (efrit-mcp-change-undo change))
-      (when save
-        (dolist (b (efrit-mcp-change-buffers change))
-          (when (and (buffer-file-name b) (buffer-modified-p b)) (efrit-mcp-edit-save b))))
-      `((status . "success") (undone . ,(efrit-mcp-change-id change))
-        ,@(efrit-mcp-act-changed undo) ,@(efrit-mcp-act-busy began)))))
+      (efrit-mcp-act-whole
+       `((status . "success") (undone . ,(efrit-mcp-change-id change))
+         ,@(when save (efrit-mcp-edit--save-all (efrit-mcp-change-buffers change)))
+         ,@(efrit-mcp-act-changed undo) ,@(efrit-mcp-act-busy began))))))
+
+(defun efrit-mcp-edit--save-all (buffers)
+  "Save those of BUFFERS that are modified; return what is told of it."
+  (let ((saved nil) (failed nil) (coding nil))
+    (dolist (b buffers)
+      (when (and (efrit-mcp-save-file b) (buffer-modified-p b))
+        (let ((told (efrit-mcp-edit-saved t b)))
+          (if (assq 'not_saved told) (push (cdr (assq 'not_saved told)) failed) (push (buffer-name b) saved))
+          (when (assq 'coding told) (push (cdr (assq 'coding told)) coding)))))
+    `((saved . ,(vconcat (nreverse saved)))
+      ,@(when coding `((coding . ,(string-join coding "; "))))
+      ,@(when failed `((not_saved . ,(string-join (nreverse failed) "; ")))))))
 
 (provide 'efrit-mcp-tools-edit)
 ;;; efrit-mcp-tools-edit.el ends here

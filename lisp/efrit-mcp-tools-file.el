@@ -49,6 +49,7 @@
     (when (file-directory-p to) (setq to (expand-file-name (file-name-nondirectory (or from (buffer-name live))) to)))
     (when (or (file-exists-p to) (efrit-mcp-target-visiting to))
       (signal 'efrit-mcp-conflict (list (format "%s exists: it is not overwritten" to))))
+    (efrit-mcp-kind-check to)
     (make-directory (file-name-directory to) t)
     (when (and from (file-exists-p from)) (rename-file from to))
     (if (not live)
@@ -72,31 +73,40 @@ DISCARD its unsaved changes."
     (when live (efrit-mcp-file--close live t))
     `((deleted . ,name) (trash . t))))
 
+(defun efrit-mcp-file--compare (file buffer)
+  "Return how BUFFER differs from FILE on disk, as a unified diff.
+Its lines end as they do in Emacs."
+  (let ((mine (make-temp-file "efrit-mcp-diff-")) (status nil)
+        (coding (or (buffer-local-value 'buffer-file-coding-system buffer) 'utf-8)))
+    (with-temp-buffer
+      (unwind-protect
+          (let ((text (current-buffer)) (coding-system-for-write coding)
+                (coding-system-for-read (coding-system-change-eol-conversion coding 'unix)))
+            (with-current-buffer buffer
+              (save-restriction (widen) (write-region nil nil mine nil 'silent)))
+            (setq status (call-process "diff" nil text nil "-u" "--label" (concat file " (disk)")
+                                       "--label" (concat file " (buffer)") "--"
+                                       (if (file-exists-p file) file null-device) mine)))
+        (delete-file mine))
+      (unless (memq status '(0 1)) (signal 'efrit-mcp-error (list (format "diff ended with %s: %s" status (buffer-string)))))
+      (if (efrit-mcp-eol-kind buffer) (replace-regexp-in-string "\r$" "" (buffer-string) t t) (buffer-string)))))
+
 (defun efrit-mcp-file--diff (buffer)
   "Return how BUFFER differs from its file, as a unified diff."
-  (let ((file (or (buffer-file-name buffer) (efrit-mcp-invalid "%s has no file" (buffer-name buffer)))))
+  (let* ((buffer (efrit-mcp-save-base buffer))
+         (file (or (buffer-file-name buffer) (efrit-mcp-invalid "%s has no file" (buffer-name buffer)))))
     (efrit-mcp-target-check-remote file)
-    (with-temp-buffer
-      (let ((text (current-buffer)) (disk (if (file-exists-p file) file null-device)) (status nil)
-            (mine (make-temp-file "efrit-mcp-diff-")))
-        (unwind-protect
-            (progn
-              (with-current-buffer buffer
-                (let ((coding-system-for-write (or buffer-file-coding-system 'utf-8)))
-                  (save-restriction (widen) (write-region nil nil mine nil 'silent))))
-              (setq status (call-process "diff" nil text nil "-u" "--label" (concat file " (disk)")
-                                         "--label" (concat file " (buffer)") "--" disk mine)))
-          (delete-file mine))
-        (unless (memq status '(0 1)) (signal 'efrit-mcp-error (list (format "diff ended with %s: %s" status (buffer-string)))))
-        `(,@(efrit-mcp-file--facts buffer)
-          (changed_on_disk . ,(efrit-mcp-bool (and (file-exists-p file) (not (verify-visited-file-modtime buffer)))))
-          (diff . ,(efrit-mcp-edit--cut (buffer-string))))))))
+    (efrit-mcp-kind-check file)
+    `(,@(efrit-mcp-file--facts buffer)
+      (changed_on_disk . ,(efrit-mcp-bool (and (file-exists-p file) (not (verify-visited-file-modtime buffer)))))
+      (diff . ,(efrit-mcp-edit--cut (efrit-mcp-file--compare file buffer))))))
 
 (defun efrit-mcp-file--revert (buffer discard)
   "Read the file of BUFFER again; DISCARD its unsaved changes."
   (unless (and (buffer-file-name buffer) (file-exists-p (buffer-file-name buffer)))
     (efrit-mcp-invalid "%s has no file on disk" (buffer-name buffer)))
   (efrit-mcp-target-check-remote (buffer-file-name buffer))
+  (efrit-mcp-kind-check (buffer-file-name buffer))
   (efrit-mcp-file--discard-check buffer discard)
   (with-current-buffer buffer
     (efrit-mcp-target-quietly (save-restriction (widen) (revert-buffer t t t))))
@@ -106,6 +116,7 @@ DISCARD its unsaved changes."
   "Visit FILE without showing it."
   (let* ((name (efrit-mcp-target-file (or file (efrit-mcp-invalid "file is missing"))))
          (new (not (or (efrit-mcp-target-visiting name) (file-remote-p name) (file-exists-p name)))))
+    (when new (efrit-mcp-kind-check name))
     (when (and new (not (file-directory-p (file-name-directory name))))
       (signal 'efrit-mcp-not-found
               (list (format "there is no folder %s: emacs_edit with one edit, new, makes the file and its folder" (file-name-directory name)))))
@@ -116,8 +127,8 @@ DISCARD its unsaved changes."
   (let ((b (if file (or (efrit-mcp-target-visiting (efrit-mcp-target-file file))
                         (signal 'efrit-mcp-not-found (list (format "no buffer visits %s" file))))
              (efrit-mcp-target nil buffer))))
-    (efrit-mcp-edit-save b force)
-    (efrit-mcp-file--facts b)))
+    (let ((told (efrit-mcp-save b force)))
+      (append (efrit-mcp-file--facts (efrit-mcp-save-base b)) told))))
 
 (efrit-mcp-define-tool emacs-file
     "Files as Emacs has them: open (not shown; emacs_window shows), save, close (kill the buffer), revert (read again), rename (file and buffer, to), delete (to the trash), diff (buffer against disk). Unsaved changes are lost only with discard, a file that is newer on disk is overwritten only with force."

@@ -325,7 +325,7 @@ A note that it would ask the person for is the time alone."
   (pcase-dolist (`(,name . ,value) properties)
     (unless (and (string-match-p "\\`[-_[:alnum:]]+\\'" name) (not (member (upcase name) org-special-properties)))
       (efrit-mcp-invalid "%s cannot be set as a property" name))
-    (unless (and (stringp value) (not (string-search "\n" value)))
+    (unless (and (stringp value) (not (string-match-p "[\n\r]" value)))
       (efrit-mcp-invalid "the property %s must be a string of one line" name))
     (if (equal value "") (org-entry-delete nil name) (org-entry-put nil name value))))
 
@@ -333,7 +333,7 @@ A note that it would ask the person for is the time alone."
   "Change the entry at point as WITH, a plist, says."
   (cl-destructuring-bind (&key title todo tags priority scheduled deadline properties) with
     (when title
-      (when (string-match-p "\\`[ \t]*\\'\\|\n" title) (efrit-mcp-invalid "title must be one line"))
+      (when (string-match-p "\\`[ \t]*\\'\\|[\n\r]" title) (efrit-mcp-invalid "title must be one line"))
       (unless (equal title (org-get-heading t t t t)) (org-edit-headline title)))
     (when tags (efrit-mcp-org--tags tags))
     (when priority
@@ -353,13 +353,13 @@ A note that it would ask the person for is the time alone."
   (unless (bolp) (insert "\n")))
 
 (defun efrit-mcp-org--body (text)
-  "Return TEXT as it may stand in an entry, no line of it a heading."
-  (replace-regexp-in-string "^\\*+ " ",\\&" text))
+  "Return TEXT as it may stand in an entry at point, no line of it a heading."
+  (replace-regexp-in-string "^\\*+ " ",\\&" (efrit-mcp-eol-place text (point) (point))))
 
 (defun efrit-mcp-org--add (heading line title text with)
   "Add an entry TITLE with TEXT, changed by WITH, below HEADING or LINE.
 For neither at the top level, at the end."
-  (when (or (null title) (string-match-p "\\`[ \t]*\\'\\|\n" title)) (efrit-mcp-invalid "title is missing, or not one line"))
+  (when (or (null title) (string-match-p "\\`[ \t]*\\'\\|[\n\r]" title)) (efrit-mcp-invalid "title is missing, or not one line"))
   (let ((level 1))
     (if (not (or heading line))
         (goto-char (point-max))
@@ -388,8 +388,10 @@ For neither at the top level, at the end."
 CHANGE leaves point at the heading that is told."
   (with-current-buffer buffer
     (efrit-mcp-secret-check buffer)
-    (when buffer-read-only (signal 'efrit-mcp-read-only (list (format "the buffer %s is read-only" (buffer-name)))))
+    (efrit-mcp-edit-check-writable)
+    (efrit-mcp-kind-check-lock (efrit-mcp-save-file buffer))
     (let ((saves (efrit-mcp-edit--saves-p save buffer)) (entry nil) (logging (default-value 'post-command-hook)))
+      (when saves (efrit-mcp-save-check buffer))
       (unwind-protect
           (org-with-wide-buffer
            (atomic-change-group
@@ -398,9 +400,8 @@ CHANGE leaves point at the heading that is told."
                (org-back-to-heading t)
                (setq entry (efrit-mcp-org--entry)))))
         (unless (memq 'org-add-log-note logging) (remove-hook 'post-command-hook #'org-add-log-note)))
-      (when saves (efrit-mcp-edit--save-or-say buffer))
       `((entry . ,entry)
-        (saved . ,(efrit-mcp-bool (and saves (not (buffer-modified-p)))))
+        ,@(efrit-mcp-edit-saved saves buffer)
         (hash . ,(efrit-mcp-target-hash))))))
 
 (efrit-mcp-define-tool emacs-org

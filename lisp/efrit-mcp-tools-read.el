@@ -12,6 +12,7 @@
 
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-act)
+(require 'efrit-mcp-eol)
 (require 'efrit-mcp-tools-look)
 (require 'project)
 (require 'imenu)
@@ -21,7 +22,6 @@
 (declare-function project-files "project")
 
 (defconst efrit-mcp-read--line-max 2000 "Characters of a line that are shown.")
-(defconst efrit-mcp-read--file-max (* 64 1024 1024) "Bytes of a file that is read without being visited.")
 
 (defun efrit-mcp-read--in (file buffer function)
   "Call FUNCTION in the buffer of FILE or BUFFER, or in one with FILE's text.
@@ -34,7 +34,7 @@ A file nobody visits is not visited for it; FUNCTION is given t then."
       (with-temp-buffer
         (buffer-disable-undo)
         (insert-file-contents name)
-        (setq default-directory (file-name-directory name))
+        (setq default-directory (file-name-directory name) buffer-file-coding-system last-coding-system-used)
         (goto-char (point-min))
         (funcall function name)))))
 
@@ -44,8 +44,7 @@ A file nobody visits is not visited for it; FUNCTION is given t then."
   (cond ((not (file-exists-p name)) (signal 'efrit-mcp-not-found (list (format "there is no file %s" name))))
         ((file-directory-p name) (efrit-mcp-invalid "%s is a folder; emacs_project op files lists files" name))
         ((not (file-readable-p name)) (signal 'efrit-mcp-error (list (format "%s cannot be read: no permission" name))))
-        ((> (file-attribute-size (file-attributes name)) efrit-mcp-read--file-max)
-         (efrit-mcp-invalid "%s is larger than %d bytes" name efrit-mcp-read--file-max))))
+        (t (efrit-mcp-kind-check name))))
 
 (defun efrit-mcp-read-mode (name)
   "Have the current buffer, with the text of the file NAME, in the mode of that.
@@ -83,8 +82,6 @@ The current buffer is widened."
       (efrit-mcp-read--unit unit from)
     (when (and to (< to from)) (efrit-mcp-invalid "to is before from"))
     (efrit-mcp-target-goto from)
-    (when (and (eobp) (> from 1) (not (and (bolp) (= from (efrit-mcp-target-line (point))))))
-      (efrit-mcp-invalid "there is no line %d: the last is %d" from (efrit-mcp-target-line (point-max))))
     (cons (point) (if to (progn (forward-line (- (1+ to) from)) (point)) (point-max)))))
 
 (defun efrit-mcp-read--text (beg end numbers max)
@@ -147,6 +144,7 @@ is the name where nobody visits it."
                       (efrit-mcp-target-line (let ((last (or next end))) (if (and (> last beg) (eq (char-before last) ?\n)) (1- last) last)))))
     (total_lines . ,(efrit-mcp-target-line (if (eq (char-before (point-max)) ?\n) (1- (point-max)) (point-max))))
     ,@(unless (and file (> (buffer-size) efrit-mcp-target--hash-max)) `((hash . ,(efrit-mcp-target-hash))))
+    ,@(unless (> (buffer-size) efrit-mcp-target--hash-max) (efrit-mcp-eol-told))
     ,@(when (and (not file) (buffer-modified-p) buffer-file-name) '((unsaved . t)))
     ,@(when (and (not file) buffer-file-name (not (file-remote-p buffer-file-name)) (file-exists-p buffer-file-name)
                  (not (verify-visited-file-modtime (current-buffer))))
@@ -244,8 +242,9 @@ CONTEXT lines on both sides are shown."
 A buffer that visits FILE comes first."
   (let ((buffer (get-file-buffer file)))
     (cond
+     ((not (file-regular-p file)) nil) ; a pipe, or a link that leads in a circle
      (buffer (with-current-buffer buffer (efrit-mcp-search--here regexp name context left)))
-     ((or (not (file-regular-p file)) (> (or (file-attribute-size (file-attributes file)) 0) efrit-mcp-search--file-max)) nil)
+     ((or (efrit-mcp-kind-odd (file-truename file)) (> (or (file-attribute-size (file-attributes file)) 0) efrit-mcp-search--file-max)) nil)
      (t (erase-buffer)
         (when (ignore-errors (let ((coding-system-for-read 'utf-8)) (insert-file-contents file)) t)
           (goto-char (point-min))
@@ -308,7 +307,7 @@ Return (HITS . NOTE) as `efrit-mcp-search' tells them; CONTEXT, MAX as there."
     (:title "Search" :read-only t)
   (when (string= pattern "") (efrit-mcp-invalid "pattern is empty"))
   (let* ((began (float-time)) (case-fold-search ignore-case)
-         (regexp (if regexp pattern (regexp-quote pattern)))
+         (regexp (if regexp pattern (efrit-mcp-eol-regexp pattern)))
          (found (pcase in
                   ((or "project" "files") (efrit-mcp-names-of-many (efrit-mcp-search--in-files regexp in folder glob context (1+ max))))
                   ("buffers" (efrit-mcp-names-of-many (efrit-mcp-search--in-buffers regexp glob context (1+ max))))

@@ -13,6 +13,7 @@
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-act)
 (require 'efrit-mcp-prompt)
+(require 'efrit-mcp-userlock)
 (require 'efrit-mcp-tools-look)
 (require 'seq)
 (eval-when-compile (require 'cl-lib))
@@ -137,7 +138,7 @@ The person's window stays selected; with neither, FUNCTION is called there."
 
 (defun efrit-mcp-keys--type (events)
   "Type EVENTS as the person would, then leave what they left open."
-  (let ((inhibit-interaction nil) (inhibit-field-text-motion nil)
+  (let ((inhibit-interaction nil) (inhibit-field-text-motion nil) (efrit-mcp-userlock-refuse t)
         (efrit-mcp-prompt--refuse nil) (efrit-mcp-prompt--allowed (minibuffer-depth))
         (pre-command-hook (cons #'efrit-mcp-keys--watch pre-command-hook))
         ;; A map that the person's last command left for the next takes none of these keys.

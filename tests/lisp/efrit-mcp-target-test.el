@@ -26,11 +26,13 @@
                 (should (= (efrit-mcp-target-line pos) (save-restriction (widen) (line-number-at-pos pos))))
                 (save-restriction
                   (let ((line (1+ (random (+ 2 (save-restriction (widen) (line-number-at-pos (1+ (buffer-size)))))))))
-                    (efrit-mcp-target-goto line)
-                    (let ((at (point)))
-                      (goto-char (point-min))
-                      (forward-line (1- line))
-                      (should (= at (point))))))))
+                    (widen)
+                    (goto-char (point-min))
+                    (let ((there (and (= 0 (forward-line (1- line))) (bolp) (point))))
+                      (if (not there)
+                          (should-error (efrit-mcp-target-goto line) :type 'efrit-mcp-invalid-argument)
+                        (efrit-mcp-target-goto line)
+                        (should (= there (point)))))))))
             (widen))
         (kill-buffer other)))))
 

@@ -105,7 +105,7 @@
           (should (equal (efrit-mcp-tools-test-fails "emacs_edit" "buffer" "there-test" "save" "always" "edits" [(("old" . "remote") ("new" . "far"))])
                          "efrit-mcp-error"))
           (efrit-mcp-tools-test-call "emacs_edit" "buffer" "there-test" "save" "never" "edits" [(("old" . "text") ("new" . "words"))])
-          (should (equal (buffer-string) "far words\n")))
+          (should (equal (buffer-string) "remote words\n")))
       (setq buffer-file-name nil))))
 
 ;;; Searching

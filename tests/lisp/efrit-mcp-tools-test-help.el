@@ -143,6 +143,21 @@ Return when the function UNTIL returns non-nil, with that."
   "Return what FILE holds."
   (with-temp-buffer (insert-file-contents file) (buffer-string)))
 
+(defun efrit-mcp-tools-test-bytes (file)
+  "Return the bytes of FILE."
+  (with-temp-buffer (set-buffer-multibyte nil) (insert-file-contents-literally file) (buffer-string)))
+
+(defun efrit-mcp-tools-test-put (file bytes)
+  "Have FILE hold BYTES; a buffer that visits it goes."
+  (let ((buffer (find-buffer-visiting file)))
+    (when buffer (with-current-buffer buffer (set-buffer-modified-p nil) (kill-buffer))))
+  (let ((coding-system-for-write 'no-conversion)) (write-region bytes nil file nil 'silent)))
+
+(defun efrit-mcp-tools-test-edit (file &rest edit)
+  "Call emacs_edit with the one EDIT, NAME VALUE ..., of FILE; return the answer."
+  (efrit-mcp-tools-test-call "emacs_edit" "file" file
+                             "edits" (vector (cl-loop for (k v) on edit by #'cddr collect (cons k v)))))
+
 (defun efrit-mcp-tools-test-write-later (file text)
   "Write TEXT to FILE as another program would some time later."
   (write-region text nil file nil 'silent)
