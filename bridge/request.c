@@ -36,6 +36,7 @@ void request_destroy(struct request *r)
 	json_decref(r->capabilities);
 	buf_finish(&r->about);
 	buf_finish(&r->context);
+	free(r->folder);
 	buf_finish(&r->said);
 	buf_finish(&r->arguments);
 	buf_finish(&r->head);

@@ -116,6 +116,7 @@ struct request {
 	struct buf about;        /* what a requestState of it is bound to */
 	void (*asker)(struct request *, json_t *questions, json_t *state); /* who asks the client for it; NULL: as its era does; all borrowed */
 	struct buf context;      /* JSON text of an object; empty: nothing to say */
+	char *folder;            /* owned; members of it: where the client works; NULL: what its session says */
 	struct asking *asking;   /* owned; what the client was asked for it, or NULL */
 	char tool[REQUEST_TOOL_MAX + 1];
 	struct buf arguments;    /* JSON text of an object */

@@ -123,12 +123,5 @@ Links are followed one by one, so that none on the way is missed."
   '("HOME" "USER" "LOGNAME" "TMPDIR" "PWD" "XDG_CONFIG_HOME" "XDG_DATA_HOME" "XDG_STATE_HOME" "XDG_CACHE_HOME" "XDG_RUNTIME_DIR")
   "Variables of the environment that a name may hold; others may be secrets.")
 
-(defun efrit-mcp-names-substitute (file)
-  "Return FILE with $HOME and its like in place, and no other variable.
-What the environment holds else would come to light in an answer."
-  (let ((process-environment (delq nil (mapcar (lambda (name) (let ((value (getenv name))) (and value (concat name "=" value))))
-                                               efrit-mcp-names--environment))))
-    (substitute-in-file-name file)))
-
 (provide 'efrit-mcp-names)
 ;;; efrit-mcp-names.el ends here

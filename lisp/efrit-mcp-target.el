@@ -15,6 +15,7 @@
 (require 'efrit-mcp-native)
 (require 'efrit-mcp-secrets)
 (require 'efrit-mcp-kind)
+(require 'efrit-mcp-place)
 (require 'seq)
 (require 'json)
 (eval-when-compile (require 'cl-lib))
@@ -55,12 +56,17 @@ The network is not asked."
       (seq-find (lambda (b) (equal (buffer-local-value 'buffer-file-name b) file)) (buffer-list))
     (find-buffer-visiting file)))
 
-(defun efrit-mcp-target-file (file)
-  "Return the absolute name of FILE, refused when it is secret."
+(defun efrit-mcp-target-file (file &optional base)
+  "Return the absolute name of FILE, refused when it is secret.
+A relative one begins in BASE, or else where the client works."
   (when (string= file "") (efrit-mcp-invalid "file is empty: give a file name"))
-  (let ((name (expand-file-name (efrit-mcp-names-substitute file))))
+  (let ((name (efrit-mcp-place-name file base)))
     (unless (file-remote-p name) (efrit-mcp-kind-true-name name))
     (efrit-mcp-secret-check name)))
+
+(defun efrit-mcp-target-folder (folder)
+  "Return FOLDER, as an agent names it; for nil that of the person's buffer."
+  (file-name-as-directory (if folder (efrit-mcp-place-name folder) (expand-file-name default-directory))))
 
 (defun efrit-mcp-target-buffer (name)
   "Return the buffer NAME, refused when it is secret."

@@ -325,7 +325,7 @@ only looks does not start them."
   (efrit-mcp-looking
     (if (equal op "list")
         `((projects . ,(vconcat (seq-take (if (fboundp 'project-known-project-roots) (project-known-project-roots) nil) 100))))
-      (let* ((folder (file-name-as-directory (expand-file-name (or folder default-directory))))
+      (let* ((folder (efrit-mcp-target-folder folder))
              (project (progn (efrit-mcp-target-check-remote folder)
                              (unless (file-directory-p folder) (signal 'efrit-mcp-not-found (list (format "there is no folder %s" folder))))
                              (or (project-current nil folder)

@@ -42,7 +42,8 @@
 
 (defun efrit-mcp-file--rename (file buffer to)
   "Give FILE, or the file of BUFFER, the name TO; the buffer goes with it."
-  (let* ((to (efrit-mcp-target-file (or to (efrit-mcp-invalid "to is missing: the new name"))))
+  (let* ((to (efrit-mcp-target-file (or to (efrit-mcp-invalid "to is missing: the new name"))
+                                    (and buffer (buffer-local-value 'default-directory (efrit-mcp-target nil buffer)))))
          (from (if file (efrit-mcp-target-file file) (buffer-file-name (efrit-mcp-target nil buffer))))
          (live (if from (efrit-mcp-target-visiting from) (efrit-mcp-target nil buffer))))
     (efrit-mcp-target-check-remote to)

@@ -228,7 +228,7 @@ CONTEXT lines on both sides are shown."
 
 (defun efrit-mcp-search--files (where folder)
   "Return the files to search: those of the project, or WHERE files, of FOLDER."
-  (let ((folder (file-name-as-directory (expand-file-name (or folder default-directory)))))
+  (let ((folder (efrit-mcp-target-folder folder)))
     (efrit-mcp-target-check-remote folder)
     (unless (file-directory-p folder) (efrit-mcp-invalid "there is no folder %s" folder))
     (if (equal where "files")

@@ -50,7 +50,7 @@ MAX and SEEN are as in `efrit-mcp-tools-run--answer'."
      (max-chars integer "Characters of the tail." :default 4000 :minimum 1 :maximum 100000)
      (observe (one-of "none" "brief" "full") nil :default "brief"))
     (:title "Run a command" :destructive t :open-world t :task optional :task-later t)
-  (let ((place (expand-file-name (or directory default-directory))) (seen (efrit-mcp-observe-apart observe)))
+  (let ((place (efrit-mcp-target-folder directory)) (seen (efrit-mcp-observe-apart observe)))
     (efrit-mcp-run--check command place)
     (let ((run (efrit-mcp-run-start command place name (equal kind "shell"))))
       ;; A client with tasks has a handle: it hears of the end itself.

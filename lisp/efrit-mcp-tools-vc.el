@@ -47,7 +47,7 @@
 For neither, of the folder of the buffer the person looks at."
   (let* ((place (cond ((and file directory) (efrit-mcp-invalid "give file or directory, not both"))
                       (file (file-name-directory (efrit-mcp-target-file file)))
-                      (t (expand-file-name (or directory default-directory))))))
+                      (t (efrit-mcp-target-folder directory)))))
     (when (file-remote-p place)
       (efrit-mcp-invalid "%s is on another machine: Git would be waited for" place))
     (unless (file-directory-p place) (efrit-mcp-invalid "there is no directory %s" place))
@@ -58,7 +58,7 @@ For neither, of the folder of the buffer the person looks at."
 
 (defun efrit-mcp-vc--name (root file)
   "Return the name of FILE within ROOT; error if it is elsewhere or secret."
-  (let ((name (efrit-mcp-target-file (expand-file-name file root))))
+  (let ((name (efrit-mcp-target-file file root)))
     (unless (file-in-directory-p name root) (efrit-mcp-invalid "%s is not in %s" file root))
     (let ((within (file-relative-name name root)))
       ;; The folder may be named by a link.
@@ -284,7 +284,8 @@ The lines are those of its buffer, if it has one: what is unsaved is nobody's."
      (limit integer "Commits of a log." :default 20 :minimum 1 :maximum 500)
      (max-chars integer nil :default 20000 :minimum 1 :maximum 200000))
     (:title "Look at the repository" :read-only t :pack vc)
-  (let* ((root (efrit-mcp-vc--root file directory)) (name (and file (efrit-mcp-vc--name root file)))
+  (let* ((file (and file (efrit-mcp-target-file file)))
+         (root (efrit-mcp-vc--root file directory)) (name (and file (efrit-mcp-vc--name root file)))
          (range (efrit-mcp-vc--range line to-line)))
     (pcase op
       ("status" (efrit-mcp-vc--look-status root))
@@ -341,6 +342,11 @@ OBSERVE is as the tools have it."
                           ,@(when unsaved `((unsaved . ,(vconcat unsaved)))))))
                     (encode-coding-string message 'utf-8 t)))
 
+(defun efrit-mcp-vc--absolute (files)
+  "Return FILES, a vector of names, as absolute names, a list.
+Without a folder that says which repository is meant they say it."
+  (mapcar #'efrit-mcp-target-file (append files nil)))
+
 (efrit-mcp-define-tool emacs-vc-commit
     "Change what Git keeps: stage files (also deleted ones), unstage files, commit what is staged, or with files these as they are on disk. The person's hooks run. Files with unsaved text are refused. Never pushes, never rewrites."
     ((op (one-of "stage" "unstage" "commit") nil :required t)
@@ -349,7 +355,8 @@ OBSERVE is as the tools have it."
      (directory string "Some folder of the repository; default: where the person is.")
      (observe (one-of "none" "brief" "full") nil :default "brief"))
     (:title "Stage and commit" :destructive t :open-world t :pack vc)
-  (let* ((root (efrit-mcp-vc--root nil directory))
+  (let* ((files (if directory files (efrit-mcp-vc--absolute files)))
+         (root (efrit-mcp-vc--root nil (or directory (and files (file-name-directory (car files))))))
          (names (mapcar (lambda (file) (efrit-mcp-vc--name root file)) (append files nil))))
     (unless (or names (equal op "commit")) (efrit-mcp-invalid "files is missing"))
     (pcase op

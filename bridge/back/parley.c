@@ -187,6 +187,21 @@ static void put_member(struct buf *out, const char *key, const json_t *value)
 	text_put(out, ",");
 }
 
+/* Where the client works is not where we do: the gateway sees the one of this program alone. */
+static void put_folders(struct buf *out, const json_t *context)
+{
+	json_t *said = json_object_get(context, "folder"), *started = json_object_get(context, "cwd");
+	if (said) {
+		text_format(out, ",\"%s\":", era_key_folder);
+		text_json(out, said);
+	}
+	text_format(out, ",\"%s\":", era_key_started);
+	if (started)
+		text_json(out, started);
+	else
+		text_put(out, "null");
+}
+
 void parley_call(struct gateway *g, struct request *r)
 {
 	static const char *const levels[] = {"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"};
@@ -213,6 +228,7 @@ void parley_call(struct gateway *g, struct request *r)
 		text_format(out, ",\"progressToken\":%llu", (unsigned long long)r->number);
 	if (r->log_level >= 0 && r->log_level < LOG_NOTHING)
 		text_format(out, ",\"io.modelcontextprotocol/logLevel\":\"%s\"", levels[r->log_level]);
+	put_folders(out, context);
 	text_put(out, "}}}\n");
 	plug_wake(&g->plug);
 	free(capabilities);

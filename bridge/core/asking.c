@@ -15,6 +15,7 @@ struct question {
 	TAILQ_ENTRY(question) of_session; /* session::questions */
 	char *id;                         /* owned; its JSON text */
 	char *key;                        /* owned */
+	bool of_roots;                    /* a client that refuses to name its folders has none */
 	struct request *request;          /* borrowed */
 };
 
@@ -120,6 +121,7 @@ static void send(struct request *r, const char *key, const json_t *asked)
 		log_no_memory();
 	q->id = copy_text(text_string(&id));
 	q->key = copy_text(key);
+	q->of_roots = method && strcmp(method, "roots/list") == 0;
 	q->request = r;
 	TAILQ_INSERT_TAIL(&s->questions, q, of_session);
 	r->asking->open++;
@@ -187,7 +189,9 @@ void asking_take(struct session *s, const json_t *response)
 		return;
 	}
 	struct request *r = q->request;
-	if (!result) {
+	if (!result && q->of_roots) {
+		json_object_set_new(r->asking->answers, q->key, json_pack("{s:[]}", "roots"));
+	} else if (!result) {
 		const char *why = json_string_value(json_object_get(json_object_get(response, "error"), "message"));
 		struct buf sentence = {0};
 		text_format(&sentence, "the client refused to answer what the call asked (%s): %.500s", q->key, why ? why : "no reason given");
@@ -196,7 +200,8 @@ void asking_take(struct session *s, const json_t *response)
 		buf_finish(&sentence);
 		return;
 	}
-	json_object_set(r->asking->answers, q->key, result);
+	if (result)
+		json_object_set(r->asking->answers, q->key, result);
 	forget(s, q);
 	if (!r->asking->open)
 		go_on(r);

@@ -5,6 +5,7 @@
 #include "mcp/census.h"
 #include "back/service.h"
 #include "copy.h"
+#include "core/folder.h"
 #include "core/relay.h"
 #include "core/session.h"
 #include "core/tasks.h"
@@ -86,6 +87,15 @@ static void put_wants(struct buf *context, const struct request *r)
 	text_put(context, "]");
 }
 
+static void put_folder(struct buf *context, const struct request *r)
+{
+	const char *members = r->folder ? r->folder : r->session->folder_members;
+	if (!members || !*members)
+		return;
+	text_put(context, buf_len(context) ? "," : "{");
+	text_put(context, members);
+}
+
 /* Written as text: a tree made for each call would cost more than the rest of its way through here. */
 static void write_context(struct request *r, const json_t *responses, const json_t *state)
 {
@@ -97,6 +107,7 @@ static void write_context(struct request *r, const json_t *responses, const json
 		text_quote(context, version_words[r->version]);
 	}
 	put_wants(context, r);
+	put_folder(context, r);
 	if (json_is_object(responses)) {
 		key(context, "inputResponses");
 		text_json(context, responses);
@@ -162,6 +173,7 @@ static bool prepare(struct request *r)
 	}
 	/* Emacs may want to begin again without asking the client anything. */
 	r->again = r->again || r->era == ERA_LEGACY;
+	folder_learn(r);
 	if (ok)
 		write_context(r, r->era == ERA_MODERN ? json_object_get(r->params, "inputResponses") : NULL,
 			      state);

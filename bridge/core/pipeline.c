@@ -15,6 +15,7 @@
 #include "core/annals.h"
 #include "core/bulk.h"
 #include "core/catalogue.h"
+#include "core/folder.h"
 #include "core/guard.h"
 #include "core/profile.h"
 #include "core/handles.h"
@@ -522,7 +523,9 @@ void pipeline_identify(struct session *s, const char *principal)
 void pipeline_place(struct session *s, const char *folder)
 {
 	free(s->folder);
+	free(s->folder_members);
 	s->folder = copy_text(folder);
+	s->folder_members = folder_members(NULL, folder);
 }
 
 void pipeline_close(struct session *s)

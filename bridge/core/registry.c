@@ -4,6 +4,7 @@
 #include "fleet_config.h"
 #include "core/self.h"
 #include "core/session.h"
+#include "mcp/era.h"
 #include "mcp/result.h"
 #include "mcp/text.h"
 #include "os.h"
@@ -104,7 +105,7 @@ static size_t covers(const char *folder, const char *path)
 
 static const char *client_folder(const struct request *r)
 {
-	const char *said = json_string_value(json_object_get(json_object_get(r->params, "_meta"), "efrit-mcp/folder"));
+	const char *said = json_string_value(json_object_get(json_object_get(r->params, "_meta"), era_key_folder));
 	return said && *said == '/' ? said : r->session->folder;
 }
 

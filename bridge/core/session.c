@@ -36,6 +36,7 @@ void session_destroy(struct session *s)
 		changes_watch(s->pipeline);
 	json_decref(s->capabilities);
 	free(s->folder);
+	free(s->folder_members);
 	json_decref(s->subscribed);
 	free(s);
 }

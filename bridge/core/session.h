@@ -24,6 +24,7 @@ struct session {
 	int log_level;        /* of a legacy session; what is below it is not told */
 	bool log_set;         /* the client chose it */
 	char *folder;         /* owned; where the client works, or NULL */
+	char *folder_members; /* owned; the same as core/folder.c writes it, or NULL */
 	char instance[REQUEST_INSTANCE_MAX + 1]; /* the one its calls have named; empty: none yet */
 	bool instances;       /* they have named several */
 	uint64_t knows[REQUEST_LISTS]; /* hashes of the lists it was given, or told to be others; 0: never */

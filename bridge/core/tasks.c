@@ -6,6 +6,7 @@
 #include "mcp/census.h"
 #include "copy.h"
 #include "core/calls.h"
+#include "core/folder.h"
 #include "core/pipeline.h"
 #include "core/self.h"
 #include "core/session.h"
@@ -284,6 +285,8 @@ static struct request *make_call(struct tasks *all, struct request *r, const str
 	call->timeout_ms = r->timeout_ms;
 	call->priority = r->priority;
 	call->capabilities = json_incref(r->capabilities);
+	folder_learn(r);
+	call->folder = copy_text(r->folder ? r->folder : r->session->folder_members);
 	call->log_level = LOG_NOTHING;
 	call->token = copy_text("0"); /* what it says becomes the task's message */
 	call->again = call->whole = true;

@@ -35,6 +35,7 @@ extern const char era_instructions[];
 
 /* era_modern.c */
 extern const char era_key_version[], era_key_capabilities[], era_key_client[], era_key_subscription[];
+extern const char era_key_folder[], era_key_started[]; /* our own: where the client works, where its bridge was started */
 bool era_modern_enter(struct request *r) __attribute__((warn_unused_result));
 void era_modern_members(const struct request *r, long list_ttl, const char *track, struct buf *out);
 void era_modern_discover(struct buf *reply, bool tasks);

@@ -13,6 +13,8 @@ const char era_key_capabilities[] = KEY "clientCapabilities";
 const char era_key_client[] = KEY "clientInfo";
 const char era_key_subscription[] = KEY "subscriptionId";
 const char era_key_tasks[] = KEY "tasks";
+const char era_key_folder[] = "efrit-mcp/folder";
+const char era_key_started[] = "efrit-mcp/bridge-folder";
 
 bool era_modern_enter(struct request *r)
 {

@@ -20,10 +20,10 @@ NAMES = {"capabilities": "io.modelcontextprotocol/clientCapabilities", "logLevel
 class Agent:
     """A stdio bridge and who speaks to it."""
 
-    def __init__(self, env, *arguments):
+    def __init__(self, env, *arguments, folder=None):
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen([BRIDGE, "--set", "log_level=debug", *arguments], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.log)
+                                        stderr=self.log, cwd=folder)
         self.ids, self.notes = 0, []
         self.timer = threading.Timer(PATIENCE * 3, self.process.kill)
         self.timer.start()
@@ -304,6 +304,30 @@ def asking_old_clients():
             a.process.stdin.flush()
             r = a.answer("ask")["result"]
             check(r["content"][0]["text"] == "Hello, Bob!" and "resultType" not in r, r)
+
+
+@case(emacs=True)
+def relative_names():
+    """They begin where the client works; the gateway's own folder is nobody's."""
+    with Gateway() as g:
+        g.start_emacs()
+        g.value('(progn (efrit-mcp-define-tool where "Where." ((file string nil :required t)) () (efrit-mcp-target-file file)) t)')
+        mine, other = (os.path.join(g.base, name) for name in ("mine", "other"))
+        for folder in (mine, other):
+            os.mkdir(folder)
+        with Agent(blind(g), folder=mine) as a:
+            until(lambda: "where" in a.tools(), "the tool of the gateway's Emacs")
+            check(a.text("where", {"file": "a"}) == mine + "/a")
+            check(a.text("where", {"file": "a"}, {"efrit-mcp/folder": other}) == other + "/a")
+        for nothing in ("/", g.env["HOME"]):
+            with Agent(blind(g), folder=nothing) as a:
+                until(lambda: "where" in a.tools(), "the tool of the gateway's Emacs")
+                check(a.json("where", {"file": "a"})["error_code"] == "efrit-mcp-no-folder")
+        with g.client() as c:
+            said = c.modern("tools/call", {"name": "where", "arguments": {"file": "a"}}).json["result"]
+            check(said["isError"] and "efrit-mcp-no-folder" in said["content"][0]["text"], said)
+            said = c.modern("tools/call", {"name": "where", "arguments": {"file": "a"}}, meta={"efrit-mcp/folder": mine}).json["result"]
+            check(said["content"][0]["text"] == mine + "/a", said)
 
 
 @case(emacs=True)
