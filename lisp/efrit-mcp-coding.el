@@ -195,6 +195,13 @@ the coding in which it will be written where that is another one, or nil."
       (let ((buffer-file-name file) (coding (efrit-mcp-coding-choose file)))
         (and settled (not (eq (efrit-mcp-coding--base coding) (efrit-mcp-coding--base settled))) coding)))))
 
+(defun efrit-mcp-coding-check ()
+  "Signal an `efrit-mcp-coding' if the current buffer's text cannot be saved.
+Inside an `atomic-change-group' that takes the change back."
+  (with-current-buffer (or (buffer-base-buffer) (current-buffer))
+    (when buffer-file-name
+      (save-restriction (widen) (efrit-mcp-coding-choose buffer-file-name)))))
+
 ;;; Bytes that nobody touched
 
 (defun efrit-mcp-coding--plain-p (coding)

@@ -12,6 +12,7 @@
 
 (require 'efrit-mcp-native)
 (require 'efrit-mcp-eol)
+(require 'efrit-mcp-coding)
 (require 'seq)
 (eval-when-compile (require 'cl-lib))
 
@@ -100,6 +101,8 @@ Return the number of hunks.  It is one step of undo."
                                                    n (length hunks) (car hunk) (buffer-name)))))))
                 (push fit places)
                 (setq after (+ (car fit) (length (nth 1 fit))))))
+            (efrit-mcp-coding-judge (mapcar (pcase-lambda (`(,place ,old ,new)) (list place (+ place (length old)) new))
+                                            (reverse places)))
             (undo-boundary)
             (atomic-change-group
               (pcase-dolist (`(,place ,old ,new) places)

@@ -14,6 +14,7 @@
 (require 'efrit-mcp-prompts)
 (require 'efrit-mcp-observe)
 (require 'efrit-mcp-secrets)
+(require 'efrit-mcp-kind)
 (require 'efrit-mcp-activity)
 (require 'efrit-mcp-watch)
 (require 'help-fns)
@@ -213,6 +214,7 @@
     (efrit-mcp-secret-check (or buffer file))
     (if buffer
         (efrit-mcp-resources--text buffer)
+      (efrit-mcp-kind-check file)
       (with-temp-buffer
         (insert-file-contents file nil 0 (* 4 efrit-mcp-resource-max))
         (efrit-mcp-resources--bounded (point-min) (point-max))))))

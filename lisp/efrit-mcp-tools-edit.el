@@ -55,11 +55,13 @@ NEW: it is not there, and maybe its folder neither."
            ,@(efrit-mcp-edit--coding-told proposal))
     (when (cdr target) (kill-buffer (car target)))))
 
-(defun efrit-mcp-edit--propose (target edits hash)
+(defun efrit-mcp-edit--propose (target edits hash saves)
   "Return the proposal to do EDITS, with HASH, in TARGET.
-A buffer that was made for it goes where that fails."
+SAVES: it is to be saved.  A buffer that was made for it goes where that
+fails."
   (condition-case err
-      (efrit-mcp-edit-propose (car target) edits hash (cdr target))
+      (prog1 (efrit-mcp-edit-propose (car target) edits hash (cdr target))
+        (when saves (efrit-mcp-save-check (car target))))
     (error (when (cdr target) (kill-buffer (car target)))
            (if (efrit-mcp-client-state) ; it was proposed, reviewed, and is to be made now
                (signal 'efrit-mcp-stale (list (format "the text was changed while the edit was reviewed; nothing was done: %s"
@@ -72,9 +74,8 @@ A buffer that was made for it goes where that fails."
 
 (defun efrit-mcp-edit--done (target proposal save edit)
   "Call EDIT, which makes PROPOSAL in TARGET, then SAVE as emacs_edit has it.
-Return what is told of it.  What forbids to save it forbids to edit."
+Return what is told of it."
   (let* ((buffer (car target)) (saves (efrit-mcp-edit--saves-p save buffer)))
-    (when saves (efrit-mcp-save-check buffer))
     (funcall edit)
     (let ((told (efrit-mcp-edit-saved saves buffer)))
       `(,@(when (cdr target) '((created . t)))
@@ -85,11 +86,14 @@ Return what is told of it.  What forbids to save it forbids to edit."
 (defun efrit-mcp-edit--run (target edits hash preview save observe)
   "Do EDITS, with HASH, in TARGET, or show them, or have them reviewed.
 PREVIEW, SAVE and OBSERVE are as emacs_edit has them."
-  (let ((proposal (efrit-mcp-edit--propose target edits hash)))
+  (let ((proposal (efrit-mcp-edit--propose target edits hash (and (equal preview "none") (efrit-mcp-edit--saves-p save (car target))))))
     (pcase preview
       ("diff" (efrit-mcp-edit--preview target proposal))
       ("ask" (efrit-mcp-edit-review proposal (cdr target)
-                                    (lambda (edit) (efrit-mcp-edit--done target proposal save edit)) observe))
+                                    (lambda (edit)
+                                      (when (efrit-mcp-edit--saves-p save (car target)) (efrit-mcp-save-check (car target)))
+                                      (efrit-mcp-edit--done target proposal save edit))
+                                    observe))
       (_ (efrit-mcp-acting "emacs_edit" observe
            (efrit-mcp-edit--done target proposal save (lambda () (efrit-mcp-edit-apply (list proposal)))))))))
 
@@ -108,7 +112,7 @@ that tells of the edit."
   (if (and (memq 'efrit-mcp-error (get (car err) 'error-conditions)) (stringp (cadr err))) (cadr err) (error-message-string err)))
 
 (efrit-mcp-define-tool emacs-edit
-    "Edit a file or buffer in Emacs, its live text first, all edits or none. Each edit makes old, which must be there exactly once (or with all, or the one nearest near_line), to new; or puts new before line (-1: at the end). A file that is not there is created: one edit with new alone. The person's unsaved text is never lost: a file that changed on disk as well is refused. Answers with undo_id and lines."
+    "Edit a file or buffer in Emacs, its live text first, all edits or none. Each edit makes old, which must be there exactly once (or with all, or the one nearest near_line), to new; or puts new, as whole lines, before line (-1: at the end). A file that is not there is created: one edit with new alone. The person's unsaved text is never lost: a file that changed on disk as well is refused. Answers with undo_id and lines."
     ((file string nil) (buffer string nil)
      (edits (list-of (record (old string "Exact text, with its white space.") (new string nil :required t)
                              (all boolean nil) (near-line integer nil) (line integer nil)))

@@ -50,7 +50,8 @@
     (when (file-directory-p to) (setq to (expand-file-name (file-name-nondirectory (or from (buffer-name live))) to)))
     (when (or (file-exists-p to) (efrit-mcp-target-visiting to))
       (signal 'efrit-mcp-conflict (list (format "%s exists: it is not overwritten" to))))
-    (efrit-mcp-kind-check to)
+    (efrit-mcp-kind-check to t)
+    (when (and from (file-exists-p from) (not (file-directory-p from))) (efrit-mcp-kind-check from t))
     (make-directory (file-name-directory to) t)
     (when (and from (file-exists-p from)) (rename-file from to))
     (if (not live)
@@ -69,6 +70,8 @@ DISCARD its unsaved changes."
     (unless (and name (file-exists-p name)) (signal 'efrit-mcp-not-found (list (format "there is no file %s" (or name buffer)))))
     (efrit-mcp-target-check-remote name)
     (when (file-directory-p name) (efrit-mcp-invalid "%s is a folder: folders are not deleted" name))
+    (efrit-mcp-kind-check name t) ; one that is copied to the trash would be read
+
     (when live (efrit-mcp-file--discard-check live discard))
     (let ((delete-by-moving-to-trash t)) (delete-file name t))
     (when live (efrit-mcp-file--close live t))

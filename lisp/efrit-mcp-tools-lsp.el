@@ -129,6 +129,7 @@ comes later.  FINALLY is called when the server has answered, or never will."
         ((not apply) `((status . "success") (preview . ,(mapconcat #'efrit-mcp-edit-diff proposals ""))))
         (t (let ((change (efrit-mcp-edit-apply proposals "emacs_lsp")))
              `((status . "success") ,@(efrit-mcp-act-changed change)
+               ,@(seq-some (lambda (p) (and (efrit-mcp-edit-coding p) `((coding . ,(efrit-mcp-edit-coding p))))) proposals)
                (unsaved . t))))))
 
 (defun efrit-mcp-lsp--diagnostics (beg end)

@@ -397,6 +397,7 @@ CHANGE leaves point at the heading that is told."
            (atomic-change-group
              (let ((org-read-date-prefer-future nil))
                (funcall change)
+               (efrit-mcp-coding-check)
                (org-back-to-heading t)
                (setq entry (efrit-mcp-org--entry)))))
         (unless (memq 'org-add-log-note logging) (remove-hook 'post-command-hook #'org-add-log-note)))

@@ -342,10 +342,25 @@ OBSERVE is as the tools have it."
                           ,@(when unsaved `((unsaved . ,(vconcat unsaved)))))))
                     (encode-coding-string message 'utf-8 t)))
 
-(defun efrit-mcp-vc--absolute (files)
-  "Return FILES, a vector of names, as absolute names, a list.
-Without a folder that says which repository is meant they say it."
-  (mapcar #'efrit-mcp-target-file (append files nil)))
+(defun efrit-mcp-vc--folder-of (files)
+  "Return the folder that says which repository FILES, names, are of, or nil.
+An absolute name says it itself; for others it is where the client works.
+Where Lisp calls the tool, and there is no client, it is the person's."
+  (let ((file (car files)))
+    (cond ((null file) nil)
+          ((file-name-absolute-p file)
+           (let ((folder (file-name-directory (efrit-mcp-target-file file))))
+             (while (not (file-directory-p folder)) (setq folder (file-name-directory (directory-file-name folder))))
+             folder))
+          (efrit-mcp-tool-job (efrit-mcp-place-folder file))
+          (t (ignore-error efrit-mcp-no-folder (efrit-mcp-place-folder file))))))
+
+(defun efrit-mcp-vc--within (root folder files)
+  "Return FILES, names, within ROOT: as a status there has them, or in FOLDER."
+  (mapcar (lambda (file)
+            (let ((here (and folder (not (file-name-absolute-p file)) (expand-file-name file folder))))
+              (efrit-mcp-vc--name root (if (and here (file-exists-p here)) here file))))
+          files))
 
 (efrit-mcp-define-tool emacs-vc-commit
     "Change what Git keeps: stage files (also deleted ones), unstage files, commit what is staged, or with files these as they are on disk. The person's hooks run. Files with unsaved text are refused. Never pushes, never rewrites."
@@ -355,9 +370,9 @@ Without a folder that says which repository is meant they say it."
      (directory string "Some folder of the repository; default: where the person is.")
      (observe (one-of "none" "brief" "full") nil :default "brief"))
     (:title "Stage and commit" :destructive t :open-world t :pack vc)
-  (let* ((files (if directory files (efrit-mcp-vc--absolute files)))
-         (root (efrit-mcp-vc--root nil (or directory (and files (file-name-directory (car files))))))
-         (names (mapcar (lambda (file) (efrit-mcp-vc--name root file)) (append files nil))))
+  (let* ((files (append files nil)) (folder (unless directory (efrit-mcp-vc--folder-of files)))
+         (root (efrit-mcp-vc--root nil (or directory folder)))
+         (names (efrit-mcp-vc--within root folder files)))
     (unless (or names (equal op "commit")) (efrit-mcp-invalid "files is missing"))
     (pcase op
       ("stage" (efrit-mcp-vc--saved root names)

@@ -188,6 +188,14 @@
       (efrit-mcp-tools-test-edit d "old" "one\n" "new" "1")
       (should (equal "1" (efrit-mcp-tools-test-disk d))))))
 
+(ert-deftest efrit-mcp-tools-disk/what-cannot-be-made-leaves-no-buffer ()
+  (efrit-mcp-tools-test-files (("a.txt" . ""))
+    (cl-letf (((symbol-function 'efrit-mcp-save-obstacle) (lambda (file) (and (string-suffix-p "new.txt" file) "no room"))))
+      (let ((new (expand-file-name "new.txt" folder)))
+        (should (string-match-p "no room" (efrit-mcp-tools-test-error "emacs_edit" "file" new "edits" [(("new" . "x"))])))
+        (should-not (get-file-buffer new))
+        (should-not (file-exists-p new))))))
+
 ;;; What is no plain file
 
 (defun efrit-mcp-tools-disk-test--named (file regexp)
@@ -215,11 +223,14 @@
             (efrit-mcp-tools-disk-test--named loop "leads in a circle")
             (efrit-mcp-tools-disk-test--named (expand-file-name "dangling" folder) "nowhere, which is not there\\|there is no file")
             (efrit-mcp-tools-disk-test--named "/dev/zero" "is a character device")
-            (efrit-mcp-tools-disk-test--named "/proc/kmsg" "without an end\\|no permission")
+            (efrit-mcp-tools-disk-test--named "/proc/kmsg" "without an end\\|no permission\\|it is secret")
             (efrit-mcp-tools-disk-test--named folder "is a folder")
             (efrit-mcp-tools-disk-test--named (concat a "/b.txt") "a\\.txt is a file, no folder\\|there is no file")
             (should (string-match-p "is a file, no folder" (efrit-mcp-tools-test-error "emacs_edit" "file" (concat a "/b.txt") "edits" [(("new" . "x"))])))
             (should (string-match-p "is a file, no folder" (efrit-mcp-tools-test-error "emacs_file" "op" "rename" "file" a "to" (concat a "/b.txt"))))
+            (dolist (op '(("delete") ("rename" "to" "/tmp/efrit-mcp-no-such")))
+              (should (string-match-p "is a named pipe" (apply #'efrit-mcp-tools-test-error "emacs_file" "file" pipe "op" op))))
+            (should (file-exists-p pipe))
             (should (string-match-p "^hits.*\\|plain" (efrit-mcp-tools-test-call "emacs_search" "in" "files" "folder" folder "pattern" "plain")))
             ;; One that a file became since it was read.
             (with-current-buffer (find-file-noselect a)

@@ -232,4 +232,21 @@ With a first :whole the hash of the text goes along."
       (efrit-mcp-tools-test-edit new "new" ";; -*- coding: latin-1 -*-\n\u00e9\n")
       (should (equal ";; -*- coding: latin-1 -*-\n\351\n" (efrit-mcp-tools-test-bytes new))))))
 
+(ert-deftest efrit-mcp-tools-text/other-ways-to-text-are-judged-too ()
+  (efrit-mcp-tools-test-files (("a.org" . ""))
+    (let ((before "# -*- coding: latin-1 -*-\n* One\ncaf\351\n"))
+      (efrit-mcp-tools-test-put a before)
+      (unwind-protect
+          (progn
+            (customize-set-variable 'efrit-mcp-packs '(org))
+            (dolist (call `(("op" "append" "heading" "One" "text" "中") ("op" "add" "title" "中") ("op" "set" "heading" "One" "title" "中")))
+              (should (string-match-p "U\\+4E2D" (apply #'efrit-mcp-tools-test-error "emacs_org" "file" a call)))
+              (should (equal before (efrit-mcp-tools-test-bytes a)))
+              (should-not (buffer-modified-p (find-buffer-visiting a)))))
+        (customize-set-variable 'efrit-mcp-packs nil))
+      (with-current-buffer (find-buffer-visiting a)
+        (should-error (efrit-mcp-diff-apply "--- a\n+++ a\n@@ -2,1 +2,2 @@\n * One\n+中\n") :type 'efrit-mcp-coding)
+        (should-error (efrit-mcp-edit-of-pieces (current-buffer) '((1 1 "中"))) :type 'efrit-mcp-coding)
+        (should-not (buffer-modified-p))))))
+
 ;;; efrit-mcp-tools-text-test.el ends here
