@@ -6,6 +6,7 @@
 #include "back/service.h"
 #include "copy.h"
 #include "core/folder.h"
+#include "core/profile.h"
 #include "core/relay.h"
 #include "core/session.h"
 #include "core/tasks.h"
@@ -96,6 +97,26 @@ static void put_folder(struct buf *context, const struct request *r)
 	text_put(context, members);
 }
 
+/* Emacs keeps from those who only look what is ours, whatever name leads there. */
+static void put_looks(struct buf *context, const struct request *r)
+{
+	const struct config *config = r->pipeline->config;
+	const char *const ours[] = {config->state, config->state_key, config->tls_key};
+	const char *comma = "";
+	if (!profile_only_looks(r))
+		return;
+	key(context, "looks");
+	text_put(context, "[");
+	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+		if (*ours[i] != '/')
+			continue;
+		text_put(context, comma);
+		text_quote(context, ours[i]);
+		comma = ",";
+	}
+	text_put(context, "]");
+}
+
 /* Written as text: a tree made for each call would cost more than the rest of its way through here. */
 static void write_context(struct request *r, const json_t *responses, const json_t *state)
 {
@@ -108,6 +129,7 @@ static void write_context(struct request *r, const json_t *responses, const json
 	}
 	put_wants(context, r);
 	put_folder(context, r);
+	put_looks(context, r);
 	if (json_is_object(responses)) {
 		key(context, "inputResponses");
 		text_json(context, responses);

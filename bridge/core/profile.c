@@ -64,6 +64,11 @@ unsigned profile_of_request(const struct request *r)
 	return profile_of_client(r->pipeline->config, principal_of(r), r->client);
 }
 
+bool profile_only_looks(const struct request *r)
+{
+	return profile_of_request(r) & LOOK;
+}
+
 void profile_refuse(struct request *r, unsigned tool)
 {
 	const struct config *config = r->pipeline->config;
