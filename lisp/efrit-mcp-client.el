@@ -53,6 +53,13 @@ of elicitation."
              (and (equal part "form") (null (cdr found))))
          t)))
 
+(defun efrit-mcp-client-looks-p ()
+  "Return non-nil if the client has those tools alone that only read.
+That is a vector of the files and folders its bridge keeps secrets in."
+  (and efrit-mcp-client-context
+       (or (consp efrit-mcp-client-context) (string-search "\"looks\"" efrit-mcp-client-context)) ; of few it is read
+       (efrit-mcp-client--context "looks")))
+
 (defun efrit-mcp-client-since-p (version)
   "Return non-nil if the client speaks protocol VERSION, a string, or a later one."
   (let ((theirs (efrit-mcp-client--context "version")))

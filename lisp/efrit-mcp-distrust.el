@@ -15,6 +15,7 @@
 
 (require 'seq)
 (require 'subr-x)
+(require 'efrit-mcp-secrets)
 (eval-when-compile (require 'cl-lib))
 
 (declare-function vc-refresh-state "vc-hooks")
@@ -22,6 +23,7 @@
 (defvar help-enable-autoload)
 (defvar help-enable-completion-autoload)
 (defvar semantic-symref-tool)
+(defvar efrit-mcp-remote-files)
 
 ;; All that Git runs by a setting is listed here.  `false' fails where an empty value would
 ;; be the name of a program.
@@ -31,7 +33,7 @@
     ("diff.external" . "false") ("diff.ignoreSubmodules" . "dirty") ("submodule.recurse" . "false") ("status.submoduleSummary" . "false")
     ("diff.submodule" . "short") ("credential.helper" . "") ("protocol.allow" . "never") ("protocol.ext.allow" . "never")
     ("gpg.program" . "false") ("gpg.openpgp.program" . "false") ("gpg.x509.program" . "false") ("gpg.ssh.program" . "false")
-    ("log.showSignature" . "false") ("format.pretty" . "medium") ("blame.ignoreRevsFile" . "") ("mailmap.file" . "") ("mailmap.blob" . "")
+    ("log.showSignature" . "false") ("format.pretty" . "medium") ("blame.ignoreRevsFile" . "") ("mailmap.file" . "") ("mailmap.blob" . "") ("core.attributesFile" . "/dev/null")
     ("uploadpack.packObjectsHook" . ":") ("safe.bareRepository" . "explicit") ("gc.auto" . "0") ("maintenance.auto" . "false")
     ("color.ui" . "false") ("diff.noprefix" . "false") ("diff.mnemonicPrefix" . "false") ("status.relativePaths" . "false"))
   "Settings of Git in the place of a repository's, whatever those are.")
@@ -86,20 +88,37 @@ Made once for what it is made of."
     (cdr efrit-mcp-distrust--made)))
 
 (defun efrit-mcp-distrust-exec-path ()
-  "Return `exec-path' with absolute folders alone."
+  "Return the variable `exec-path' with absolute folders alone."
   (efrit-mcp-distrust--folders exec-path))
+
+(defvar efrit-mcp-distrusts nil "Non-nil while a tool runs that only reads.")
+
+(defmacro efrit-mcp-distrust--running (&rest body)
+  "Run BODY with the environment and the variable `exec-path' for reading tools."
+  (declare (indent 0) (debug t))
+  (let ((here (make-symbol "here")))
+    `(let ((,here (current-buffer)))
+       (with-current-buffer (get-buffer-create " *efrit-mcp-distrust*" t)
+         (let ((process-environment (efrit-mcp-distrust-environment)) (exec-path (efrit-mcp-distrust-exec-path)))
+           (with-current-buffer ,here
+             (let ((process-environment (efrit-mcp-distrust-environment)) (exec-path (efrit-mcp-distrust-exec-path)))
+               ,@body)))))))
 
 (defmacro efrit-mcp-distrusting (&rest body)
   "Run BODY, which only reads, and let nothing be run that a folder names.
 Variables of files and folders are not set, hooks of modes and of files
 that are opened do not run."
   (declare (indent 0) (debug t))
-  `(let ((process-environment (efrit-mcp-distrust-environment)) (exec-path (efrit-mcp-distrust-exec-path))
+  `(let ((efrit-mcp-distrusts t)
+         ;; Tramp would start ssh or sudo already to know where ~ is.
+         (non-essential (not efrit-mcp-remote-files))
          (enable-local-variables nil) (enable-local-eval nil) (enable-dir-local-variables nil)
          (find-file-hook nil) (delay-mode-hooks t) (semantic-symref-tool 'grep)
          (help-enable-autoload nil) (help-enable-completion-autoload nil))
      (ignore semantic-symref-tool help-enable-autoload help-enable-completion-autoload)
-     ,@body))
+     ;; The values of all buffers, then those of this one, which may have its own (direnv).
+     (efrit-mcp-distrust--running
+       ,@body)))
 
 (defmacro efrit-mcp-distrust-sources (&rest body)
   "Run BODY, which looks for definitions in source; no macro of it is expanded.
@@ -110,16 +129,44 @@ Emacs does that where it finds none, and `eval-when-compile' is evaluated."
 
 ;;; Git
 
+;; Git quotes lines that it does not understand, in whatever file it takes for its own.
+(defconst efrit-mcp-distrust--quoted
+  '("HEAD" "config" "config.worktree" "packed-refs" "shallow" "commondir" "gitdir" "info/attributes" "info/exclude" "info/grafts"
+    "info/sparse-checkout" "objects/info/alternates" "objects/info/http-alternates")
+  "Files of a repository whose text Git may quote.")
+
+(defun efrit-mcp-distrust--git-folder (root)
+  "Return where the repository of ROOT keeps what it knows."
+  (let ((entry (expand-file-name ".git" root)))
+    (if (not (file-regular-p entry))
+        entry
+      (efrit-mcp-secret-check entry)
+      (with-temp-buffer
+        (insert-file-contents entry nil 0 4096)
+        (if (looking-at "gitdir: \\(.+\\)") (expand-file-name (match-string 1) root) entry)))))
+
+(defun efrit-mcp-distrust--check-links (root)
+  "Signal an `efrit-mcp-secret' if the repository of ROOT links to what is secret."
+  (let ((folder (efrit-mcp-distrust--git-folder root)))
+    (efrit-mcp-secret-check folder)
+    (dolist (name efrit-mcp-distrust--quoted)
+      (let* ((file (expand-file-name name folder)) (facts (file-attributes file 'integer)))
+        (when (and facts (or (stringp (file-attribute-type facts)) (> (file-attribute-link-number facts) 1)))
+          (efrit-mcp-secret-check file))))))
+
 (defun efrit-mcp-distrust--drivers (root)
   "Return settings that turn off the filters which Git would run in ROOT.
 Their names are the repository's, so Git is asked for them; to read its
-settings it runs nothing."
+settings it runs nothing.  Signal an `efrit-mcp-secret' where a setting
+names a secret file whose lines Git would quote."
   (let ((default-directory (file-name-as-directory root)) (names nil))
     (with-temp-buffer
-      (when (memq (call-process "git" nil t nil "config" "--null" "--name-only" "--get-regexp" "^filter\\.") '(0 1))
-        (dolist (key (split-string (buffer-string) "\0" t))
-          (when (string-match "\\`filter\\.\\(\\(?:.\\|\n\\)*\\)\\.[^.]*\\'" key)
-            (push (match-string 1 key) names)))))
+      (when (memq (call-process "git" nil '(t nil) nil "config" "--null" "--get-regexp" "^(filter\\.|blame\\.ignorerevsfile)") '(0 1))
+        (dolist (entry (split-string (buffer-string) "\0" t))
+          (cond ((string-match "\\`blame\\.ignorerevsfile\n\\(.+\\)" entry)
+                 (efrit-mcp-secret-check (expand-file-name (match-string 1 entry))))
+                ((string-match "\\`filter\\.\\([^\n]*\\)\\.[^.\n]*\\(?:\n\\|\\'\\)" entry)
+                 (push (match-string 1 entry) names))))))
     (seq-mapcat (lambda (name)
                   ;; An empty process is none, and takes the place of clean and smudge.
                   (mapcar (lambda (part) (cons (format "filter.%s.%s" name (car part)) (cdr part)))
@@ -130,7 +177,7 @@ settings it runs nothing."
   "Return `process-environment' for a Git that reads what is in ROOT.
 The files are those of ROOT, wherever the repository says that they are."
   (let* ((process-environment (efrit-mcp-distrust-environment)) (exec-path (efrit-mcp-distrust-exec-path))
-         (drivers (efrit-mcp-distrust--drivers root)))
+         (drivers (progn (efrit-mcp-distrust--check-links root) (efrit-mcp-distrust--drivers root))))
     (append (and drivers (efrit-mcp-distrust--as-environment (append efrit-mcp-distrust--settings drivers)))
             (list (concat "GIT_WORK_TREE=" (directory-file-name (expand-file-name root))))
             process-environment)))
@@ -138,13 +185,14 @@ The files are those of ROOT, wherever the repository says that they are."
 ;;; Visiting
 
 (defun efrit-mcp-distrust-vc-refresh ()
-  "Have the current buffer's mode line show what Git knows, as after C-x C-f.
+  "Have the current buffer's mode line show what Git knows of its file.
 No program of the repository is run for it."
   (when (and buffer-file-name (not (file-remote-p buffer-file-name)))
     (let* ((root (locate-dominating-file buffer-file-name ".git"))
-           (process-environment (if root (efrit-mcp-distrust-git-environment root) (efrit-mcp-distrust-environment)))
            (exec-path (efrit-mcp-distrust-exec-path)))
-      (ignore-errors (vc-refresh-state)))))
+      (ignore-errors
+        (let ((process-environment (if root (efrit-mcp-distrust-git-environment root) (efrit-mcp-distrust-environment))))
+          (vc-refresh-state))))))
 
 (provide 'efrit-mcp-distrust)
 ;;; efrit-mcp-distrust.el ends here

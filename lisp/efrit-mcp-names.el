@@ -37,8 +37,9 @@
        ,value)))
 
 (defun efrit-mcp-names--local (file)
-  "Return the name that FILE has on its machine, without quotes, absolute."
-  (let ((name (expand-file-name file)) (before nil))
+  "Return the name that FILE has on its machine, without quotes, absolute.
+No connection is made for it."
+  (let ((name (let ((non-essential t)) (expand-file-name file))) (before nil))
     (while (not (equal name before))
       (setq before name
             name (or (file-remote-p name 'localname) name)

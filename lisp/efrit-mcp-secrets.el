@@ -13,6 +13,7 @@
 
 ;;; Code:
 
+(require 'efrit-mcp-client)
 (require 'efrit-mcp-native)
 (require 'efrit-mcp-names)
 (require 'seq)
@@ -119,18 +120,28 @@ What tells how it fares is nobody's secret."
                               (expand-file-name "~/.local/state/efrit-mcp")))))))
 
 (defvar efrit-mcp-secrets--known nil
-  "Folders with the sign that were seen so far; their files are known by any name.")
+  "Folders and files of gateways that were seen or told of so far, by true names.
+Their files are known by any name.")
+
+(defun efrit-mcp-secrets--known ()
+  "Return all folders and files of gateways that are known."
+  (efrit-mcp-names-once 'known
+    (mapc (lambda (file)
+            (let ((true (car (efrit-mcp-names file))))
+              (unless (member true efrit-mcp-secrets--known) (push true efrit-mcp-secrets--known))))
+          (efrit-mcp-client-looks-p))
+    (append (mapcar (lambda (folder) (car (efrit-mcp-names--way folder))) (efrit-mcp-secrets--state-folders))
+            efrit-mcp-secrets--known)))
 
 (defun efrit-mcp-secrets--kept-out (folder)
   "Return the folder that agents are kept out of, FOLDER or one above it, or nil.
 FOLDER is a true name."
   (efrit-mcp-names-once (cons 'kept-out folder)
-    (let ((state (mapcar (lambda (f) (car (efrit-mcp-names--way f))) (efrit-mcp-secrets--state-folders)))
-          (at folder) (found nil))
+    (let ((state (efrit-mcp-secrets--known)) (at folder) (found nil))
       (while (and at (not found))
         (cond ((member at state) (setq found at))
               ((efrit-mcp-secrets--signed-p at)
-               (unless (member at efrit-mcp-secrets--known) (push at efrit-mcp-secrets--known))
+               (push at efrit-mcp-secrets--known)
                (setq found at)))
         (let ((above (directory-file-name (or (file-name-directory at) "/"))))
           (setq at (unless (equal above at) above))))
@@ -139,11 +150,13 @@ FOLDER is a true name."
 (defun efrit-mcp-secrets--identities ()
   "Return (DEVICE . INODE) of the files in the state folders that are known."
   (efrit-mcp-names-once 'identities
-    (seq-mapcat (lambda (folder)
+    (seq-mapcat (lambda (known)
                   (mapcar (lambda (entry) (cons (file-attribute-device-number (cdr entry)) (file-attribute-inode-number (cdr entry))))
                           (seq-remove (lambda (entry) (file-attribute-type (cdr entry)))
-                                      (ignore-errors (directory-files-and-attributes folder nil nil t 'integer)))))
-                (append (efrit-mcp-secrets--state-folders) efrit-mcp-secrets--known))))
+                                      (let ((facts (file-attributes known 'integer)))
+                                        (if (file-attribute-type facts) (ignore-errors (directory-files-and-attributes known nil nil t 'integer))
+                                          (and facts (list (cons known facts))))))))
+                (efrit-mcp-secrets--known))))
 
 (defun efrit-mcp-secrets--of-gateway (name)
   "Return why NAME, a true name, is of a gateway or in a folder kept from agents."
@@ -151,7 +164,8 @@ FOLDER is a true name."
          (facts (file-attributes name 'integer))
          (folder (if (eq t (file-attribute-type facts)) name (directory-file-name (or (file-name-directory name) "/"))))
          (out (efrit-mcp-secrets--kept-out folder)))
-    (cond (out (format "%s keeps agents out" (abbreviate-file-name out)))
+    (cond ((member name (efrit-mcp-secrets--known)) "the gateway keeps it from agents")
+          (out (format "%s keeps agents out" (abbreviate-file-name out)))
           ((or (null facts) (file-attribute-type facts)) nil)
           ;; Its own token, though nothing says so any more: a name like that and nobody else's to read.
           ((and (string-match-p "/token\\(-[^/]+\\)?\\'" name) (string-match-p "\\`-..-------" (file-attribute-modes facts)))

@@ -24,6 +24,7 @@
 (declare-function efrit-mcp--mod-json "efrit-mcp-module")
 
 (define-error 'efrit-mcp-conflict "Conflict" 'efrit-mcp-error)
+(define-error 'efrit-mcp-not-open "Not open" 'efrit-mcp-error)
 (define-error 'efrit-mcp-read-only "Read only" 'efrit-mcp-error)
 (define-error 'efrit-mcp-not-found "Not found" 'efrit-mcp-error)
 
@@ -60,7 +61,8 @@ The network is not asked."
   "Return the absolute name of FILE, refused when it is secret.
 A relative one begins in BASE, or else where the client works."
   (when (string= file "") (efrit-mcp-invalid "file is empty: give a file name"))
-  (let ((name (efrit-mcp-place-name file base)))
+  (let ((name (let ((non-essential (not efrit-mcp-remote-files))) ; ~ of another machine is not asked for
+                (efrit-mcp-place-name file base))))
     (unless (file-remote-p name) (efrit-mcp-kind-true-name name))
     (efrit-mcp-secret-check name)))
 
@@ -109,6 +111,8 @@ again without a question."
         (efrit-mcp-kind-check file)
         (when (and (file-exists-p file) (not (file-readable-p file)))
           (signal 'efrit-mcp-error (list (format "%s cannot be read: no permission" file))))
+        (when efrit-mcp-distrusts ; what only reads opens no file: the person's hooks would run what its folder has
+          (signal 'efrit-mcp-not-open (list (format "%s: nobody has it open; emacs_read reads it, emacs_file op open opens it" file))))
         (efrit-mcp-target--open file)))))
 
 (defun efrit-mcp-target--open (file)

@@ -184,6 +184,8 @@ A language server is asked for what is at a place, others for a name."
 
 ;;; Diagnostics
 
+(define-error 'efrit-mcp-not-allowed "Not allowed" 'efrit-mcp-error)
+
 (defconst efrit-mcp-diagnostics--max 200 "Diagnostics that are told.")
 
 (defun efrit-mcp-diagnostics--type (type)
@@ -209,7 +211,11 @@ A language server is asked for what is at a place, others for a name."
   "Return the diagnostics of the current buffer, an alist or nil.
 START: have flymake look first."
   (let* ((flymake (bound-and-true-p flymake-mode)) (flycheck (bound-and-true-p flycheck-mode)))
-    (when (and start flymake) (flymake-start nil))
+    (when (and start flymake)
+      (when (efrit-mcp-client-looks-p)
+        (signal 'efrit-mcp-not-allowed
+                '("start runs checkers, which are programs, and this client only looks: leave it out; they look by themselves after a change")))
+      (flymake-start nil))
     (let ((found (append (and flymake (efrit-mcp-diagnostics--flymake))
                          (and flycheck (efrit-mcp-diagnostics--flycheck))))
           (waiting (and flymake (seq-difference (flymake-running-backends) (flymake-reporting-backends)))))
@@ -270,7 +276,7 @@ only looks does not start them."
     "Errors and warnings that Emacs knows: of flymake and flycheck in file, buffer, or all; of a compilation or grep buffer. Lines as name:line: kind: text. waits_for names checkers still at work: ask again."
     ((of (one-of "buffer" "all" "compilation") nil :default "buffer")
      (file string nil) (buffer string "For compilation the default is *compilation*.")
-     (start boolean "Check anew." :default nil))
+     (start boolean "Check anew; not for a client that only looks." :default nil))
     (:title "Diagnostics" :read-only t)
   (require 'flymake)
   (require 'compile)

@@ -201,7 +201,7 @@ not compiled to native code, which would go on behind it."
   "Return the folders in which an Emacs of its own finds what BUFFER requires.
 Its own, those of its project, or the one above a folder of tests."
   (let* ((home (buffer-local-value 'default-directory buffer))
-         (project (unless (file-remote-p home) (ignore-errors (project-current nil home))))
+         (project (unless (file-remote-p home) (ignore-errors (efrit-mcp-distrusting (project-current nil home)))))
          (root (cond (project (efrit-mcp-look-root project))
                      ((member (file-name-nondirectory (directory-file-name home)) '("test" "tests" "t" "spec"))
                       (file-name-directory (directory-file-name home))))))
