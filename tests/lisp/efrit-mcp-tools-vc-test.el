@@ -159,4 +159,72 @@
      (should (equal before (funcall index)))
      (should (equal buffers (buffer-list)))
      (should (equal processes (process-list))))))
+
+(defun efrit-mcp-tools-vc-test--trap (folder)
+  "Have Git in the current folder run programs in FOLDER for filters and hooks."
+  (let ((program (expand-file-name "trap" folder)))
+    (write-region (format "#!/bin/sh\necho \"$0 $1\" >>%sran\ncat\n" folder) nil program nil 'silent)
+    (set-file-modes program #o755)
+    (dolist (key '("core.fsmonitor" "filter.evil.clean" "filter.evil.smudge" "filter.e v.il.process"))
+      (efrit-mcp-tools-vc-test--git "config" key (concat program " " key)))
+    (dolist (hook '("pre-commit" "post-index-change" "post-commit"))
+      (copy-file program (concat ".git/hooks/" hook)))
+    (write-region "*.txt filter=evil\n" nil ".gitattributes" nil 'silent)))
+
+(ert-deftest efrit-mcp-tools-vc/what-acts-runs-what-the-person-would ()
+  (efrit-mcp-tools-vc-test
+   (efrit-mcp-tools-vc-test--trap folder)
+   (let ((ran (expand-file-name "ran" folder)))
+     (write-region "bb\n" nil b nil 'silent)
+     (dolist (op '("status" "diff" "log" "show")) (efrit-mcp-tools-vc-test--vc op))
+     (efrit-mcp-tools-test-call "emacs_project" "folder" folder)
+     ;; To open a file is to act, and yet no reason to have Git run something.
+     (efrit-mcp-tools-test-call "emacs_file" "op" "open" "file" b)
+     (should (equal "Git" (format "%s" (vc-backend b))))
+     (should (string-search "Git" (with-current-buffer (find-buffer-visiting b) (format "%s" vc-mode))))
+     (should-not (file-exists-p ran))
+     ;; A commit is the person's.
+     (efrit-mcp-tools-test-call "emacs_vc_commit" "op" "commit" "files" ["b.txt"] "message" "m")
+     (let ((said (efrit-mcp-tools-test-disk ran)))
+       (should (string-match-p "pre-commit" said))
+       (should (string-search "filter.evil.clean" said))
+       (should-not (string-search "fsmonitor" said))))))
+
+(ert-deftest efrit-mcp-tools-vc/a-buffer-with-an-environment-of-its-own ()
+  (efrit-mcp-tools-vc-test
+   (efrit-mcp-tools-vc-test--trap folder)
+   (write-region "bb\n" nil b nil 'silent)
+   (copy-file "trap" "git")
+   (with-temp-buffer ; as direnv makes them
+     (setq default-directory folder)
+     (setq-local process-environment (cons (concat "PATH=.:" (getenv "PATH")) process-environment) exec-path (cons "." exec-path))
+     (efrit-mcp-tools-vc-test--vc "status")
+     (efrit-mcp-tools-test-call "emacs_project" "op" "files")
+     (efrit-mcp-tools-test-call "emacs_project")
+     (efrit-mcp-tools-test-call "emacs_search" "pattern" "x" "in" "project"))
+   (let ((exec-path (cons "." exec-path)))
+     (with-temp-buffer
+       (setq default-directory folder)
+       (setq-local exec-path (copy-sequence exec-path) process-environment (copy-sequence process-environment))
+       (efrit-mcp-tools-test-call "emacs_project" "op" "files")
+       (efrit-mcp-tools-test-call "emacs_search" "pattern" "x" "in" "project")))
+   (should-not (file-exists-p "ran"))))
+
+(ert-deftest efrit-mcp-tools-vc/a-repository-that-is-not-what-it-says ()
+  (efrit-mcp-tools-vc-test
+   (let ((elsewhere (file-name-as-directory (make-temp-file "elsewhere" t))))
+     (unwind-protect
+         (progn
+           (write-region "" nil (concat elsewhere ".not-for-agents") nil 'silent)
+           (write-region "opensesame\n" nil (concat elsewhere "a.txt") nil 'silent)
+           (efrit-mcp-tools-vc-test--git "config" "core.worktree" elsewhere)
+           (should-not (string-search "opensesame" (alist-get 'diff (efrit-mcp-tools-vc-test--vc "diff"))))
+           (efrit-mcp-tools-vc-test--git "config" "--unset" "core.worktree")
+           (efrit-mcp-tools-vc-test--git "config" "blame.ignoreRevsFile" (concat elsewhere "a.txt"))
+           (should (equal "efrit-mcp-secret" (efrit-mcp-tools-test-fails "emacs_vc" "op" "blame" "file" a "line" 1)))
+           (efrit-mcp-tools-vc-test--git "config" "--unset" "blame.ignoreRevsFile")
+           (make-symbolic-link (concat elsewhere "a.txt") ".git/shallow")
+           (should (equal "efrit-mcp-secret" (efrit-mcp-tools-test-fails "emacs_vc" "op" "log"))))
+       (delete-directory elsewhere t)))))
+
 ;;; efrit-mcp-tools-vc-test.el ends here
