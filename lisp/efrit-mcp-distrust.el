@@ -106,14 +106,14 @@ Made once for what it is made of."
 
 (defmacro efrit-mcp-distrusting (&rest body)
   "Run BODY, which only reads, and let nothing be run that a folder names.
-Variables of files and folders are not set, hooks of modes and of files
-that are opened do not run."
+Variables of files and folders are not set, hooks of files that are opened
+do not run."
   (declare (indent 0) (debug t))
   `(let ((efrit-mcp-distrusts t)
          ;; Tramp would start ssh or sudo already to know where ~ is.
          (non-essential (not efrit-mcp-remote-files))
          (enable-local-variables nil) (enable-local-eval nil) (enable-dir-local-variables nil)
-         (find-file-hook nil) (delay-mode-hooks t) (semantic-symref-tool 'grep)
+         (find-file-hook nil) (semantic-symref-tool 'grep)
          (help-enable-autoload nil) (help-enable-completion-autoload nil))
      (ignore semantic-symref-tool help-enable-autoload help-enable-completion-autoload)
      ;; The values of all buffers, then those of this one, which may have its own (direnv).
@@ -121,10 +121,12 @@ that are opened do not run."
        ,@body)))
 
 (defmacro efrit-mcp-distrust-sources (&rest body)
-  "Run BODY, which looks for definitions in source; no macro of it is expanded.
-Emacs does that where it finds none, and `eval-when-compile' is evaluated."
+  "Run BODY, which looks for definitions in source, and run nothing of that.
+Where Emacs finds none it would expand macros, and evaluate what they say;
+files that are opened for it would run the hooks of their modes."
   (declare (indent 0) (debug t))
-  `(cl-letf (((symbol-function 'find-function--search-by-expanding-macros) #'ignore))
+  `(cl-letf (((symbol-function 'find-function--search-by-expanding-macros) #'ignore)
+             ((symbol-function 'run-mode-hooks) #'ignore))
      ,@body))
 
 ;;; Git
