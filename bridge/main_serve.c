@@ -112,6 +112,26 @@ static void apply(struct gateway *g, struct tls **tls, char token[GUARD_TOKEN_MA
 	http_set_tls(g->http, tls);
 }
 
+struct change {
+	struct gateway *gateway;
+	bool sockets; /* who may use them is another question now */
+};
+
+static bool is_revoked(void *data, const char *principal)
+{
+	const struct change *c = data;
+	long uid;
+	if (guard_revoked(pipeline_guard(c->gateway->house.pipeline), principal))
+		return true;
+	return c->sockets && sscanf(principal, "uid:%ld", &uid) == 1 && uid != (long)geteuid() && uid != 0;
+}
+
+static void end_rights(struct gateway *g, const struct config *old)
+{
+	struct change c = {g, strcmp(old->group, g->config->group) != 0 || strcmp(old->listen, g->config->listen) != 0};
+	http_revoke(g->http, is_revoked, &c, "the settings give this client other rights now");
+}
+
 /* An instance may have a runtime folder of its own. */
 static void look_in_all(struct gateway *g)
 {
@@ -154,9 +174,10 @@ static void reload(struct gateway *g)
 	} else {
 		struct config old = *g->config;
 		*g->config = fresh;
-		config_finish(&old);
 		apply(g, &tls, token);
 		pipeline_heed(g->house.pipeline);
+		end_rights(g, &old);
+		config_finish(&old);
 		look_in_all(g);
 		fleet_reload(g->fleet);
 		log_info("the settings are read again");

@@ -157,6 +157,30 @@ static double seconds_in(const json_t *arguments, const char *key, double otherw
 	return json_is_number(value) ? json_number_value(value) : json_is_string(value) ? strtod(json_string_value(value), NULL) : otherwise;
 }
 
+static void cancel(struct bulk *b, const char *why)
+{
+	bulk_skip_rest(b);
+	for (size_t i = 0; i < b->count; i++) {
+		struct form *f = &b->list[i];
+		if (f->status != FORM_STARTED)
+			continue;
+		bool ran = f->call && f->call->flying;
+		bulk_drop_call(f, why);
+		bulk_record_error(f, "cancelled", ran ? "it was stopped while it ran" : "it was cancelled and did not run", ran);
+		bulk_end_form(f, ran ? FORM_LOST : FORM_SKIPPED);
+	}
+	bulk_finish(b);
+}
+
+/* What is not kept belongs to a request, which is told and cancels it. */
+void bulks_revoke(struct bulks *all, pipeline_gone *gone, void *data, const char *why)
+{
+	struct bulk *b;
+	TAILQ_FOREACH(b, &all->all, link)
+		if (b->kept && !b->creator && !bulk_record_ended(b) && gone(data, b->principal))
+			cancel(b, why);
+}
+
 static enum verdict about_job(struct request *r, const char *id, const json_t *arguments)
 {
 	struct bulks *all = r->pipeline->bulks;
@@ -166,19 +190,8 @@ static enum verdict about_job(struct request *r, const char *id, const json_t *a
 		return refuse(r, "unknown_job", !all->store ? "batches are kept by the gateway only: call it through efrit-bridge serve"
 					      : all->resumed ? "there is no such job, or it ended long ago"
 							     : "kept batches are not read yet: the gateway has just begun; ask again in a second");
-	if (json_is_true(json_object_get(arguments, "cancel"))) {
-		bulk_skip_rest(b);
-		for (size_t i = 0; i < b->count; i++) {
-			struct form *f = &b->list[i];
-			if (f->status != FORM_STARTED)
-				continue;
-			bool ran = f->call && f->call->flying;
-			bulk_drop_call(f, "the client cancelled the batch");
-			bulk_record_error(f, "cancelled", ran ? "it was stopped while it ran" : "it was cancelled and did not run", ran);
-			bulk_end_form(f, ran ? FORM_LOST : FORM_SKIPPED);
-		}
-		bulk_finish(b);
-	}
+	if (json_is_true(json_object_get(arguments, "cancel")))
+		cancel(b, "the client cancelled the batch");
 	if (bulk_record_ended(b) || seconds <= 0) {
 		show(r, b, true);
 		return DONE;

@@ -5,6 +5,7 @@
 #ifndef BULK_H
 #define BULK_H
 
+#include "core/pipeline.h"
 #include "core/stage.h"
 
 struct store;
@@ -13,6 +14,8 @@ void bulks_use_store(struct bulks *, struct store *); /* borrowed; without one n
 void bulks_resume(struct bulks *);   /* goes on with what the store has; once, when no other gateway does */
 void bulks_rest(struct bulks *, void (*on_rested)(void *data), void *data); /* begins nothing more; told once when nothing runs */
 void bulks_destroy(struct bulks *);  /* NULL is fine; stops what runs */
+
+void bulks_revoke(struct bulks *, pipeline_gone *, void *data, const char *why); /* cancels theirs that are kept */
 
 enum verdict bulk_call(struct request *r, const json_t *arguments, const char *instance);
 

@@ -13,14 +13,20 @@
 
 enum { PRINCIPALS = 64 };
 
-struct guard {
-	const struct config *config; /* borrowed */
+/* Who comes in, and with which profile. */
+struct grants {
 	char token[GUARD_TOKEN_MAX];
 	bool wants_token;
-	struct {
-		char name[CONFIG_TOKEN_NAME + 1], token[GUARD_TOKEN_MAX];
+	char profile[CONFIG_WORD_MAX];
+	struct grant {
+		char name[CONFIG_TOKEN_NAME + 1], token[GUARD_TOKEN_MAX], profile[CONFIG_WORD_MAX];
 	} named[CONFIG_PAIRS_MAX];
-	size_t named_count;
+	size_t count;
+};
+
+struct guard {
+	const struct config *config; /* borrowed */
+	struct grants now, before;   /* before the settings were read again */
 	struct {
 		char name[GUARD_PRINCIPAL_MAX];
 		long calls;
@@ -38,29 +44,56 @@ struct guard *guard_create(const struct config *config)
 
 void guard_destroy(struct guard *g)
 {
-	if (g) {
-		explicit_bzero(g->token, sizeof g->token);
-		explicit_bzero(g->named, sizeof g->named);
-	}
+	if (g)
+		explicit_bzero(g, sizeof *g);
 	free(g);
 }
 
 void guard_set_token(struct guard *g, const char *token)
 {
-	explicit_bzero(g->token, sizeof g->token);
-	snprintf(g->token, sizeof g->token, "%s", token ? token : "");
-	g->wants_token = token != NULL;
-	explicit_bzero(g->named, sizeof g->named);
-	g->named_count = 0;
+	memcpy(&g->before, &g->now, sizeof g->before);
+	explicit_bzero(&g->now, sizeof g->now);
+	snprintf(g->now.token, sizeof g->now.token, "%s", token ? token : "");
+	g->now.wants_token = token != NULL;
+	snprintf(g->now.profile, sizeof g->now.profile, "%s", g->config->profile);
 }
 
 bool guard_add_token(struct guard *g, const char *name, const char *token)
 {
-	if (g->named_count == CONFIG_PAIRS_MAX || strlen(name) > CONFIG_TOKEN_NAME || !*token)
+	if (g->now.count == CONFIG_PAIRS_MAX || strlen(name) > CONFIG_TOKEN_NAME || !*token)
 		return false;
-	snprintf(g->named[g->named_count].name, sizeof g->named[0].name, "%s", name);
-	snprintf(g->named[g->named_count++].token, GUARD_TOKEN_MAX, "%s", token);
+	struct grant *one = &g->now.named[g->now.count++];
+	snprintf(one->name, sizeof one->name, "%s", name);
+	snprintf(one->token, sizeof one->token, "%s", token);
+	if (!config_pair(g->config->tokens, name, one->profile))
+		snprintf(one->profile, sizeof one->profile, "%s", g->config->profile);
 	return true;
+}
+
+static const struct grant *named(const struct grants *all, const char *name)
+{
+	for (size_t i = 0; i < all->count; i++)
+		if (strcmp(all->named[i].name, name) == 0)
+			return &all->named[i];
+	return NULL;
+}
+
+/* Another profile than full takes something away: none of them contains another one. */
+static bool narrowed(const char *before, const char *now)
+{
+	return strcmp(before, now) != 0 && strcmp(now, "full") != 0;
+}
+
+bool guard_revoked(const struct guard *g, const char *principal)
+{
+	size_t len = strlen(GUARD_NAMED);
+	if (strncmp(principal, GUARD_NAMED, len) == 0) {
+		const struct grant *before = named(&g->before, principal + len), *now = named(&g->now, principal + len);
+		return !before || !now || strcmp(before->token, now->token) != 0 || narrowed(before->profile, now->profile);
+	}
+	if (strcmp(principal, "token") == 0 && (!g->now.wants_token || strcmp(g->before.token, g->now.token) != 0))
+		return true;
+	return (strcmp(principal, "anyone") == 0 && g->now.wants_token) || narrowed(g->before.profile, g->now.profile);
 }
 
 bool guard_is_loopback(const char *address)
@@ -181,17 +214,17 @@ enum guard_verdict guard_admit(const struct guard *g, struct guard_visit *v)
 		guard_principal_of(v->uid, v->principal);
 		return GUARD_WELCOME;
 	}
-	if (v->open_door || !g->wants_token) {
+	if (v->open_door || !g->now.wants_token) {
 		snprintf(v->principal, sizeof v->principal, "anyone");
 		return GUARD_WELCOME;
 	}
 	const char *given = bearer(v->authorization);
 	if (!given)
 		return refuse(v, GUARD_TOKEN, "%s", "a token is needed: send the header Authorization: Bearer TOKEN; efrit-bridge token prints it");
-	const char *whose = same_secret(given, g->token) ? "" : NULL;
-	for (size_t i = 0; i < g->named_count; i++) /* all of them, whichever it is */
-		if (same_secret(given, g->named[i].token) && !whose)
-			whose = g->named[i].name;
+	const char *whose = same_secret(given, g->now.token) ? "" : NULL;
+	for (size_t i = 0; i < g->now.count; i++) /* all of them, whichever it is */
+		if (same_secret(given, g->now.named[i].token) && !whose)
+			whose = g->now.named[i].name;
 	if (!whose)
 		return refuse(v, GUARD_TOKEN, "%s", "the token is another one; efrit-bridge token prints the right one");
 	snprintf(v->principal, sizeof v->principal, *whose ? GUARD_NAMED "%s" : "token", whose);

@@ -39,6 +39,9 @@ void guard_set_token(struct guard *, const char *token); /* forgets those with a
 bool guard_add_token(struct guard *, const char *name, const char *token) __attribute__((warn_unused_result));
 
 void guard_principal_of(long uid, char principal[GUARD_PRINCIPAL_MAX]); /* of who uses a Unix socket, in whatever language */
+/* The settings were read again since: what PRINCIPAL came in with is good no more, or gives less. */
+bool guard_revoked(const struct guard *, const char *principal);
+
 enum guard_verdict guard_admit(const struct guard *, struct guard_visit *);
 bool guard_origin_ok(const struct guard *, const char *origin);
 

@@ -293,6 +293,18 @@ struct outlet *pipeline_outlet(struct request *r)
 	return r->outlet;
 }
 
+const char *pipeline_principal(const struct session *s)
+{
+	return s->principal;
+}
+
+void pipeline_revoke(struct pipeline *p, pipeline_gone *gone, void *data, const char *why)
+{
+	if (p->tasks)
+		tasks_revoke(p->tasks, gone, data, why);
+	bulks_revoke(p->bulks, gone, data, why);
+}
+
 enum version pipeline_version(const struct session *s)
 {
 	return s->version;

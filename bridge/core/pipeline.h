@@ -23,6 +23,10 @@ void pipeline_use_spool(struct pipeline *, struct spool *); /* borrowed, before 
 void pipeline_use_outer(struct pipeline *, struct service *); /* borrowed, before any session: of the gateway, where what is not Emacs is passed to */
 void pipeline_destroy(struct pipeline *); /* after its sessions and the service */
 
+/* Who is GONE may no more: their tasks and kept batches are cancelled, which have no client to go with. */
+typedef bool pipeline_gone(void *data, const char *principal);
+void pipeline_revoke(struct pipeline *, pipeline_gone *, void *data, const char *why);
+
 struct session *pipeline_open(struct pipeline *, struct outlet *); /* outlet: borrowed, outlives it */
 void pipeline_identify(struct session *, const char *principal); /* who it is, once that was proved; "local" before */
 void pipeline_place(struct session *, const char *folder); /* where the client works, as far as that is known; NULL is fine */
@@ -51,6 +55,7 @@ json_t *pipeline_load(const char *text, size_t len, size_t flags, json_error_t *
 
 void pipeline_stop(struct session *, const char *why); /* answers what is unanswered: it was stopped */
 struct outlet *pipeline_outlet(struct request *);       /* of the request, or of the batch it is in */
+const char *pipeline_principal(const struct session *); /* who it is, as far as that was proved */
 enum version pipeline_version(const struct session *);  /* what was negotiated */
 
 struct guard *pipeline_guard(struct pipeline *); /* borrowed */

@@ -450,21 +450,36 @@ static enum verdict update(struct request *r, struct task_record *t)
 	return DONE;
 }
 
-static enum verdict cancel(struct request *r, struct task_record *t)
+static void stop(struct tasks *all, struct task_record *t, const char *why)
 {
-	text_put(&r->reply, "{}");
-	r->ended = true;
-	if (task_record_ended(t))
-		return DONE;
 	struct request *call = t->call;
 	t->call = NULL;
 	if (call) {
 		call->owner = NULL;
-		pipeline_cancel(call, "the client cancelled the task");
+		pipeline_cancel(call, why);
 	}
 	json_object_clear(t->asked);
-	set_status(tasks_of(r), t, TASK_CANCELLED);
+	set_status(all, t, TASK_CANCELLED);
+}
+
+static enum verdict cancel(struct request *r, struct task_record *t)
+{
+	text_put(&r->reply, "{}");
+	r->ended = true;
+	if (!task_record_ended(t))
+		stop(tasks_of(r), t, "the client cancelled the task");
 	return DONE;
+}
+
+void tasks_revoke(struct tasks *all, pipeline_gone *gone, void *data, const char *why)
+{
+	struct task_record *t;
+	TAILQ_FOREACH(t, &all->all, link)
+		if (!t->creator && !task_record_ended(t) && gone(data, t->principal)) {
+			json_decref(t->message);
+			t->message = json_string(why);
+			stop(all, t, why);
+		}
 }
 
 enum verdict tasks_enter(struct request *r)

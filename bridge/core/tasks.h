@@ -3,12 +3,15 @@
 #ifndef TASKS_H
 #define TASKS_H
 
+#include "core/pipeline.h"
 #include "core/registry.h"
 #include "core/stage.h"
 
 struct store;
 struct tasks *tasks_create(struct pipeline *, struct store *); /* reads what the store still has */
 void tasks_destroy(struct tasks *); /* NULL is fine; stops what runs */
+
+void tasks_revoke(struct tasks *, pipeline_gone *, void *data, const char *why); /* cancels theirs */
 
 /* The call of TOOL is to be a task.  False with r refused: it can be called as a task only. */
 bool tasks_wanted(struct request *r, const struct tool *tool);

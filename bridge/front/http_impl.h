@@ -153,5 +153,6 @@ void lines_take(void *http, int fd, long uid);
 void lines_drain_all(struct http *);
 void lines_stop_all(struct http *, const char *why);
 void lines_end_all(struct http *);
+void lines_revoke_all(struct http *, pipeline_gone *, void *data, const char *why);
 
 #endif

@@ -86,6 +86,18 @@ void lines_stop_all(struct http *h, const char *why)
 	}
 }
 
+void lines_revoke_all(struct http *h, pipeline_gone *gone, void *data, const char *why)
+{
+	struct lines_client *c;
+	LIST_FOREACH(c, &h->lines, of_http) {
+		const char *principal = lines_principal(c->lines);
+		if (!principal || !gone(data, principal))
+			continue;
+		lines_refuse(c->lines, why);
+		lines_stop(c->lines);
+	}
+}
+
 void lines_end_all(struct http *h)
 {
 	struct lines_client *c;

@@ -418,6 +418,11 @@ void lines_place(struct lines *s, const char *folder)
 	pipeline_place(s->session, folder);
 }
 
+const char *lines_principal(const struct lines *s)
+{
+	return s->session ? pipeline_principal(s->session) : NULL;
+}
+
 void lines_stop(struct lines *s)
 {
 	if (s->over)

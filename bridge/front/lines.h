@@ -14,6 +14,7 @@ struct lines *lines_create(struct ev_loop *, const struct config *, struct pipel
 			   void (*on_end)(void *), void *data);
 void lines_identify(struct lines *, const char *principal); /* whose client it is, as the system has said */
 void lines_place(struct lines *, const char *folder); /* where the client works; NULL is fine */
+const char *lines_principal(const struct lines *); /* whose it is; NULL when it has ended */
 void lines_drain(struct lines *); /* reads no more; ends when what was read is answered */
 void lines_refuse(struct lines *, const char *why); /* answers so what is unanswered */
 void lines_stop(struct lines *);  /* ends it now: what is unanswered is cancelled */
