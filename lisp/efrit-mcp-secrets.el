@@ -18,7 +18,6 @@
 (require 'efrit-mcp-names)
 (require 'seq)
 (require 'subr-x)
-(eval-when-compile (require 'cl-lib))
 
 (defvar auth-sources)
 (defvar savehist-file)
@@ -173,21 +172,37 @@ FOLDER is a true name."
           ((member (cons (file-attribute-device-number facts) (file-attribute-inode-number facts)) (efrit-mcp-secrets--identities))
            "it is a file of the gateway's state by another name"))))
 
+(defvar efrit-mcp-secrets--one nil
+  "The regexps that were made of lists of regexps last: (LIST . REGEXP) ....")
+
+(defun efrit-mcp-secrets--any-p (regexps names)
+  "Return non-nil if one of the list REGEXPS matches one of NAMES.
+They are made one: Emacs keeps 20 compiled, and compiling takes the longest."
+  (let ((one (or (cdr (assoc regexps efrit-mcp-secrets--one))
+                 (let ((made (mapconcat (lambda (re) (concat "\\(?:" re "\\)")) (or regexps '("\\`\\'")) "\\|")))
+                   (setq efrit-mcp-secrets--one (cons (cons (copy-sequence regexps) made) (seq-take efrit-mcp-secrets--one 3)))
+                   made))))
+    (seq-some (lambda (name) (string-match-p one name)) names)))
+
 (defun efrit-mcp-secrets--file (file)
   "Return why FILE is secret, a string, or nil."
-  (let* ((names (efrit-mcp-names file)) (true (car names)) (case-fold-search t) (shown (abbreviate-file-name (expand-file-name file)))
-         (why nil))
-    (cl-flet ((any (res names) (seq-some (lambda (name) (seq-some (lambda (re) (string-match-p re name)) res)) names)))
-      (cond ((seq-some (lambda (name) (or (efrit-mcp-secrets--in-proc-p name) (efrit-mcp-secrets--kernel-p name))) names)
-             (format "%s shows what processes hold" shown))
-            ((and (any efrit-mcp-secret-files names) (not (any efrit-mcp-public-files (list true))))
-             (format "%s is in efrit-mcp-secret-files" shown))
-            ((seq-intersection names (efrit-mcp-secrets--sources))
-             (format "%s is in auth-sources" shown))
-            ((and (bound-and-true-p savehist-file) (member true (efrit-mcp-names savehist-file)))
-             (format "%s is savehist-file" shown))
-            ((setq why (efrit-mcp-secrets--of-gateway true))
-             (format "%s: %s" shown why))))))
+  (let* ((names (efrit-mcp-names file)) (true (car names)) (case-fold-search t)
+         (why (cond ((seq-some (lambda (name)
+                                 (and (string-prefix-p "/proc/" name)
+                                      (or (efrit-mcp-secrets--in-proc-p name) (efrit-mcp-secrets--kernel-p name))))
+                               names)
+                     "%s shows what processes hold")
+                    ((and (efrit-mcp-secrets--any-p efrit-mcp-secret-files names)
+                          (not (efrit-mcp-secrets--any-p efrit-mcp-public-files (list true))))
+                     "%s is in efrit-mcp-secret-files")
+                    ((let ((sources (efrit-mcp-secrets--sources))) (seq-some (lambda (name) (member name sources)) names))
+                     "%s is in auth-sources")
+                    ((and (bound-and-true-p savehist-file)
+                          (equal true (efrit-mcp-names-once 'savehist (car (efrit-mcp-names savehist-file)))))
+                     "%s is savehist-file")
+                    (t (let ((of (efrit-mcp-secrets--of-gateway true)))
+                         (and of (concat "%s: " (replace-regexp-in-string "%" "%%" of))))))))
+    (and why (format why (abbreviate-file-name (let ((non-essential t)) (expand-file-name file)))))))
 
 ;;; Buffers
 
@@ -199,14 +214,14 @@ FOLDER is a true name."
         (cond ((or (bound-and-true-p read-passwd-mode)
                    (eq (current-local-map) (bound-and-true-p read-passwd-map)))
                "a password is typed into it")
-              ((seq-some (lambda (re) (string-match-p re name)) efrit-mcp-secret-buffers)
+              ((efrit-mcp-secrets--any-p efrit-mcp-secret-buffers (list name))
                (format "the buffer %s is in efrit-mcp-secret-buffers" (buffer-name)))
               ((apply #'derived-mode-p efrit-mcp-secret-modes)
                (format "%s is in efrit-mcp-secret-modes" major-mode))
               (t (let ((file (or buffer-file-name (bound-and-true-p list-buffers-directory))))
                    (or (and file (efrit-mcp-secrets--file file))
                        ;; Its file may be another one by now.
-                       (and buffer-file-name buffer-file-truename (not (file-remote-p buffer-file-name))
+                       (and buffer-file-name buffer-file-truename (not (equal buffer-file-truename (abbreviate-file-name buffer-file-name)))
                             (efrit-mcp-secrets--file buffer-file-truename))))))))))
 
 (defun efrit-mcp-secret-p (what)

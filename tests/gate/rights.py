@@ -107,7 +107,7 @@ def plant_files(trap, home, state, foreign):
     for pid in ("self", "thread-self"):
         trap.names += [f"/proc/{pid}/{name}" for name in ("environ", "task/1/environ", "maps", "mem", "auxv", "cmdline", "fd/0", "cwd/x", "exe")]
     trap.names += ["/dev/fd/0", "/dev/stdin"]
-    trap.most = [token, os.path.join(trap.folder, "twice.txt"), os.path.join(trap.folder, "by-proc.txt"), "/proc/self/environ", hard, "~/.netrc"]
+    trap.most = [token, os.path.join(trap.folder, "by-proc.txt"), "/proc/self/environ", "~/.netrc"]
 
 
 def plant_repository(trap):
@@ -207,7 +207,7 @@ def plant_emacs(g, trap):
                     (lambda (report &rest _) (write-region "checker\n" nil "{trap.ran}" t 'quiet) (funcall report nil)) nil t)
           (flymake-mode 1))
         (with-current-buffer (get-buffer-create "gate-plain") (insert "gate-visible"))"""))
-    trap.most += ["gate-innocent", top, os.path.join(trap.folder, "elsewhere")]
+    trap.most += [top, os.path.join(trap.folder, "elsewhere")]
     trap.names += ["gate-innocent", "gate-indirect", "*password of gate*", " *efrit-mcp-output*", " *efrit-mcp-program*", "main.c", "evil.el"]
 
 
@@ -369,9 +369,10 @@ def look_rights():
             look.tool("emacs_read", {"file": os.path.join(trap.folder, "hard.txt")}) # before Emacs has seen any other name
             refused = json.loads(look.tool("emacs_read", {"file": os.path.join(state, "token")}).json["result"]["content"][0]["text"])
             check(refused["error_code"] == "efrit-mcp-secret" and "ask them" in refused["error"], refused)
-            every_tool(look, trap)
-            searches(look, trap)
-            every_resource(look, trap)
+            for part in (every_tool, searches, every_resource):
+                began = time.monotonic()
+                part(look, trap)
+                print(f"{part.__name__}: {time.monotonic() - began:.2f} s")
             kept(look, g, trap)
             print(look.calls, "calls,", len(trap.words), "secrets,", len(trap.names), "names")
         # What was planted is there, and would run.
