@@ -96,13 +96,16 @@ MARKED is (STATE RESULT SEEN), as the server has it."
       (efrit-mcp-activity-refresh))))
 
 (defun efrit-mcp-activity--what (call)
-  "Return in a line what CALL was to do; of a file, its name without folders."
+  "Return in a line what CALL was to do; of a file, its name without folders.
+Who only looks is not told what others evaluated, ran or asked: that may
+hold anything."
   (let* ((arguments (efrit-mcp-activity-call-arguments call))
          (said (seq-some (lambda (key)
                            (let ((value (cdr (assoc key arguments))))
                              (and (stringp value)
                                   (if (equal key "file") (file-name-nondirectory (directory-file-name value)) value))))
-                         '("content" "command" "question" "file" "buffer" "op" "pattern" "uri" "name"))))
+                         (if (efrit-mcp-client-looks-p) '("file" "buffer" "op" "uri" "name")
+                           '("content" "command" "question" "file" "buffer" "op" "pattern" "uri" "name")))))
     (concat (efrit-mcp-activity-call-tool call)
             (when said
               (concat " " (replace-regexp-in-string "[\n\t ]+" " " (substring said 0 (min 60 (length said)))))))))

@@ -97,8 +97,8 @@ list; some of them run commands, so it is no sandbox."
 (defun efrit-mcp-secrets--in-proc-p (name)
   "Return non-nil if NAME is of /proc and tells what a process holds.
 What tells how it fares is nobody's secret."
-  (and (string-match "\\`/+proc/+\\(?:self\\|thread-self\\|[0-9]+\\)/\\(?:.*/\\)?\\([^/]*\\)\\'" name)
-       (not (member (match-string 1 name) '("status" "stat" "statm" "comm" "limits" "cgroup" "loadavg" "uptime" "")))))
+  (and (string-match "\\`/+proc/+\\(?:self\\|thread-self\\|[0-9]+\\)/+\\(?:task/+[0-9]+/+\\)?\\(.+\\)\\'" name)
+       (not (member (match-string 1 name) '("status" "stat" "statm" "comm" "limits" "cgroup")))))
 
 (defun efrit-mcp-secrets--kernel-p (name)
   "Return non-nil if NAME is memory of the kernel or its keys."
@@ -216,6 +216,8 @@ They are made one: Emacs keeps 20 compiled, and compiling takes the longest."
                "a password is typed into it")
               ((efrit-mcp-secrets--any-p efrit-mcp-secret-buffers (list name))
                (format "the buffer %s is in efrit-mcp-secret-buffers" (buffer-name)))
+              ((and (equal name "*efrit-mcp-activity*") (efrit-mcp-client-looks-p))
+               (format "the buffer %s shows what other clients evaluated" name))
               ((apply #'derived-mode-p efrit-mcp-secret-modes)
                (format "%s is in efrit-mcp-secret-modes" major-mode))
               (t (let ((file (or buffer-file-name (bound-and-true-p list-buffers-directory))))

@@ -172,6 +172,8 @@ def plant_emacs(g, trap):
     """What is open, was typed and killed, as the person's Emacs has it; their hooks start what a folder has."""
     top = os.path.join(trap.folder, "project")
     word = trap.word
+    g.value(f"(defvar gate-short \"{word('what was evaluated')}\")") # told in a line of what agents did
+    g.value("(efrit-mcp-activity)")
     g.value(f"""(progn
       (setq kill-ring nil)
       (kill-new "{word('kill-ring')}")
@@ -208,7 +210,7 @@ def plant_emacs(g, trap):
           (flymake-mode 1))
         (with-current-buffer (get-buffer-create "gate-plain") (insert "gate-visible"))"""))
     trap.most += [top, os.path.join(trap.folder, "elsewhere")]
-    trap.names += ["gate-innocent", "gate-indirect", "*password of gate*", " *efrit-mcp-output*", " *efrit-mcp-program*", "main.c", "evil.el"]
+    trap.names += ["gate-innocent", "gate-indirect", "*password of gate*", " *efrit-mcp-output*", " *efrit-mcp-program*", "main.c", "evil.el", "*efrit-mcp-activity*"]
 
 
 class Look:
@@ -369,6 +371,8 @@ def look_rights():
             look.tool("emacs_read", {"file": os.path.join(trap.folder, "hard.txt")}) # before Emacs has seen any other name
             refused = json.loads(look.tool("emacs_read", {"file": os.path.join(state, "token")}).json["result"]["content"][0]["text"])
             check(refused["error_code"] == "efrit-mcp-secret" and "ask them" in refused["error"], refused)
+            log = c.modern("resources/read", {"uri": "emacs://log"}, headers={"Mcp-Name": "emacs://log"}).body.decode()
+            check("defvar gate-short" in log, "who acts is not told what was done:", log)
             for part in (every_tool, searches, every_resource):
                 began = time.monotonic()
                 part(look, trap)
