@@ -78,7 +78,8 @@
       (let ((obstacle (efrit-mcp-save-obstacle file)))
         (when (and obstacle (not (and (file-exists-p file) (file-writable-p file)))) ; root writes what is write-protected
           (signal 'efrit-mcp-read-only (list (format "%s: %s" file obstacle)))))
-      (save-restriction (widen) (efrit-mcp-coding-choose file))
+      (when (buffer-modified-p) ; else it is as it was read
+        (save-restriction (widen) (efrit-mcp-coding-choose file)))
       (unless force (efrit-mcp-coding-check-disk)))))
 
 ;;; What came of it
