@@ -147,6 +147,7 @@ struct request {
 	struct pool *pool;     /* borrowed; the pool it was given to instead of one worker, or NULL */
 	struct lane *lane;     /* borrowed; it waits in a line, of the worker or the pool */
 	uint64_t client_key;   /* clients take turns in a line by it */
+	uint64_t owner_key;    /* of who has proved to be behind several of them */
 	long line_bytes;       /* what it counts there */
 	double queued, waited; /* os_now when it began to wait; seconds it has waited in lines */
 	unsigned tries;        /* how often it was sent to a worker */

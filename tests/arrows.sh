@@ -21,7 +21,7 @@ wire
 '
 # Everyone in bridge/ may include these.  request.h shows a buffer, so wire/buf.h comes with it;
 # whoever opens a file that is believed does so by wire/trust.h.
-everyone='request.h config.h config.def fleet_config.h fleet.def copy.h log.h near.h os.h turn.h'
+everyone='request.h config.h config.def fleet_config.h fleet.def copy.h log.h near.h os.h share.h turn.h'
 
 check() { # FOLDER
 	local root=$1

@@ -8,7 +8,7 @@ enum { TURN = 8 }; /* of so many, one goes to those that have waited too long */
 
 struct lane {
 	struct lane *next; /* of the same place in line::lanes */
-	uint64_t key;
+	uint64_t key, owner;
 	long count;
 	struct lane_turn turns[PRIORITIES];
 };
@@ -32,7 +32,7 @@ static struct lane **place_of(const struct line *l, uint64_t key)
 }
 _Static_assert(LINE_LANES == 1 << (64 - 59), "five bits choose the lane");
 
-static struct lane *lane_of(struct line *l, uint64_t key)
+static struct lane *lane_of(struct line *l, uint64_t key, uint64_t owner)
 {
 	struct lane **at = place_of(l, key);
 	if (*at)
@@ -41,6 +41,7 @@ static struct lane *lane_of(struct line *l, uint64_t key)
 	if (!lane)
 		log_no_memory();
 	lane->key = key;
+	lane->owner = owner;
 	for (int p = 0; p < PRIORITIES; p++) {
 		lane->turns[p].lane = lane;
 		TAILQ_INIT(&lane->turns[p].waiting);
@@ -48,18 +49,30 @@ static struct lane *lane_of(struct line *l, uint64_t key)
 	return *at = lane;
 }
 
+/* A client may give itself any number of names; who it has proved to be is one. */
+static long count_of(const struct line *l, uint64_t owner)
+{
+	long n = 0;
+	for (int i = 0; i < LINE_LANES; i++)
+		for (const struct lane *lane = l->lanes[i]; lane; lane = lane->next)
+			n += lane->owner == owner ? lane->count : 0;
+	return n;
+}
+
 enum line_room line_room(const struct line *l, const struct request *r)
 {
 	if (l->count >= l->policy->max || l->bytes + (long)buf_len(&r->arguments) > l->policy->bytes)
 		return LINE_FULL;
 	const struct lane *lane = *place_of(l, r->client_key);
-	return lane && lane->count >= l->policy->client_max ? LINE_CLIENT_FULL : LINE_ROOM;
+	if (lane && lane->count >= l->policy->client_max)
+		return LINE_CLIENT_FULL;
+	return r->owner_key && l->policy->owner_max && l->count >= l->policy->owner_max && count_of(l, r->owner_key) >= l->policy->owner_max ? LINE_CLIENT_FULL : LINE_ROOM;
 }
 
 static struct lane_turn *join(struct line *l, struct request *r)
 {
 	struct line_rank *rank = &l->ranks[r->priority];
-	struct lane *lane = lane_of(l, r->client_key);
+	struct lane *lane = lane_of(l, r->client_key, r->owner_key);
 	struct lane_turn *turn = &lane->turns[r->priority];
 	if (TAILQ_EMPTY(&turn->waiting))
 		TAILQ_INSERT_TAIL(&rank->turns, turn, link);

@@ -10,10 +10,11 @@
 struct line_policy {
 	long max, bytes; /* requests, and bytes of their arguments, in all */
 	long client_max; /* requests of one client */
+	long owner_max;  /* of all clients of one owner; 0: no other bound */
 	double age;      /* seconds; who waits longer has a turn though it is less urgent */
 };
 
-struct lane; /* what waits of one client; by request::client_key */
+struct lane; /* what waits of one client; by request::client_key and owner_key */
 
 struct lane_turn {
 	TAILQ_ENTRY(lane_turn) link;

@@ -5,6 +5,7 @@
 #include "log.h"
 #include "mcp/result.h"
 #include "os.h"
+#include "share.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ static void set_policy(struct pool *p, const struct pool_policy *policy)
 	q->start_timeout = q->start_timeout > 0 ? q->start_timeout : (double)c->start_timeout;
 	q->retries = q->retries < 0 ? 0 : q->retries ? q->retries : RETRIES;
 	q->failures_max = q->failures_max ? q->failures_max : FAILURES_MAX;
-	p->line_policy = (struct line_policy){q->queue_max, q->queue_bytes, q->client_max, (double)c->queue_age / 1000};
+	p->line_policy = (struct line_policy){q->queue_max, q->queue_bytes, q->client_max, share_of(c, q->queue_max), (double)c->queue_age / 1000};
 }
 
 static void on_patience(EV_P_ ev_timer *timer, int revents);

@@ -6,6 +6,7 @@
 #include "mcp/result.h"
 #include "os.h"
 #include "wire/runtime.h"
+#include "share.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@ struct service *service_create(const struct config *config)
 	s->config = config;
 	s->places = copy_text("");
 	s->trouble = copy_text("");
-	s->line_policy = (struct line_policy){config->queue_max, config->queue_bytes, config->queue_client, (double)config->queue_age / 1000};
+	s->line_policy = (struct line_policy){config->queue_max, config->queue_bytes, config->queue_client, share_of(config, config->queue_max), (double)config->queue_age / 1000};
 	TAILQ_INIT(&s->workers);
 	TAILQ_INIT(&s->pools);
 	return s;

@@ -7,6 +7,7 @@
 #include "mcp/result.h"
 #include "mcp/text.h"
 #include "os.h"
+#include "share.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -238,6 +239,15 @@ static struct bulk *make(struct request *r, const json_t *arguments, json_t *for
 	return b;
 }
 
+static long kept_of(const struct bulks *all, const struct session *s)
+{
+	const struct bulk *b;
+	long n = 0;
+	TAILQ_FOREACH(b, &all->all, link)
+		n += b->kept && session_owns(s, b->principal);
+	return n;
+}
+
 enum verdict bulk_call(struct request *r, const json_t *arguments, const char *instance)
 {
 	struct bulks *all = r->pipeline->bulks;
@@ -257,6 +267,8 @@ enum verdict bulk_call(struct request *r, const json_t *arguments, const char *i
 	bool kept = json_is_true(json_object_get(arguments, "keep"));
 	if (kept && !all->store)
 		return refuse(r, "needs_gateway", "batches are kept by the gateway only: call it through efrit-bridge serve, or without keep");
+	if (kept && kept_of(all, r->session) >= share_of(c, c->batches_max))
+		return refuse(r, "too_many_jobs", "as many batches of this client are kept as may be; wait until some have ended, or cancel them");
 	if (kept && all->kept >= c->batches_max)
 		return refuse(r, "too_many_jobs", "too many batches are kept already; wait until some have ended, or cancel them");
 	if (!json_is_string(json_object_get(arguments, "priority")))

@@ -108,6 +108,7 @@ static struct request *make_call(struct form *f)
 	call->whole = true;
 	call->idempotent = b->idempotent;
 	call->client_key = b->client_key;
+	call->owner_key = calls_owner_key(b->principal);
 	call->asker = on_asks;
 	call->resume = calls_answered;
 	call->owner = f;

@@ -318,25 +318,35 @@ static bool too_long(struct request *r)
 	return true;
 }
 
+static const uint64_t basis = 14695981039346656037u;
+
+static uint64_t mix(uint64_t key, const char *words) /* FNV-1a */
+{
+	for (const char *c = words; *c; c++)
+		key = (key ^ (unsigned char)*c) * 1099511628211u;
+	return key;
+}
+
 /* Whose turn it is in a line: a session's; over HTTP, where each request of 2026-07-28 stands
  * alone, that of who it is and calls itself. */
 uint64_t calls_client_key(const struct request *r)
 {
-	uint64_t key = 14695981039346656037u; /* FNV-1a */
 	if (!*r->principal || r->era == ERA_LEGACY)
 		return (uint64_t)(uintptr_t)r->session;
-	for (const char *c = r->principal; *c; c++)
-		key = (key ^ (unsigned char)*c) * 1099511628211u;
-	key *= 1099511628211u;
-	for (const char *c = r->client; *c; c++)
-		key = (key ^ (unsigned char)*c) * 1099511628211u;
-	return key;
+	return mix(mix(basis, r->principal) * 1099511628211u, r->client);
+}
+
+uint64_t calls_owner_key(const char *principal)
+{
+	return strcmp(principal, "local") == 0 ? 0 : mix(basis, principal);
 }
 
 static bool give(struct request *r, struct worker *w, struct pool *p)
 {
 	if (!r->client_key)
 		r->client_key = calls_client_key(r);
+	if (!r->owner_key)
+		r->owner_key = calls_owner_key(r->session->principal);
 	return w ? service_submit(w, r) : pool_submit(p, r);
 }
 

@@ -11,6 +11,7 @@ enum verdict calls_submit(struct request *r, const struct place *);
 /* Once more, with what the client has answered; both may be NULL.  False: the reply says why not. */
 bool calls_again(struct request *r, const json_t *responses, const json_t *state);
 
+uint64_t calls_owner_key(const char *principal); /* 0: nobody has proved who it is */
 uint64_t calls_client_key(const struct request *); /* who takes turns with whom in a line */
 void calls_answered(struct request *r); /* what request::resume is for such a request */
 void calls_bind(struct request *r);     /* while its message is there: to what a requestState belongs */

@@ -70,6 +70,22 @@ static json_t *strings_of(struct request *r, const char *name, json_t *value)
 	return NULL;
 }
 
+/* Each change looks at all of them, so a client has its number of them in all of its sessions together. */
+static long subscriptions_of(const struct request *r)
+{
+	const struct session *s;
+	const struct request *other;
+	long n = 0;
+	TAILQ_FOREACH(s, &r->pipeline->sessions, of_pipeline) {
+		if (s != r->session && strcmp(s->principal, r->session->principal) != 0)
+			continue;
+		n += (long)json_object_size(s->subscribed);
+		TAILQ_FOREACH(other, &s->unanswered, of_session)
+			n += other != r ? (long)json_array_size(other->listens_uris) : 0;
+	}
+	return n;
+}
+
 static bool keep_uris(struct request *r, json_t *wanted, struct buf *honoured)
 {
 	json_t *uris = json_object_get(wanted, "resourceSubscriptions");
@@ -78,6 +94,9 @@ static bool keep_uris(struct request *r, json_t *wanted, struct buf *honoured)
 	r->listens_uris = strings_of(r, "resourceSubscriptions", uris);
 	if (!r->listens_uris)
 		return false;
+	if (subscriptions_of(r) + (long)json_array_size(r->listens_uris) > r->pipeline->config->subscriptions_max)
+		return request_fail(r, FAULT_DENIED, NULL, "%ld resources are subscribed to already by this client, and %ld may be; end one of the subscriptions",
+				    subscriptions_of(r), r->pipeline->config->subscriptions_max);
 	text_format(honoured, "%s\"resourceSubscriptions\":", buf_len(honoured) ? "," : "");
 	text_json(honoured, r->listens_uris);
 	return true;
@@ -142,7 +161,7 @@ enum verdict changes_subscribe(struct request *r, bool on)
 		request_fail(r, FAULT_PARAMS, NULL, "params.uri must be the URI of a resource");
 	else if (!census_is_short(strlen(uri)))
 		request_fail(r, FAULT_PARAMS, NULL, "params.uri is longer than %ld bytes", census_id_max());
-	else if (on && (long)json_object_size(s->subscribed) >= s->pipeline->config->subscriptions_max)
+	else if (on && subscriptions_of(r) >= s->pipeline->config->subscriptions_max)
 		request_fail(r, FAULT_INTERNAL, NULL, "%ld resources are subscribed to already; unsubscribe from one of them",
 			     s->pipeline->config->subscriptions_max);
 	else if (on && (w = offers_resource(r, uri, &plain)) && w == relay_worker(r->pipeline))

@@ -3,6 +3,7 @@
 #include "core/stage.h"
 #include "log.h"
 #include "mcp/era.h"
+#include "share.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -27,10 +28,10 @@ struct grants {
 struct guard {
 	const struct config *config; /* borrowed */
 	struct grants now, before;   /* before the settings were read again */
-	struct {
+	struct party {
 		char name[GUARD_PRINCIPAL_MAX];
-		long calls;
-	} principals[PRINCIPALS]; /* with calls under way; a free place has none */
+		long calls, requests;
+	} parties[PRINCIPALS]; /* with something under way; a free place has nothing */
 };
 
 struct guard *guard_create(const struct config *config)
@@ -233,18 +234,34 @@ enum guard_verdict guard_admit(const struct guard *g, struct guard_visit *v)
 
 /* --- the stage --- */
 
-static long *calls_of(struct guard *g, const char *principal)
+/* NULL: more have something under way than are counted. */
+static struct party *party_of(struct guard *g, const char *principal)
 {
-	long *room = NULL;
-	for (int i = 0; i < PRINCIPALS; i++) {
-		if (g->principals[i].calls && strcmp(g->principals[i].name, principal) == 0)
-			return &g->principals[i].calls;
-		if (!g->principals[i].calls && !room) {
-			room = &g->principals[i].calls;
-			snprintf(g->principals[i].name, sizeof g->principals[i].name, "%s", principal);
-		}
+	struct party *room = NULL;
+	for (struct party *p = g->parties; p < g->parties + PRINCIPALS; p++) {
+		bool used = p->calls || p->requests;
+		if (used && strcmp(p->name, principal) == 0)
+			return p;
+		if (!used && !room)
+			room = p;
 	}
+	if (room)
+		snprintf(room->name, sizeof room->name, "%s", principal);
 	return room;
+}
+
+bool guard_hold(struct guard *g, const char *principal)
+{
+	struct party *p = party_of(g, principal);
+	if (!p || p->requests >= share_of(g->config, g->config->conns_max))
+		return false;
+	p->requests++;
+	return true;
+}
+
+void guard_let_go(struct guard *g, const char *principal)
+{
+	party_of(g, principal)->requests--;
 }
 
 /* A session bounds what its client may ask at a time; over HTTP every request is its own. */
@@ -257,13 +274,13 @@ enum verdict guard_enter(struct request *r)
 		request_fail(r, FAULT_DENIED, NULL, "nobody has said who asks");
 		return DONE;
 	}
-	long *calls = calls_of(g, r->principal);
-	if (!calls || *calls >= g->config->calls_max) {
+	struct party *p = party_of(g, r->principal);
+	if (!p || p->calls >= g->config->calls_max) {
 		request_fail(r, FAULT_DENIED, json_pack("{s:i}", "retry_after", 1),
-			     "%ld calls of tools are unanswered already; wait for some of them", calls ? *calls : PRINCIPALS);
+			     "%ld calls of tools are unanswered already; wait for some of them", p ? p->calls : PRINCIPALS);
 		return DONE;
 	}
-	++*calls;
+	p->calls++;
 	r->admitted = true;
 	return NEXT;
 }
@@ -273,5 +290,5 @@ void guard_leave(struct request *r)
 	if (!r->admitted)
 		return;
 	r->admitted = false;
-	--*calls_of(r->pipeline->guard, r->principal);
+	party_of(r->pipeline->guard, r->principal)->calls--;
 }

@@ -43,6 +43,9 @@ void guard_principal_of(long uid, char principal[GUARD_PRINCIPAL_MAX]); /* of wh
 bool guard_revoked(const struct guard *, const char *principal);
 
 enum guard_verdict guard_admit(const struct guard *, struct guard_visit *);
+/* One more request of PRINCIPAL is under way, until it is let go.  False: that would be more than its share. */
+bool guard_hold(struct guard *, const char *principal) __attribute__((warn_unused_result));
+void guard_let_go(struct guard *, const char *principal);
 bool guard_origin_ok(const struct guard *, const char *origin);
 
 /* May something listen on this address so?  False: why says why not. */

@@ -3,6 +3,7 @@
 #include "core/pipeline.h"
 #include "log.h"
 #include "os.h"
+#include "share.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@ struct handles {
 	struct pipeline *pipeline; /* borrowed */
 	struct spool *spool;       /* borrowed */
 	TAILQ_HEAD(handle_list, handle) list; /* owned */
+	struct handle_list made;   /* handle::of_all; also those that come, and those that are only held */
 	long count;                /* also of those that are not listed any more, but held */
 	size_t bytes;
 	ev_timer sweep;            /* the next one expires */
@@ -20,6 +22,7 @@ struct handles {
 
 static void destroy(struct handle *h)
 {
+	TAILQ_REMOVE(&h->all->made, h, of_all);
 	h->all->count--;
 	h->all->bytes -= h->size;
 	h->all->spool->ops->close(h->file);
@@ -73,6 +76,7 @@ struct handles *handles_create(struct pipeline *p, struct spool *spool)
 	all->pipeline = p;
 	all->spool = spool;
 	TAILQ_INIT(&all->list);
+	TAILQ_INIT(&all->made);
 	ev_timer_init(&all->sweep, on_sweep, 0., 0.);
 	all->sweep.data = all;
 	return all;
@@ -106,11 +110,36 @@ static struct handle *refuse(struct handles *all, size_t size, char **why)
 	return NULL;
 }
 
+/* Of what is kept for all, some is left for others than PRINCIPAL.  One result may take what there is. */
+static bool is_over(const struct handles *all, const char *principal, size_t size)
+{
+	const struct config *c = all->pipeline->config;
+	const struct handle *h;
+	long count = 0;
+	size_t bytes = 0;
+	TAILQ_FOREACH(h, &all->made, of_all) {
+		bool own = strcmp(h->principal, principal) == 0;
+		count += own;
+		bytes += own ? h->size : 0;
+	}
+	return count >= share_of(c, c->large_count) || (count && bytes + size > (size_t)share_of(c, c->large_total));
+}
+
+static struct handle *refuse_share(const struct handles *all, char **why)
+{
+	if (asprintf(why, "as many long results of this client are kept as may be (the settings large_count, large_total and share); each is kept for %ld s: "
+		     "ask for less, or wait", all->pipeline->config->large_ttl) < 0)
+		log_no_memory();
+	return NULL;
+}
+
 struct handle *handles_make(struct handles *all, const char *principal, size_t size, char **why)
 {
 	const struct config *c = all->pipeline->config;
 	if (all->count >= c->large_count || size > (size_t)c->large_total || all->bytes > (size_t)c->large_total - size)
 		return refuse(all, size, why);
+	if (is_over(all, principal, size))
+		return refuse_share(all, why);
 	struct handle *h = calloc(1, sizeof *h);
 	if (!h)
 		log_no_memory();
@@ -120,6 +149,7 @@ struct handle *handles_make(struct handles *all, const char *principal, size_t s
 	h->file = all->spool->ops->create(all->spool, size);
 	h->size = size;
 	h->held = 1;
+	TAILQ_INSERT_TAIL(&all->made, h, of_all);
 	all->count++;
 	all->bytes += size;
 	return h;

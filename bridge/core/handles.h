@@ -9,7 +9,7 @@
 enum { HANDLE_ID = 32 }; /* characters */
 
 struct handle {
-	TAILQ_ENTRY(handle) link;
+	TAILQ_ENTRY(handle) link, of_all;
 	struct handles *all;      /* borrowed */
 	char id[HANDLE_ID + 1];
 	char principal[REQUEST_CLIENT_MAX + 1];

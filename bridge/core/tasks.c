@@ -17,6 +17,7 @@
 #include "mcp/result.h"
 #include "mcp/text.h"
 #include "os.h"
+#include "share.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -86,6 +87,15 @@ static struct task_record *find(struct request *r, const char *id)
 		if (t->announced && strcmp(t->id, id) == 0 && session_owns(r->session, t->principal))
 			return t;
 	return NULL;
+}
+
+static long count_of(const struct tasks *all, const struct session *s)
+{
+	const struct task_record *t;
+	long n = 0;
+	TAILQ_FOREACH(t, &all->all, link)
+		n += session_owns(s, t->principal);
+	return n;
 }
 
 /* --- keeping --- */
@@ -300,6 +310,7 @@ static struct request *make_call(struct tasks *all, struct request *r, const str
 	memcpy(call->client, r->client, sizeof call->client);
 	snprintf(call->instance, sizeof call->instance, "%s", registry_name(at));
 	call->client_key = calls_client_key(r);
+	call->owner_key = calls_owner_key(r->session->principal);
 	call->idempotent = r->idempotent;
 	if (!call->token)
 		log_no_memory();
@@ -390,8 +401,10 @@ enum verdict tasks_submit(struct request *r, const struct place *at)
 	bool later = r->may_become_task;
 	if (!c)
 		log_no_memory();
-	if (all->count >= all->pipeline->config->tasks_max)
-		request_fail(r, FAULT_INTERNAL, NULL, "%ld tasks are kept already; wait until some have expired", all->count);
+	long own = count_of(all, r->session), share = share_of(all->pipeline->config, all->pipeline->config->tasks_max);
+	if (own >= share || all->count >= all->pipeline->config->tasks_max)
+		request_fail(r, FAULT_DENIED, json_pack("{s:i}", "retry_after", 10), "%ld tasks are kept already%s; wait until some have expired",
+			     own >= share ? own : all->count, own >= share ? " for this client" : "");
 	calls_bind(r);
 	if (r->fault || !calls_open_state(r, &state)) {
 		free(c);

@@ -48,6 +48,7 @@ void conn_enter(struct conn *c, enum state state)
 {
 	const struct config *config = c->conns->config;
 	c->state = state;
+	c->since = ev_now(c->conns->loop);
 	switch (state) {
 	case FRESH: /* who speaks lines may take its time */
 		conn_set_timer(c, c->kind == CONN_UNIX ? 0 : (double)config->head_timeout / 1000);

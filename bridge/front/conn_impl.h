@@ -4,11 +4,12 @@
 
 #include "front/chunks.h"
 #include "front/conn.h"
+#include "share.h"
 #include "turn.h"
 
 #include <time.h>
 
-enum { CONN_PIECE = 64 * 1024 }; /* bytes read at a time */
+enum { CONN_ADDRESS = 48, CONN_PIECE = 64 * 1024 }; /* bytes read at a time */
 
 /* See the head of conn.c. */
 enum state { FRESH, IDLE, HEAD, BODY, WAIT, LINGER, DEAD };
@@ -21,6 +22,8 @@ struct conn {
 	struct tls_pipe *tls;       /* owned, or NULL */
 	int fd;
 	long uid;
+	char peer[CONN_ADDRESS];    /* whose share it takes */
+	double since;               /* ev_now when its state began */
 	enum conn_kind kind;
 	enum state state;
 	bool dirty, paused;
@@ -53,6 +56,7 @@ struct conns {
 	TAILQ_HEAD(, conn) dirty;
 	long count;
 	bool draining;
+	struct tally tally;          /* while it is counted whose there are */
 	struct turn turn;            /* wanted while dirty or dead hold something */
 	time_t stamp;
 	char date[64];

@@ -3,10 +3,14 @@
 #include "front/tls.h"
 #include "log.h"
 
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+static const double spare_after = 10; /* seconds without a request after which a connection makes room for another one of the same peer */
 
 static void bury(struct conns *all)
 {
@@ -110,9 +114,47 @@ static void turn_away(struct conns *all, int fd)
 	close(fd);
 }
 
+static void name_peer(int fd, enum conn_kind kind, long uid, char peer[CONN_ADDRESS])
+{
+	struct sockaddr_storage address = {0};
+	socklen_t len = sizeof address;
+	snprintf(peer, CONN_ADDRESS, "uid:%ld", uid);
+	if (kind == CONN_TCP && getpeername(fd, (struct sockaddr *)&address, &len) == 0)
+		getnameinfo((struct sockaddr *)&address, len, peer, CONN_ADDRESS, NULL, 0, NI_NUMERICHOST);
+}
+
+/* Without a request: whose answer is awaited is not idle, nor is who sends the body of one. */
+static bool is_idle(const struct conn *c)
+{
+	return (c->state == FRESH || c->state == IDLE || c->state == HEAD || c->state == LINGER) && !buf_len(&c->out);
+}
+
+/* One that is idle ends, for another one of PEER: of whoever has the most.  Its own go only after a while:
+ * else each of a flood would end the one before. */
+static bool make_room(struct conns *all, const char *peer)
+{
+	struct conn *c, *found = NULL;
+	all->tally.names = 0;
+	TAILQ_FOREACH(c, &all->all, of_all)
+		tally_add(&all->tally, c->peer);
+	const char *most = tally_most(&all->tally);
+	bool own = tally_of(&all->tally, peer) >= tally_of(&all->tally, most);
+	TAILQ_FOREACH(c, &all->all, of_all)
+		if (is_idle(c) && strcmp(c->peer, most) == 0 && (!found || c->since < found->since)
+		    && (!own || ev_now(all->loop) - c->since > spare_after))
+			found = c;
+	if (!found)
+		return false;
+	log_debug("a connection of %s that was idle has ended: there was no room for another one", found->peer);
+	conn_drop(found);
+	return true;
+}
+
 void conns_take(struct conns *all, int fd, enum conn_kind kind, long uid)
 {
-	if (all->count >= all->config->conns_max) {
+	char peer[CONN_ADDRESS];
+	name_peer(fd, kind, uid, peer);
+	if (all->count >= all->config->conns_max && !make_room(all, peer)) {
 		turn_away(all, fd);
 		return;
 	}
@@ -123,6 +165,7 @@ void conns_take(struct conns *all, int fd, enum conn_kind kind, long uid)
 	c->fd = fd;
 	c->kind = kind;
 	c->uid = uid;
+	memcpy(c->peer, peer, sizeof c->peer);
 	ev_io_init(&c->readable, conn_on_readable, fd, EV_READ);
 	ev_io_init(&c->writable, conn_on_writable, fd, EV_WRITE);
 	ev_init(&c->timer, conn_on_timer);

@@ -57,6 +57,8 @@ void exchange_end(struct exchange *e)
 	if (e->over)
 		return;
 	e->over = true;
+	if (e->held)
+		guard_let_go(pipeline_guard(e->http->pipeline), e->principal);
 	exchange_forget(e);
 	ev_timer_stop(e->http->loop, &e->later);
 	if (e->open)
@@ -266,6 +268,10 @@ static bool admit(struct exchange *e, const struct head *head)
 		memcpy(e->principal, v.principal, sizeof e->principal);
 		if (head->origin && strlen(head->origin) < sizeof e->origin)
 			memcpy(e->origin, head->origin, strlen(head->origin) + 1);
+		if (!v.open_door && !(e->held = guard_hold(pipeline_guard(e->http->pipeline), e->principal))) {
+			http_refuse(e, 429, 0, "Retry-After: 1\r\n", "as many requests and streams of this client are under way as may be (the settings conns_max and share)");
+			return false;
+		}
 		return true;
 	case GUARD_HOST:
 		http_refused(e->http, HTTP_REFUSED_HOST, "a request from %s is refused: %s", conn_peer(e->conn, peer), v.why);

@@ -4,6 +4,7 @@
 
 #include "front/conn.h"
 #include "front/http.h"
+#include "share.h"
 
 enum { LEGACY_ID = 32, LEGACY_TABLE = 256 };
 
@@ -27,6 +28,7 @@ struct http {
 	struct lines_list lines;       /* owned */
 	long lines_count;
 	struct buf scratch;            /* empty between uses */
+	struct tally tally;            /* while it is counted whose sessions there are */
 	ev_timer keep_alive;
 	struct {
 		long told, left_out;
@@ -62,6 +64,7 @@ struct exchange {
 	bool streaming;                /* the answer is an event stream */
 	size_t again;                  /* bytes of it that its client is shown because it missed them */
 	bool over;                     /* in http::dead */
+	bool held;                     /* counted by the guard */
 	struct buf pieces;             /* of a result that must be one event */
 	ev_timer later;                /* it becomes a stream; or the stream is closed to be resumed */
 	struct http_said said;
@@ -117,10 +120,11 @@ struct legacy {
 	unsigned streams_made;
 	size_t bytes;               /* of events kept */
 	long exchanges;             /* of requests that are not answered */
+	double used;                /* ev_now when it was used last */
 	ev_timer idle;
 };
 
-struct legacy *legacy_create(struct http *, const char *principal, bool old); /* NULL: too many */
+struct legacy *legacy_create(struct exchange *, bool old); /* NULL: there is no room, and the exchange is refused */
 struct legacy *legacy_find(struct http *, const char *id, const char *principal);
 void legacy_touch(struct legacy *);
 void legacy_expire(struct legacy *); /* at the next turn of the loop */

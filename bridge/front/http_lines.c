@@ -6,7 +6,9 @@
 #include "os.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { FOLDER_MAX = 1024 };
@@ -45,11 +47,29 @@ static void on_end(void *data)
 	ev_timer_start(c->http->loop, &c->gone);
 }
 
+static long lines_of(const struct http *h, const char *principal)
+{
+	const struct lines_client *c;
+	long n = 0;
+	LIST_FOREACH(c, &h->lines, of_http) {
+		const char *whose = lines_principal(c->lines);
+		n += whose && strcmp(whose, principal) == 0;
+	}
+	return n;
+}
+
+static const char full[] = "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32000,\"message\":\"too many clients of this socket are there already; "
+			   "try again in a moment\",\"data\":{\"retry_after\":1}}}\n";
+
 void lines_take(void *data, int fd, long uid)
 {
 	struct http *h = data;
-	if (h->lines_count >= h->config->conns_max) {
+	char folder[FOLDER_MAX], principal[GUARD_PRINCIPAL_MAX];
+	guard_principal_of(uid, principal); /* the same as by HTTP on this socket: who got a link here may fetch it there */
+	if (h->lines_count >= h->config->conns_max || lines_of(h, principal) >= share_of(h->config, h->config->conns_max)) {
 		http_refused(h, HTTP_REFUSED_FULL, "%ld clients of the Unix socket are there already; one was turned away", h->lines_count);
+		ssize_t n = send(fd, full, sizeof full - 1, MSG_NOSIGNAL);
+		(void)n;
 		close(fd);
 		return;
 	}
@@ -62,9 +82,7 @@ void lines_take(void *data, int fd, long uid)
 	ev_timer_init(&c->gone, on_gone, 0., 0.);
 	c->gone.data = c;
 	LIST_INSERT_HEAD(&h->lines, c, of_http);
-	char folder[FOLDER_MAX], principal[GUARD_PRINCIPAL_MAX];
 	c->lines = lines_create(h->loop, h->config, h->pipeline, fd, fd, on_end, c);
-	guard_principal_of(uid, principal); /* the same as by HTTP on this socket: who got a link here may fetch it there */
 	lines_identify(c->lines, principal);
 	if (os_peer_folder(fd, folder, sizeof folder))
 		lines_place(c->lines, folder);

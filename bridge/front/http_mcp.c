@@ -57,10 +57,9 @@ static struct legacy *find(struct exchange *e, const struct head *head)
 
 static void initialize(struct exchange *e, struct request *r)
 {
-	struct legacy *l = legacy_create(e->http, e->principal, false);
+	struct legacy *l = legacy_create(e, false);
 	if (!l) {
 		request_destroy(r);
-		http_refuse(e, 503, 0, "Retry-After: 10\r\n", "%ld sessions are open, which is the limit", e->http->legacies);
 		return;
 	}
 	e->tells_session = true;

@@ -14,11 +14,9 @@ void old_get(struct exchange *e)
 		http_refuse(e, 406, 0, "", "Not Acceptable: Accept must name text/event-stream");
 		return;
 	}
-	struct legacy *l = legacy_create(e->http, e->principal, true);
-	if (!l) {
-		http_refuse(e, 503, 0, "Retry-After: 10\r\n", "%ld sessions are open, which is the limit", e->http->legacies);
+	struct legacy *l = legacy_create(e, true);
+	if (!l)
 		return;
-	}
 	e->legacy = l;
 	stream_show(l->own, e, 0, false);
 	int n = snprintf(text, sizeof text, "event: endpoint\ndata: %s%s\n\n", under_mcp ? "/mcp/messages/" : "/message?sessionId=", l->id);

@@ -56,6 +56,7 @@ static void on_idle(EV_P_ ev_timer *timer, int revents)
 
 void legacy_touch(struct legacy *l)
 {
+	l->used = ev_now(l->http->loop);
 	if (l->idle.repeat > 0)
 		ev_timer_again(l->http->loop, &l->idle);
 }
@@ -77,17 +78,67 @@ static void make_id(char id[LEGACY_ID + 1])
 		snprintf(id + 2 * i, 3, "%02x", bytes[i]);
 }
 
-struct legacy *legacy_create(struct http *h, const char *principal, bool old)
+static void count(const struct http *h, struct tally *of)
 {
-	if (h->legacies >= h->config->sessions_max)
+	const struct legacy *l;
+	of->names = 0;
+	for (int i = 0; i < LEGACY_TABLE; i++)
+		TAILQ_FOREACH(l, &h->table[i], of_table)
+			tally_add(of, l->principal);
+}
+
+/* Of the sessions of PRINCIPAL in which nothing runs, that which was not used for the longest; one whose client
+ * listens goes after the others. */
+static struct legacy *idle_of(struct http *h, const char *principal)
+{
+	struct legacy *l, *found = NULL;
+	for (int i = 0; i < LEGACY_TABLE; i++)
+		TAILQ_FOREACH(l, &h->table[i], of_table) {
+			if (l->exchanges || strcmp(l->principal, principal) != 0)
+				continue;
+			bool listens = stream_is_shown(l->own), other = found && stream_is_shown(found->own);
+			if (!found || (listens == other ? l->used < found->used : other))
+				found = l;
+		}
+	return found;
+}
+
+/* One more of PRINCIPAL's: where there is no room, one that is idle goes, of its own or of who has the most. */
+static bool make_room(struct exchange *e)
+{
+	struct http *h = e->http;
+	long share = share_of(h->config, h->config->sessions_max);
+	struct tally *all = &h->tally;
+	count(h, all);
+	bool own = tally_of(all, e->principal) >= share;
+	if (!own && h->legacies < h->config->sessions_max)
+		return true;
+	struct legacy *l = idle_of(h, own ? e->principal : tally_most(all));
+	if (!l && own)
+		http_refuse(e, 429, 0, "Retry-After: 10\r\n", "%ld sessions of this client are in use, which is its share (the settings sessions_max and share)",
+			    tally_of(all, e->principal));
+	else if (!l)
+		http_refuse(e, 503, 0, "Retry-After: 10\r\n", "%ld sessions are in use, which is the limit (the setting sessions_max)", h->legacies);
+	if (!l)
+		return false;
+	log_info("a session of %s that was idle for %.0f s has ended: there was no room for another one", l->principal, ev_now(h->loop) - l->used);
+	legacy_destroy(l);
+	return true;
+}
+
+struct legacy *legacy_create(struct exchange *e, bool old)
+{
+	struct http *h = e->http;
+	if (!make_room(e))
 		return NULL;
 	struct legacy *l = calloc(1, sizeof *l);
 	if (!l)
 		log_no_memory();
 	l->http = h;
+	l->used = ev_now(h->loop);
 	l->old = old;
 	l->outlet = (struct outlet){on_deliver, on_more, on_notify, NULL};
-	snprintf(l->principal, sizeof l->principal, "%s", principal);
+	snprintf(l->principal, sizeof l->principal, "%s", e->principal);
 	make_id(l->id);
 	TAILQ_INIT(&l->streams);
 	l->own = stream_create(l);
