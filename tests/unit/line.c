@@ -132,6 +132,33 @@ static void test_bounds(void **state)
 	request_destroy(r);
 }
 
+/* Several names of one owner share what an owner may have; who has not proved anything has no such bound. */
+static void test_owners(void **state)
+{
+	static const struct line_policy shared = {.max = 20, .bytes = 1000, .client_max = 10, .owner_max = 15, .age = 2};
+	struct line l;
+	struct request *r = request_create();
+	(void)state;
+	line_init(&l, &shared);
+	for (int i = 0; i < 15; i++) {
+		struct request *one = request_create();
+		one->client_key = (uint64_t)(i % 3 + 1);
+		one->owner_key = 7;
+		one->priority = PRIORITY_NORMAL;
+		line_add(&l, one, 0);
+	}
+	r->client_key = 4;
+	r->owner_key = 7;
+	assert_int_equal(line_room(&l, r), LINE_CLIENT_FULL);
+	r->owner_key = 8;
+	assert_int_equal(line_room(&l, r), LINE_ROOM);
+	r->owner_key = 0;
+	assert_int_equal(line_room(&l, r), LINE_ROOM);
+	while (next(&l, PRIORITY_BATCH, 0))
+		;
+	request_destroy(r);
+}
+
 static bool not_one(const void *data, uint64_t client)
 {
 	return client != *(const uint64_t *)data;
@@ -182,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_first_come_of_one_client),
 		cmocka_unit_test(test_nobody_waits_for_ever),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_owners),
 		cmocka_unit_test(test_who_may_go),
 		cmocka_unit_test(test_many_clients),
 	};
