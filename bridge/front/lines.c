@@ -5,6 +5,7 @@
 #include "turn.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -342,11 +343,21 @@ static void split(struct lines *s)
 	s->scanned = 0;
 }
 
+/* A client of a Unix socket that has ended its half alone still waits for what it asked. */
+static bool waits(const struct lines *s)
+{
+	struct pollfd fd = {.fd = s->in_fd};
+	return s->in_fd == s->out_fd && pipeline_busy(s->session) && poll(&fd, 1, 0) == 0;
+}
+
 static void on_grace(EV_P_ ev_timer *timer, int revents)
 {
-	(void)loop;
+	struct lines *s = timer->data;
 	(void)revents;
-	lines_stop(timer->data);
+	if (waits(s))
+		ev_timer_again(loop, timer);
+	else
+		lines_stop(s);
 }
 
 /* What was read is still answered, for a while, or as long as it takes. */
@@ -357,7 +368,8 @@ static void end_input(struct lines *s, bool for_a_while)
 	buf_finish(&s->in);
 	s->ended = true;
 	ev_io_stop(s->loop, &s->readable);
-	ev_timer_set(&s->grace, (double)s->config->eof_grace / 1000, 0.);
+	double grace = (double)s->config->eof_grace / 1000;
+	ev_timer_set(&s->grace, grace, grace > 0 ? grace : 1);
 	if (for_a_while)
 		ev_timer_start(s->loop, &s->grace);
 	wake(s);

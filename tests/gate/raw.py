@@ -245,7 +245,7 @@ def slow(c, seconds, accept, **more):
 
 @case(emacs="first")
 def half_closed():
-    with Gateway() as g:
+    with Gateway(settings={"eof_grace": 100}) as g:
         g.start_emacs()
         for ask in (lambda c: c.send(filled(g, get())), lambda c: c.modern("server/discover", send_only=True), lambda c: c.send(filled(g, chunks()))):
             for path in (None, g.socket):
@@ -267,6 +267,17 @@ def half_closed():
                 halves(c)
                 said = [final(c) for _ in range(3)]
                 check([a.status for a in said] == [200, 200, 200] and said[2].body == b"ok\n" and c.at_end(), "in a row", said)
+        for gone in (False, True): # a client of lines, longer than eof_grace
+            with g.client(path=g.socket) as c:
+                c.send(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "efrit_execute", "arguments": {
+                    "content": f"(progn (sleep-for {15 if gone else 0.8}) 42)", "timeout": 20}, "_meta": META}}) + "\n")
+                until(lambda: g.state() == "running", "the form")
+                if not gone:
+                    halves(c)
+                    while b"\n" not in c.got:
+                        check(c.more(), "the end")
+                    check(json.loads(c.got)["result"]["content"][0]["text"].count("42"), c.got)
+            until(lambda: g.state() == "idle", "the end of the form")
         for part in (get()[:20], post(b"Content-Length: 9\r\n", b"{"), post(b"Transfer-Encoding: chunked\r\n", b"5\r\nab"), get() + get()[:9]):
             with g.client() as c:
                 c.send(filled(g, part))
