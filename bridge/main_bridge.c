@@ -83,6 +83,8 @@ static int run(struct config *config, const struct cli *cli, char **argv)
 	}
 	if (cli->command == COMMAND_CONFIG)
 		return command_config(cli);
+	if (!config->core) /* visible to the gateway, which asks the system for this bridge's folder */
+		os_leave_no_core();
 	if (!house_init(&house, config))
 		return EXIT_BROKEN;
 	if (strcmp(config->gateway, "auto") == 0)

@@ -4,6 +4,7 @@
 #include "log.h"
 #include "main_house.h"
 #include "main_state.h"
+#include "os.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -65,9 +66,14 @@ int main(int argc, char **argv)
 	if (!given)
 		log_no_memory();
 	memcpy(given, argv, (size_t)argc * sizeof *given);
+	os_hide(true); /* before a token is read */
 	house_fill_descriptors();
 	config_init(&config);
 	cli_read(argc, argv, &config, &cli);
+	if (config.core)
+		os_hide(false);
+	else
+		os_leave_no_core();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files fails a result, not the gateway */
 	switch (cli.command) {

@@ -142,6 +142,7 @@ int handover_start(const struct listeners *all, int lock, const char *program, c
 		fcntl(lock, F_SETFD, 0);
 		fcntl(ends[1], F_SETFD, 0);
 		listeners_each(all, keep_listener, NULL);
+		os_core_back();
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		setenv(variable, text, 1);

@@ -78,6 +78,12 @@ void os_close_from(int fd); /* closes FD and all after it; between fork and exec
 char *os_self(void); /* absolute file name of this program; the caller frees; NULL: unknown */
 
 void os_give_back(void); /* memory that is free goes back to the system, as far as it can */
+/* This process holds tokens and people's text: it leaves no core, and others of its user cannot look into it, where the
+ * system can do that.  Programs that os_spawn starts get the limit back. */
+void os_leave_no_core(void);
+void os_core_back(void);  /* between fork and exec */
+void os_hide(bool hidden);
+
 double os_now(void); /* seconds since some moment; setting the clock does not change it */
 
 /* Milliseconds since 1970 as the clock had it when this program began, counted on since, also while the machine sleeps:

@@ -108,6 +108,24 @@ static void limit(RESOURCE what, long most, long grace)
 	setrlimit(what, &now);
 }
 
+static struct rlimit core; /* as it was */
+static bool no_core;
+
+/* The soft limit alone: the hard one could not be raised again for an Emacs. */
+void os_leave_no_core(void)
+{
+	if (no_core || getrlimit(RLIMIT_CORE, &core) != 0)
+		return;
+	no_core = true;
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0, core.rlim_max});
+}
+
+void os_core_back(void)
+{
+	if (no_core)
+		setrlimit(RLIMIT_CORE, &core);
+}
+
 /* Between fork and exec; ends the child when something fails, having said so in the log. */
 static void __attribute__((noreturn)) become(const struct os_program *p, char **env, pid_t parent)
 {
@@ -119,6 +137,7 @@ static void __attribute__((noreturn)) become(const struct os_program *p, char **
 	    || dup2(p->log, STDERR_FILENO) < 0 || (p->folder && chdir(p->folder) != 0))
 		why = strerror(errno);
 	os_close_from(STDERR_FILENO + 1);
+	os_core_back();
 	limit(RLIMIT_AS, p->memory, 0);
 	if (p->cpu > 0)
 		setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* nobody wants to look into that end */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
@@ -204,6 +205,12 @@ const char *os_network_folder(int fd)
 {
 	struct statfs s;
 	return fstatfs(fd, &s) == 0 ? os_network_kind((long)s.f_type) : NULL;
+}
+
+/* An exec makes the next program visible again. */
+void os_hide(bool hidden)
+{
+	prctl(PR_SET_DUMPABLE, !hidden, 0, 0, 0);
 }
 
 void os_close_from(int fd)

@@ -70,6 +70,11 @@ void os_watch_destroy(struct os_watch *w)
 	free(w);
 }
 
+void os_hide(bool hidden)
+{
+	(void)hidden;
+}
+
 bool os_process_folder(pid_t pid, char *folder, size_t room)
 {
 	(void)pid;

@@ -51,6 +51,7 @@ if [ "$level" = test ]; then
 	command_from readelf binutils
 	command_from git git
 	command_from openssl openssl
+	command_from systemd-analyze systemd
 	command_from patch patch
 	command_from pylsp python3-pylsp
 	command_from Xvfb xvfb

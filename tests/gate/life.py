@@ -2,6 +2,8 @@
 import contextlib
 import json
 import os
+import re
+import resource
 import shutil
 import signal
 import socket
@@ -42,11 +44,11 @@ def unix_socket():
         check(c.request("GET", "/health", token=False).status == 200)
 
 
-def certificate(base):
+def certificate(base, *kind):
     if not shutil.which("openssl"):
         raise Skip("no openssl to make a certificate")
     cert, key = os.path.join(base, "cert.pem"), os.path.join(base, "key.pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+    subprocess.run(["openssl", "req", "-x509", "-newkey", *(kind or ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")), "-nodes", "-days", "2",
                     "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert],
                    check=True, capture_output=True)
     return cert, key
@@ -228,11 +230,137 @@ def supervised():
     tcp.close()
 
 
+def s_client(g, *options, said=b"", host="127.0.0.1"):
+    r = subprocess.run(["openssl", "s_client", "-connect", f"{host}:{g.port}", "-servername", "localhost", *options], input=said, capture_output=True, timeout=PATIENCE)
+    return r.returncode, (r.stdout + r.stderr).decode(errors="replace")
+
+
+def suites(words):
+    r = subprocess.run(["openssl", "ciphers", "-s", "-tls1_2", f"{words}:@SECLEVEL=0"], capture_output=True, text=True)
+    return r.stdout.strip().split(":") if r.returncode == 0 and r.stdout.strip() else []
+
+
+@case()
+def tls_suites():
+    """TLS 1.2 is spoken with ECDHE and AEAD only, 1.3 as it is; nothing older, no renegotiation, no compression."""
+    with tempfile.TemporaryDirectory() as base:
+        good = suites("ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AESCCM")
+        bad = [s for s in suites("ALL:COMPLEMENTOFALL") if s not in good]
+        check(good and "AES128-GCM-SHA256" in bad and "ECDHE-RSA-AES128-SHA256" in bad, good, bad)
+        for kind in ("ec", "rsa"):
+            cert, key = certificate(base, *(("rsa:2048",) if kind == "rsa" else ()))
+            with Gateway(settings={"tls_cert": cert, "tls_key": key}) as g:
+                status, said = s_client(g, "-tls1_2", "-cipher", ":".join(bad) + ":@SECLEVEL=0")
+                check(status != 0 and "handshake failure" in said, "taken:", said)
+                spoken = [s for s in good if ("ECDSA" in s) == (kind == "ec")]
+                for suite in spoken:
+                    status, said = s_client(g, "-tls1_2", "-cipher", suite + ":@SECLEVEL=0")
+                    check(status == 0 and suite in said and "Compression: NONE" in said, suite, said)
+                status, said = s_client(g, "-tls1_3")
+                check(status == 0 and "TLSv1.3" in said, said)
+                for old in ("-tls1", "-tls1_1"):
+                    status, said = s_client(g, old, "-cipher", "ALL:@SECLEVEL=0")
+                    check(status != 0, old, said)
+                status, said = s_client(g, "-tls1_2", said=b"R\n") # asks for another handshake
+                check("no renegotiation" in said and "verify return" in said, said)
+
+
+@case()
+def secret_process():
+    """Another process of the same user cannot look into the gateway, which leaves no core; its Emacs may."""
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    wanted = 4096 if hard == resource.RLIM_INFINITY or hard >= 4096 else hard
+    was = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (wanted, hard))
+    try:
+        for core in (0, 1):
+            with Gateway(settings={"core": core}) as g:
+                def limit(pid):
+                    with open(f"/proc/{pid}/limits", encoding="ascii") as f:
+                        return next(line.split()[4] for line in f if line.startswith("Max core file size"))
+                check(limit(g.process.pid) == str(wanted if core else 0), limit(g.process.pid))
+                g.process.send_signal(signal.SIGUSR2) # nor does the next one
+                old = g.process
+                g.read_line(old.stdout)
+                check(old.wait(PATIENCE) == 0)
+                with open(g.socket + ".lock", encoding="ascii") as f:
+                    pid = int(f.read())
+                check(limit(pid) == str(wanted if core else 0), limit(pid))
+                g.start_emacs()
+                with open(os.path.join(g.base, "x/efrit/main.pid"), encoding="ascii") as f:
+                    check(limit(int(f.read())) == str(wanted), "an Emacs has the limit that was given")
+                check(g.run("call", "efrit_stop_instance", '{"instance_id":"main","force":true}').returncode == 0)
+                check(g.run("stop").returncode == 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, was)
+
+
+# Starts a gateway, looks into it, ends it; for a user without rights.
+LOOK = """
+import os, signal, subprocess, sys
+g = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)
+g.stdout.readline()
+for name in ("environ", "mem", "maps", "fd", "cwd", "root"):
+    try:
+        path = f"/proc/{g.pid}/{name}"
+        os.listdir(path) if name in ("fd", "cwd", "root") else open(path, "rb").read(1)
+        print(name)
+    except OSError as e:
+        if e.errno == 5: # memory that is not there: it may be looked into
+            print(name)
+g.send_signal(signal.SIGTERM)
+g.wait()
+"""
+
+
+@case()
+def hidden_process():
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        raise Skip("needs root and setpriv, to be a user without rights")
+    base = tempfile.mkdtemp(dir="/tmp")
+    os.chown(base, 4001, 4001)
+    try:
+        for name in ("efrit-bridge", "efrit-gateway"):
+            os.chmod(shutil.copy(os.path.join(PROGRAMS, name), base), 0o755)
+        for core, seen in ((0, set()), (1, {"environ", "mem", "maps", "fd", "cwd", "root"})):
+            r = subprocess.run(["setpriv", "--reuid=4001", "--regid=4001", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", sys.executable, "-c", LOOK,
+                                f"{base}/efrit-bridge", "serve", "--listen", "127.0.0.1:0", f"--set=core={core}"], cwd="/", capture_output=True, text=True,
+                               timeout=PATIENCE, env={"HOME": base, "XDG_RUNTIME_DIR": base, "PATH": os.environ["PATH"]})
+            if r.returncode and "python" in r.stderr and "Permission" in r.stderr:
+                raise Skip("this Python is for root alone")
+            check(r.returncode == 0 and set(r.stdout.split()) == seen, core, r)
+    finally:
+        shutil.rmtree(base)
+
+
+def judge_units(folder):
+    """The batch unit is shut in; what another one leaves open is named in it, with the reason."""
+    if subprocess.run(["systemd-analyze", "security", "--offline=true", "--json=short", os.path.join(folder, "efrit-batch@.service")],
+                      capture_output=True).returncode != 0:
+        print("SKIP this systemd-analyze judges no file")
+        return
+    for name in sorted(n for n in os.listdir(folder) if n.endswith(".service")):
+        path = os.path.join(folder, name)
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        r = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager", path], capture_output=True, text=True)
+        level = float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", r.stdout).group(1))
+        if "batch" in name:
+            check(level <= 3.0, name, level)
+        said = " ".join(line for line in text.splitlines() if line.startswith("#"))
+        r = subprocess.run(["systemd-analyze", "security", "--offline=true", "--json=short", path], capture_output=True, text=True)
+        for one in json.loads(r.stdout):
+            if one["set"] is False and one.get("exposure"):
+                for directive in re.findall(r"[A-Z]\w+=", one["name"].replace("=/", "= ").replace("=~", "= ")):
+                    check(directive in said, f"{name} leaves {one['name']} off and does not say why")
+
+
 @case()
 def units():
     if not shutil.which("systemd-analyze"):
         raise Skip("no systemd-analyze")
     folder = os.path.join(ROOT, "bridge/deploy")
+    judge_units(folder)
     with tempfile.TemporaryDirectory() as base:
         names = sorted(n for n in os.listdir(folder) if n.endswith((".service", ".socket")))
         check(len(names) == 4, names)
