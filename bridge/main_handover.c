@@ -2,11 +2,13 @@
 #include "main_handover.h"
 #include "log.h"
 #include "os.h"
+#include "wire/socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -14,11 +16,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-/* "lock=5 ready=7 9=127.0.0.1:0 !10=unix:/path"; !: it came from systemd */
+/* "lock=5 ready=7 before=4711 9=127.0.0.1:0 !10=unix:/path"; !: it came from systemd */
 static const char variable[] = "EFRIT_GATEWAY_HANDOVER";
-enum { FIRST = 3, TEXT = 8192 };
+enum { FIRST = 3, TEXT = 8192, PASS_MS = 500 };
+enum kind { TCP = 'T', UNIX = 'U' }; /* of a connection that is passed on */
 
 void handover_notify(const char *state)
 {
@@ -77,7 +81,7 @@ static void take_systemd(struct listeners *all)
 
 struct inheritance handover_take(struct listeners *all)
 {
-	struct inheritance i = {-1, -1};
+	struct inheritance i = {-1, -1, 0};
 	const char *given = getenv(variable);
 	char text[TEXT], *rest = text, *word;
 	take_systemd(all);
@@ -91,6 +95,8 @@ struct inheritance handover_take(struct listeners *all)
 			i.lock = (int)strtol(equals + 1, NULL, 10);
 		else if (strncmp(word, "ready=", 6) == 0)
 			i.ready = (int)strtol(equals + 1, NULL, 10);
+		else if (strncmp(word, "before=", 7) == 0 && strtol(equals + 1, NULL, 10) == (long)getppid())
+			i.before = getppid(); /* another one: it has ended */
 		else
 			listeners_inherit(all, equals + 1, (int)strtol(word + (*word == '!'), NULL, 10), *word == '!');
 	}
@@ -99,14 +105,91 @@ struct inheritance handover_take(struct listeners *all)
 	return i;
 }
 
-void handover_ready(struct inheritance *i)
+/* --- connections --- */
+
+struct handover {
+	ev_io readable;
+	struct ev_loop *loop; /* borrowed */
+	struct http *http;    /* borrowed */
+};
+
+/* A byte and a connection at a time. */
+static void on_passed(EV_P_ ev_io *io, int revents)
+{
+	struct handover *h = io->data;
+	char kind;
+	int fd = -1;
+	uid_t uid = (uid_t)-1;
+	pid_t pid;
+	ssize_t n;
+	(void)revents;
+	while ((n = socket_receive(io->fd, &kind, 1, &fd)) == 1 && fd >= 0) {
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+		if (kind != UNIX || socket_peer(fd, &uid, &pid))
+			http_take(h->http, fd, kind == UNIX, (long)uid);
+		else
+			close(fd);
+		fd = -1;
+	}
+	if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+		ev_io_stop(loop, io);
+}
+
+struct handover *handover_ready(struct inheritance *i, struct ev_loop *loop, struct http *http)
 {
 	if (i->ready < 0)
-		return;
+		return NULL;
 	if (write(i->ready, "1", 1) != 1)
 		log_warning("the gateway before could not be told: %s", strerror(errno));
-	close(i->ready);
+	struct handover *h = calloc(1, sizeof *h);
+	if (!h)
+		log_no_memory();
+	h->loop = loop;
+	h->http = http;
+	fcntl(i->ready, F_SETFL, fcntl(i->ready, F_GETFL) | O_NONBLOCK);
+	ev_io_init(&h->readable, on_passed, i->ready, EV_READ);
+	h->readable.data = h;
+	ev_io_start(loop, &h->readable);
 	i->ready = -1;
+	return h;
+}
+
+void handover_destroy(struct handover *h)
+{
+	if (!h)
+		return;
+	ev_io_stop(h->loop, &h->readable);
+	close(h->readable.fd);
+	free(h);
+}
+
+bool handover_pass(void *data, int connection, bool unix_socket)
+{
+	int to = *(int *)data;
+	char kind = unix_socket ? UNIX : TCP;
+	struct pollfd room = {.fd = to, .events = POLLOUT};
+	ssize_t n;
+	while (to >= 0 && (n = socket_send_with(to, &kind, 1, connection)) != 1)
+		if ((errno != EAGAIN && errno != EINTR) || poll(&room, 1, PASS_MS) <= 0)
+			return false;
+	return to >= 0;
+}
+
+bool handover_stop(int fd, pid_t pid)
+{
+	char byte;
+	int status = 0;
+	kill(pid, SIGSTOP); /* what it has said stays as it is meanwhile */
+	while (waitpid(pid, &status, WUNTRACED) < 0 && errno == EINTR)
+		;
+	if (!WIFSTOPPED(status))
+		return false;
+	bool taken = recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 1;
+	kill(pid, taken ? SIGTERM : SIGKILL);
+	kill(pid, SIGCONT);
+	if (!taken)
+		waitpid(pid, NULL, 0);
+	return taken;
 }
 
 static void write_listener(void *data, const char *name, const char *url, int fd, bool given)
@@ -131,11 +214,11 @@ int handover_start(const struct listeners *all, int lock, const char *program, c
 	int ends[2];
 	char text[TEXT];
 	sigset_t none;
-	if (pipe2(ends, O_CLOEXEC) != 0) {
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
 		log_error("the newer gateway cannot be started: %s", strerror(errno));
 		return -1;
 	}
-	snprintf(text, sizeof text, "lock=%d ready=%d", lock, ends[1]);
+	snprintf(text, sizeof text, "lock=%d ready=%d before=%ld", lock, ends[1], (long)getpid());
 	listeners_each(all, write_listener, text);
 	*pid = fork();
 	if (*pid == 0) {

@@ -42,10 +42,12 @@ struct gateway {
 	int lock;                    /* owned; -1: handed over, or never held */
 	int daemon;                  /* where the ready line goes; -1: stdout */
 	bool handed_over, draining, stopped;
+	bool borrowed;               /* all files are still those of the gateway before */
 	bool empty, rested;          /* no client waits; nothing of kept batches runs */
 	ev_signal signals[SIGNALS];
 	ev_timer deadline;
 	struct lookout lookout;
+	struct handover *handover;   /* owned; connections that the gateway before passes on */
 	ev_io successor;
 	pid_t successor_pid;
 	pid_t before;                /* the gateway whose place we take; 0: none */
@@ -254,24 +256,32 @@ static void drain(struct gateway *g, bool handed_over)
 
 /* --- the change to a newer program --- */
 
+static void leave_to(struct gateway *g)
+{
+	char line[64];
+	int fd = g->successor.fd;
+	log_info("process %ld has taken over", (long)g->successor_pid);
+	snprintf(line, sizeof line, "MAINPID=%ld\nREADY=1", (long)g->successor_pid);
+	handover_notify(line);
+	drain(g, true);
+	http_pass(g->http, handover_pass, &fd); /* the others are served here, and told to come again */
+	close(fd);
+}
+
 static void on_successor(EV_P_ ev_io *io, int revents)
 {
 	struct gateway *g = io->data;
 	char byte;
-	char line[64];
 	(void)revents;
 	ssize_t n = read(io->fd, &byte, 1);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	ev_io_stop(loop, io);
-	close(io->fd);
 	if (n == 1) {
-		log_info("process %ld has taken over", (long)g->successor_pid);
-		snprintf(line, sizeof line, "MAINPID=%ld\nREADY=1", (long)g->successor_pid);
-		handover_notify(line);
-		drain(g, true);
+		leave_to(g);
 		return;
 	}
+	close(io->fd);
 	waitpid(g->successor_pid, NULL, 0);
 	lookout_start(&g->lookout, g->house.loop);
 	log_error("the newer gateway did not start; this one goes on");
@@ -293,6 +303,20 @@ static void hand_over(struct gateway *g)
 	ev_io_start(g->house.loop, &g->successor);
 }
 
+/* Whoever ends this gateway means the newer one too, as long as that has not been told about. */
+static void end(struct gateway *g)
+{
+	bool handing = ev_is_active(&g->successor);
+	ev_io_stop(g->house.loop, &g->successor);
+	if (handing && handover_stop(g->successor.fd, g->successor_pid)) {
+		leave_to(g);
+		return;
+	}
+	if (handing)
+		close(g->successor.fd);
+	drain(g, false);
+}
+
 static void on_signal(EV_P_ ev_signal *watcher, int revents)
 {
 	struct gateway *g = watcher->data;
@@ -303,7 +327,7 @@ static void on_signal(EV_P_ ev_signal *watcher, int revents)
 	else if (watcher->signum == SIGUSR2)
 		hand_over(g);
 	else
-		drain(g, false);
+		end(g);
 }
 
 /* --- the beginning --- */
@@ -349,6 +373,8 @@ static bool open_all(struct gateway *g, char **error)
 	struct tls *tls = NULL;
 	char token[GUARD_TOKEN_MAX];
 	struct inheritance inherited = handover_take(g->listeners);
+	g->before = inherited.before;
+	g->borrowed = inherited.lock >= 0;
 	if (!state_socket(g->config, g->socket, error) || !check(g->config, &tls, token, error))
 		return false;
 	if ((g->lock = state_lock(g->socket, inherited.lock, error)) < 0
@@ -361,7 +387,8 @@ static bool open_all(struct gateway *g, char **error)
 	g->lookout = (struct lookout){.config = g->config, .socket = g->socket, .listeners = g->listeners, .lock = &g->lock};
 	lookout_start(&g->lookout, g->house.loop);
 	say_ready(g);
-	handover_ready(&inherited);
+	g->borrowed = false;
+	g->handover = handover_ready(&inherited, g->house.loop, g->http);
 	return true;
 }
 
@@ -387,6 +414,7 @@ static void finish(struct gateway *g)
 	ev_timer_stop(g->house.loop, &g->deadline);
 	lookout_stop(&g->lookout, g->house.loop);
 	os_exit_destroy(g->before_gone);
+	handover_destroy(g->handover);
 	listeners_destroy(g->listeners);
 	http_destroy(g->http);
 	fleet_destroy(g->fleet);
@@ -397,7 +425,7 @@ static void finish(struct gateway *g)
 		g->spool->ops->destroy(g->spool);
 	if (loop)
 		ev_loop_destroy(loop);
-	if (g->lock >= 0 && g->handed_over)
+	if (g->lock >= 0 && (g->handed_over || g->borrowed))
 		close(g->lock);
 	else if (g->lock >= 0)
 		state_unlock(g->socket, g->lock);
@@ -475,8 +503,7 @@ static void complain(char *error)
 
 static int run(struct config *config, const struct cli *cli, char **argv, int daemon)
 {
-	struct gateway g = {.config = config, .cli = cli, .argv = argv, .lock = -1, .daemon = daemon, .program = os_self(),
-			    .before = getenv("EFRIT_GATEWAY_HANDOVER") ? getppid() : 0};
+	struct gateway g = {.config = config, .cli = cli, .argv = argv, .lock = -1, .daemon = daemon, .program = os_self()};
 	char *error = NULL;
 	raise_limit(config);
 	if (!g.program || !open_log(config, cli, &error) || !keep_key(config, &error) || !house_init(&g.house, config)) {

@@ -400,7 +400,8 @@ void conn_turn_over(struct conn *c)
 		conn_forget(c);
 		tls_close(c->tls);
 		c->tls = NULL;
-		if (c->eof || (c->state == WAIT && !buf_len(&c->in))) {
+		bool more = buf_len(&c->in) || c->conns->draining; /* what comes yet would reset the answer away */
+		if (c->eof || (c->state == WAIT && !more)) {
 			conn_drop(c);
 			return;
 		}
@@ -438,7 +439,13 @@ void conn_on_timer(EV_P_ ev_timer *timer, int revents)
 	(void)loop;
 	(void)revents;
 	ev_timer_stop(loop, timer);
-	if (c->state == IDLE || c->state == FRESH || c->state == LINGER || c->armed_write || c->begun
+	if (c->state == IDLE && c->conns->draining && !c->eof) { /* what is on its way must not be answered by a reset */
+		tls_close(c->tls);
+		c->tls = NULL;
+		shutdown(c->fd, SHUT_WR);
+		c->raw = 0;
+		conn_enter(c, LINGER);
+	} else if (c->state == IDLE || c->state == FRESH || c->state == LINGER || c->armed_write || c->begun
 	    || (c->tls && !buf_len(&c->in))) /* nobody there to be told */
 		conn_drop(c);
 	else if (c->state == HEAD)

@@ -34,6 +34,7 @@ void conns_take(struct conns *, int fd, enum conn_kind, long uid); /* accepted; 
 void conns_wake(struct conns *); /* on_turn will be called */
 long conns_count(const struct conns *);
 void conns_drain(struct conns *, double linger); /* no keep-alive any more; idle ones end after LINGER seconds */
+void conns_pass(struct conns *, bool (*pass)(void *data, int fd, bool unix_socket), void *data); /* idle ones, without TLS */
 void conns_each(struct conns *, void (*visit)(struct conn *));
 
 /* Of the request under way */

@@ -202,6 +202,20 @@ void conns_drain(struct conns *all, double linger)
 	}
 }
 
+void conns_pass(struct conns *all, bool (*pass)(void *data, int fd, bool unix_socket), void *data)
+{
+	struct conn *c, *next;
+	bool good = true;
+	for (c = TAILQ_FIRST(&all->all); c && good; c = next) {
+		next = TAILQ_NEXT(c, of_all);
+		if ((c->state != IDLE && c->state != FRESH) || c->tls || buf_len(&c->in) || buf_len(&c->out))
+			continue;
+		good = pass(data, c->fd, c->kind == CONN_UNIX);
+		if (good)
+			conn_drop(c);
+	}
+}
+
 void conns_each(struct conns *all, void (*visit)(struct conn *))
 {
 	struct conn *c, *next;

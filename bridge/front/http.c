@@ -438,6 +438,12 @@ void http_drain(struct http *h, double linger, void (*on_empty)(void *), void *d
 	conns_wake(h->conns);
 }
 
+void http_pass(struct http *h, bool (*pass)(void *, int, bool), void *data)
+{
+	conns_pass(h->conns, pass, data);
+	conns_wake(h->conns);
+}
+
 void http_stop(struct http *h, const char *why)
 {
 	struct exchange *e;

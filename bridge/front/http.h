@@ -25,6 +25,8 @@ void http_revoke(struct http *, pipeline_gone *, void *data, const char *why);
 /* No request is begun any more.  LINGER: seconds that idle connections may still be used.
  * ON_EMPTY is called when nothing is left. */
 void http_drain(struct http *, double linger, void (*on_empty)(void *), void *data);
+/* Gives connections on which nothing is under way to PASS, which says whether somebody else serves them now. */
+void http_pass(struct http *, bool (*pass)(void *data, int fd, bool unix_socket), void *data);
 void http_stop(struct http *, const char *why); /* what still runs is answered so */
 
 #endif

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -375,22 +376,26 @@ static void end_input(struct lines *s, bool for_a_while)
 	wake(s);
 }
 
+static ssize_t take_input(struct lines *s)
+{
+	if (!buf_reserve(&s->in, READ_PIECE))
+		log_no_memory();
+	ssize_t n = read(s->in_fd, buf_room(&s->in), READ_PIECE);
+	if (n > 0) {
+		buf_filled(&s->in, (size_t)n);
+		split(s);
+	}
+	return n;
+}
+
 static void on_readable(EV_P_ ev_io *io, int revents)
 {
 	struct lines *s = io->data;
 	(void)loop;
 	(void)revents;
-	if (!buf_reserve(&s->in, READ_PIECE))
-		log_no_memory();
-	ssize_t n = read(s->in_fd, buf_room(&s->in), READ_PIECE);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
+	ssize_t n = take_input(s);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		end_input(s, true);
-		return;
-	}
-	buf_filled(&s->in, (size_t)n);
-	split(s);
 }
 
 /* --- coming and going --- */
@@ -454,10 +459,17 @@ static void on_nothing(void *data)
 	(void)data;
 }
 
+/* Each line is taken, or its client's send fails: none is lost in between. */
 void lines_drain(struct lines *s)
 {
-	if (!s->ended && !s->over)
-		end_input(s, false);
+	if (s->ended || s->over)
+		return;
+	if (shutdown(s->in_fd, SHUT_RD) == 0)
+		while (take_input(s) > 0)
+			;
+	buf_finish(&s->in); /* the beginning of a line that could not be sent whole */
+	s->scanned = 0;
+	end_input(s, false);
 }
 
 void lines_refuse(struct lines *s, const char *why)
