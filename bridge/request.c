@@ -1,6 +1,7 @@
 /* request.c - see request.h */
 #include "request.h"
 #include "log.h"
+#include "os.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,20 @@ struct request *request_create(void)
 	r->log_level = LOG_NOTHING;
 	r->progressed = -1;
 	return r;
+}
+
+uint32_t request_timeout(const struct request *r)
+{
+	return r->timeout_ms ? r->timeout_ms : REQUEST_TIMEOUT;
+}
+
+uint32_t request_left(const struct request *r)
+{
+	enum { PLAIN = 50 }; /* ms */
+	double whole = request_timeout(r), waited = (os_now() - r->clock) * 1000;
+	if (r->patient || waited < PLAIN)
+		return (uint32_t)whole;
+	return whole - waited > 1 ? (uint32_t)(whole - waited) : 1;
 }
 
 void request_forget_message(struct request *r)

@@ -20,6 +20,7 @@ enum {
 	REQUEST_LISTS = 4,        /* kinds of lists that can change */
 	REQUEST_INSTANCE_MAX = 48, /* bytes of an instance's name */
 	REQUEST_PRINCIPAL_MAX = 32,
+	REQUEST_TIMEOUT = 30 * 1000, /* ms of a call that brings no time-out */
 };
 
 enum era { ERA_LEGACY, ERA_MODERN };
@@ -121,6 +122,9 @@ struct request {
 	char tool[REQUEST_TOOL_MAX + 1];
 	struct buf arguments;    /* JSON text of an object */
 	uint32_t timeout_ms;     /* 0: the worker's default */
+	double clock;            /* os_now when its time began to count: when it came, or the client had answered */
+	bool patient;            /* its time counts from its begin in Emacs: a form of a batch, a task */
+	ev_timer deadline;       /* core/deadline.c */
 	enum priority priority;
 	bool batch_unasked;      /* and it is PRIORITY_BATCH because nobody said otherwise */
 
@@ -190,6 +194,9 @@ void request_destroy(struct request *); /* only what it owns; it must be in no l
 /* Refuses it; the first reason stays.  DATA is taken and may be NULL.  Returns false. */
 bool request_fail(struct request *, enum fault, json_t *data, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+
+uint32_t request_timeout(const struct request *); /* ms it may take in all */
+uint32_t request_left(const struct request *);    /* ms of it that are left, at least 1; what is lost on a plain road is not counted */
 
 void request_forget_message(struct request *); /* frees the tree; name and params with it */
 

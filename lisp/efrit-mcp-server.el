@@ -286,7 +286,7 @@ job runs, ours shall be an event and no more."
                     (format "The person pressed C-g in Emacs after %.1f s, or the form quit: it was ended" took)
                   (format "Stopped after %.1f s: %s" took
                           (pcase code
-                            ("timeout" (format "it ran longer than its time-out of %s s" efrit-mcp-tool-timeout))
+                            ("timeout" (format "it ran longer than its time-out, %.3g s from its begin" efrit-mcp-tool-timeout))
                             (_ (format "%s by %s" code by))))))
       (error_code . ,code))))
 

@@ -54,9 +54,28 @@ static void answer(struct server *s, const struct job *job, const char *message)
 	peer_send_reply(p, &reply);
 }
 
+/* Its time was over before its turn came. */
+static void refuse_late(struct server *s, struct job *job)
+{
+	char message[STATUS_REASON_MAX + 200], reason[STATUS_REASON_MAX];
+	struct peer *p = server_peer(s, job->peer);
+	bool busy = status_reason(s, reason);
+	unsigned before = queue_before(s->queue, job);
+	snprintf(message, sizeof message, "the call waited for %.1f s for its turn, its whole time-out, and did not run: %s; %u call%s before it",
+		 queue_now() - job->queued_at, reason, before, before == 1 ? " waits" : "s wait");
+	if (p)
+		peer_refuse(p, job->id, busy ? "queue_timeout" : "not_responding", message, 0);
+	waiters_stopped(s, job->number, "stopped", message);
+	job_destroy(job);
+}
+
 static void answer_dropped(struct server *s, struct job *job)
 {
 	char message[256];
+	if (job->state == JOB_WAITING && job->stop == STOP_TIMEOUT) {
+		refuse_late(s, job);
+		return;
+	}
 	if (job->state == JOB_DEFERRED) {
 		snprintf(message, sizeof message, "stopped waiting after %.1f s (%s)", queue_now() - job->started_at, job->by);
 		server_ring(s); /* Lisp puts away what it kept for it */

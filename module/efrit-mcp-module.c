@@ -177,7 +177,7 @@ static emacs_value mod_take(emacs_env *env, ptrdiff_t n, emacs_value *args, void
 		lisp_name(env, job->tool),
 		lisp_name(env, job->client),
 		json_is_object(json) ? lisp_from_json(env, json) : lisp_symbol(env, ":invalid"),
-		env->make_float(env, job->timeout_ms / 1000.0),
+		env->make_float(env, job_left(job, queue_now())),
 		!job->context ? lisp_nil(env) : strlen(job->context) < job->context_len || job->context_len > CONTEXT_COMMON
 			? lisp_string(env, job->context, job->context_len)
 			: lisp_name(env, job->context),

@@ -15,6 +15,7 @@ struct job *job_create(uint64_t peer, uint64_t id, const struct wire_call *call)
 	job->id = id;
 	job->priority = call->priority;
 	job->timeout_ms = call->timeout_ms ? call->timeout_ms : WIRE_TIMEOUT_DEFAULT;
+	job->patient = call->patient;
 	if (job->timeout_ms > WIRE_TIMEOUT_MAX)
 		job->timeout_ms = WIRE_TIMEOUT_MAX;
 	job->tool = strndup(call->tool, call->tool_len);
@@ -97,14 +98,20 @@ void job_set_obstacle(struct job *job, const char *obstacle)
 
 double job_deadline(const struct job *job, double now)
 {
-	double from = job->state == JOB_WAITING || job->state == JOB_TAKEN ? now : job->started_at;
+	bool begun = job->state != JOB_WAITING && job->state != JOB_TAKEN;
+	double from = !job->patient ? job->queued_at : begun ? job->started_at : now;
 	return from + job->timeout_ms / 1000.0;
+}
+
+double job_left(const struct job *job, double now)
+{
+	double whole = job->timeout_ms / 1000.0, left = job_deadline(job, now) - now;
+	return whole - left < 0.05 ? whole : left > 0.001 ? left : 0.001;
 }
 
 bool job_overdue(const struct job *job, double now)
 {
-	return !job->stop && (job->state == JOB_RUNNING || job->state == JOB_NESTED || job->state == JOB_DEFERRED)
-	       && job_deadline(job, now) <= now;
+	return !job->stop && job->state != JOB_ENDED && job_deadline(job, now) <= now;
 }
 
 struct reply *job_reply(struct job *job, struct buf *text, enum job_outcome outcome)

@@ -59,7 +59,8 @@ struct job {
 	unsigned char turn; /* clients of one peer go in turn by it */
 	bool nests; /* its tool may run inside another job */
 	bool noted; /* it has spoken: its answer keeps to the same line */
-	bool late;  /* it has waited longer than it may run: the loop's timer has forgotten it */
+	bool patient; /* its time counts from its begin */
+	bool late;  /* a patient one that has waited longer than it may run: the loop's timer has forgotten it */
 	enum job_stop stop;
 	char by[JOB_BY_MAX];             /* who asked */
 	bool seen;                       /* Lisp saw the stop and unwinds */
@@ -76,8 +77,9 @@ uint8_t job_wire_flag(enum job_outcome outcome); /* of a RESULT */
 const char *job_stop_word(enum job_stop why); /* of an answer's error_code */
 void job_ask_stop(struct job *job, enum job_stop why, const char *by); /* the first reason stays */
 void job_set_obstacle(struct job *job, const char *obstacle);          /* NULL: none */
-/* When its time is over.  One that has not begun has all of it before it. */
+/* When its time is over.  It counts from its arrival; of a patient one from its begin. */
 double job_deadline(const struct job *job, double now);
+double job_left(const struct job *job, double now); /* seconds it may run if it begins now; what a queue costs by itself is not counted */
 bool job_overdue(const struct job *job, double now); /* past its time, and nobody has asked it to stop */
 uint8_t job_wire_flag(enum job_outcome outcome); /* of its RESULT */
 size_t reply_length(const struct reply *reply); /* bytes that are still to be sent */

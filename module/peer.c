@@ -45,7 +45,7 @@ static void hold(struct peer *p)
 	if (held == p->held)
 		return;
 	p->held = held;
-	queue_hold(p->server->queue, p->serial, held);
+	queue_hold(p->server->queue, p->serial, held || p->reading);
 	server_event(p->server, "bridge %llu %s", (unsigned long long)p->serial,
 		     held ? "does not read its answers; its jobs wait" : "reads again");
 	if (!held && queue_pending(p->server->queue))
@@ -222,6 +222,31 @@ void peer_flush(struct peer *p)
 		want(p);
 }
 
+static bool several(const struct buf *in)
+{
+	struct wire_frame frame;
+	const char *why;
+	return wire_take(in, &frame, &why) == WIRE_TAKE_FRAME && buf_len(in) > WIRE_HEADER + (size_t)frame.len;
+}
+
+/* After a pause of the process a call and its cancellation may both be here: Lisp takes none of
+ * its calls before all that it has said is read. */
+static void take_all(struct peer *p, bool full)
+{
+	struct queue *q = p->server->queue;
+	char next;
+	p->reading = p->reading || full || several(&p->in);
+	if (p->reading)
+		queue_hold(q, p->serial, true);
+	frames_take(p);
+	if (!p->reading || p->dead || (full && !p->stalled && recv(p->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) > 0))
+		return;
+	p->reading = false;
+	queue_hold(q, p->serial, p->held);
+	if (!p->held && queue_pending(q))
+		server_ring(p->server);
+}
+
 static void on_io(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct peer *p = owner(w, struct peer, io);
@@ -244,7 +269,7 @@ static void on_io(struct ev_loop *loop, ev_io *w, int revents)
 		return;
 	}
 	buf_filled(&p->in, (size_t)n);
-	frames_take(p);
+	take_all(p, n == READ_SIZE);
 }
 
 static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)

@@ -188,6 +188,8 @@ void queue_hold(struct queue *q, uint64_t peer, bool held)
 {
 	pthread_mutex_lock(&q->lock);
 	struct peer_queue *pq = queue_peer(q, peer);
+	if (!pq && held)
+		pq = make_peer(q, peer);
 	if (pq)
 		pq->held = held;
 	pthread_mutex_unlock(&q->lock);
@@ -360,12 +362,13 @@ bool queue_name_nesting(struct queue *q, char **names, size_t n)
 	return true;
 }
 
-/* First of the lane, or the first of it that may nest: of the client whose turn was longest ago. */
-static struct job *pick(const struct peer_queue *pq, int lane, bool nested)
+/* First of the lane, or the first of it that may nest: of the client whose turn was longest ago.
+ * The loop answers the ones whose time is over: they never begin, however late it comes to that. */
+static struct job *pick(const struct peer_queue *pq, int lane, bool nested, double now)
 {
 	struct job *job, *best = NULL;
 	TAILQ_FOREACH(job, &pq->lanes[lane], lane) {
-		if ((nested && !job->nests) || (best && pq->served[job->turn] >= pq->served[best->turn]))
+		if ((nested && !job->nests) || job_overdue(job, now) || (best && pq->served[job->turn] >= pq->served[best->turn]))
 			continue;
 		best = job;
 		if (!pq->mixed)
@@ -377,11 +380,12 @@ static struct job *pick(const struct peer_queue *pq, int lane, bool nested)
 const struct job *queue_take(struct queue *q, bool nested)
 {
 	struct job *job = NULL;
+	double now = queue_now();
 	pthread_mutex_lock(&q->lock);
 	for (int lane = 0; lane < WIRE_PRIORITIES && !job && !q->closed; lane++) {
 		struct peer_queue *pq;
 		TAILQ_FOREACH(pq, &q->peers, link) {
-			if (pq->held || !(job = pick(pq, lane, nested)))
+			if (pq->held || !(job = pick(pq, lane, nested, now)))
 				continue;
 			queue_leave_lane(q, pq, job);
 			pq->served[job->turn] = ++q->takes;

@@ -61,6 +61,7 @@ enum queue_cancel queue_stop(struct queue *q, uint64_t number, enum job_stop why
 double queue_next_deadline(struct queue *q, double now);
 /* A job past its time and not asked to stop, or deferred and asked to; 0: none. */
 uint64_t queue_overdue(struct queue *q, double now);
+unsigned queue_before(struct queue *q, const struct job *job); /* how many wait that came before it and are not less urgent */
 bool queue_take_look(struct queue *q); /* true once when deadlines and stops are to be looked at */
 
 /* True while NUMBER runs and its stop has not been seen: then SIGNAL(number) was

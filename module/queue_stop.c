@@ -60,17 +60,17 @@ enum queue_cancel queue_stop(struct queue *q, uint64_t number, enum job_stop why
 	return r;
 }
 
-/* What waits longer than it may run is left out, else the timer would go off again
- * and again before it begins; queue_begin then wakes the loop. */
+/* A patient one that waits longer than it may run is left out, else the timer would go off
+ * again and again before it begins; queue_begin then wakes the loop. */
 double queue_next_deadline(struct queue *q, double now)
 {
 	double next = 0;
 	struct job *job;
 	pthread_mutex_lock(&q->lock);
 	TAILQ_FOREACH(job, &q->jobs, all) {
-		bool begun = job->state != JOB_WAITING && job->state != JOB_TAKEN;
-		double at = begun ? job_deadline(job, now) : job->queued_at + job->timeout_ms / 1000.0;
-		if (!begun && at <= now)
+		bool begins = job->patient && (job->state == JOB_WAITING || job->state == JOB_TAKEN);
+		double at = begins ? job->queued_at + job->timeout_ms / 1000.0 : job_deadline(job, now);
+		if (begins && at <= now)
 			job->late = true;
 		else if (!job->stop && job->state != JOB_ENDED && (!next || at < next))
 			next = at;
@@ -220,6 +220,17 @@ uint64_t queue_drop_peer(struct queue *q, uint64_t peer)
 	}
 	pthread_mutex_unlock(&q->lock);
 	return running;
+}
+
+unsigned queue_before(struct queue *q, const struct job *job)
+{
+	unsigned n = 0;
+	const struct job *other;
+	pthread_mutex_lock(&q->lock);
+	TAILQ_FOREACH(other, &q->jobs, all)
+		n += other->state == JOB_WAITING && other->priority <= job->priority && other->number < job->number;
+	pthread_mutex_unlock(&q->lock);
+	return n;
 }
 
 /* ---- Lisp's side ---- */

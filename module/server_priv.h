@@ -43,6 +43,7 @@ struct peer {
 	uid_t uid;
 	pid_t pid;
 	bool welcome, held;
+	bool reading; /* all it has said is to be read before one of its jobs is taken */
 	bool closing; /* it was sent GOODBYE */
 	bool dead;    /* freed before the loop sleeps: callers may still hold it */
 	bool stalled; /* frames are left in `in` until it has read some of `out` */
@@ -150,6 +151,8 @@ void frames_take(struct peer *p); /* all whole frames of its input, unless it do
 enum status_known { STATUS_UNSURE, STATUS_SURE };
 enum status_known status_of(struct server *s, const struct queue_view *view, double now, const char **state);
 bool status_write(struct server *s, struct buf *out, const bool *met);
+enum { STATUS_REASON_MAX = 640 };
+bool status_reason(struct server *s, char reason[STATUS_REASON_MAX]); /* why nothing begins now; true: Emacs does what calls want */
 bool status_stats(struct server *s, struct buf *out); /* what became of the last hour's jobs */
 bool status_failed(struct server *s, const struct job *job, struct buf *out, const char *code, const char *message);
 

@@ -32,25 +32,47 @@ static long long ms(double seconds)
 	return seconds > 0 ? (long long)(seconds * 1000) : 0;
 }
 
-static bool put_why(struct buf *out, const struct queue_view *v, const char *state, bool child, const char *command)
+/* False: there is nothing to say. */
+static bool explain(char why[STATUS_REASON_MAX], const struct queue_view *v, const char *state, bool child, const char *command)
 {
-	char why[640];
+	const size_t size = STATUS_REASON_MAX;
 	if (strcmp(state, WIRE_STARTING) == 0)
-		snprintf(why, sizeof why, "Emacs has not yet answered since it started; its init file may still be loading");
+		snprintf(why, size, "Emacs has not yet answered since it started; its init file may still be loading");
 	else if (strcmp(state, WIRE_RUNNING) == 0 && v->job.stop)
-		snprintf(why, sizeof why, "%s for %s is being stopped%s%s", v->tool, v->client,
+		snprintf(why, size, "%s for %s is being stopped%s%s", v->tool, v->client,
 			 v->job.obstacle[0] ? "; what stands in the way: " : "", v->job.obstacle);
 	else if (strcmp(state, WIRE_RUNNING) == 0)
-		snprintf(why, sizeof why, "%s for %s runs%s%s", v->tool, v->client, child ? "; the youngest child process of Emacs: " : "",
+		snprintf(why, size, "%s for %s runs%s%s", v->tool, v->client, child ? "; the youngest child process of Emacs: " : "",
 			 child ? command : "");
 	else if (strcmp(state, WIRE_PROMPTING) == 0)
-		snprintf(why, sizeof why, "%s for %s has asked a question; efrit_prompt shows, answers or aborts it", v->tool, v->client);
+		snprintf(why, size, "%s for %s has asked a question; efrit_prompt shows, answers or aborts it", v->tool, v->client);
 	else if (strcmp(state, WIRE_BLOCKED) == 0)
-		snprintf(why, sizeof why, "Emacs does not answer: a command of the person, a timer or a filter keeps it busy%s%s",
+		snprintf(why, size, "Emacs does not answer: a command of the person, a timer or a filter keeps it busy%s%s",
 			 child ? ", or it waits for its child process " : "", child ? command : "");
 	else
-		return true;
-	return put_text(out, "why", why);
+		return false;
+	return true;
+}
+
+static bool put_why(struct buf *out, const struct queue_view *v, const char *state, bool child, const char *command)
+{
+	char why[STATUS_REASON_MAX];
+	return !explain(why, v, state, child, command) || put_text(out, "why", why);
+}
+
+bool status_reason(struct server *s, char reason[STATUS_REASON_MAX])
+{
+	struct queue_view v;
+	const char *state;
+	char command[160] = "", named[200];
+	pid_t child = 0;
+	queue_look(s->queue, &v);
+	status_of(s, &v, queue_now(), &state);
+	bool has_child = child_youngest(s->lisp_tid, &child, command);
+	snprintf(named, sizeof named, "%ld (%s)", (long)child, command);
+	if (!explain(reason, &v, state, has_child, named))
+		snprintf(reason, STATUS_REASON_MAX, "Emacs answers, but had no time for it");
+	return v.running || strcmp(state, WIRE_IDLE) == 0;
 }
 
 static bool put_running(struct buf *out, const struct queue_view *v, double now)

@@ -124,7 +124,8 @@ static const char *take_refusal(struct emacs *e, const struct wire_frame *f)
 	const char *text = json_string_value(json_object_get(m, "message"));
 	json_t *retry = json_object_get(m, "retry_ms");
 	json_t *about = json_pack("{s:s,s:b}", "instance_id", e->worker.name, "may_have_run", 0);
-	r->hopeless = code && strcmp(code, "bad_call") == 0;
+	/* no other worker takes it, or its time is over */
+	r->hopeless = code && (strcmp(code, "bad_call") == 0 || strcmp(code, "queue_timeout") == 0 || strcmp(code, "not_responding") == 0);
 	if (json_is_number(retry))
 		json_object_set_new(about, "retry_after", json_real(json_number_value(retry) / 1000));
 	if (!r->settled)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+_Static_assert((int)REQUEST_TIMEOUT == (int)WIRE_TIMEOUT_DEFAULT, "one time-out of calls that bring none");
 _Static_assert((int)PRIORITY_BATCH == (int)WIRE_BATCH && (int)PRIORITIES == (int)WIRE_PRIORITIES, "one order of priorities");
 _Static_assert((int)REQUEST_TOOL_MAX == (int)WIRE_TOOL_MAX && (int)REQUEST_CLIENT_MAX == (int)WIRE_CLIENT_MAX, "one length of names");
 _Static_assert((int)WORKER_NAME_MAX == (int)RUNTIME_NAME_MAX, "one length of instance names");
@@ -269,7 +270,7 @@ static void on_tick(EV_P_ ev_timer *timer, int revents)
 	snprintf(sentence, sizeof sentence, "the Emacs \"%s\" has not answered for %.0f s: %s", e->worker.name, now - e->heard, why);
 	struct request *r, *next;
 	for (r = TAILQ_FIRST(&e->worker.flying); r; r = next) {
-		double own = (r->timeout_ms ? r->timeout_ms : WIRE_TIMEOUT_DEFAULT) + (double)e->config->call_margin;
+		double own = request_timeout(r) + (double)e->config->call_margin;
 		next = TAILQ_NEXT(r, of_worker);
 		if ((now - r->sent) * 1000 >= own)
 			service_give_up(&e->worker, r, "not_responding", sentence);
@@ -280,7 +281,8 @@ static void call(struct worker *w, struct request *r)
 {
 	struct emacs *e = of(w);
 	struct wire_call c = {
-		.timeout_ms = r->timeout_ms,
+		.timeout_ms = request_left(r),
+		.patient = r->patient,
 		.priority = (uint8_t)r->priority,
 		.tool = r->tool,
 		.tool_len = strlen(r->tool),
@@ -308,6 +310,19 @@ static bool unbegun(const struct worker *w, const struct request *r)
 {
 	const struct emacs *e = (const struct emacs *)(const void *)w;
 	return e->ledger && e->plug.hung_up && ledger_lacks(e->ledger, r->begun_before, e->peer, emacs_wire_id(r));
+}
+
+/* The module begins no call whose time is over, and none whose cancellation is in the socket:
+ * one that is not written down by then never runs. */
+static bool waits(const struct worker *w, const struct request *r)
+{
+	const struct emacs *e = (const struct emacs *)(const void *)w;
+	return e->ledger && !r->patient && !buf_len(&e->plug.out) && ledger_lacks(e->ledger, r->begun_before, e->peer, emacs_wire_id(r));
+}
+
+static double heard(const struct worker *w)
+{
+	return ((const struct emacs *)(const void *)w)->heard;
 }
 
 static void cancel(struct worker *w, struct request *r, const char *reason)
@@ -383,7 +398,7 @@ static void destroy(struct worker *w)
 
 static const struct worker_ops ops = {
 	.noun = "the Emacs", .key = "instance_id", .gone = "emacs_gone",
-	.call = call, .unbegun = unbegun, .cancel = cancel, .credit = credit, .ask = ask_it, .drop = drop, .watch = watch, .distrust = emacs_distrust, .destroy = destroy};
+	.call = call, .unbegun = unbegun, .waits = waits, .heard = heard, .cancel = cancel, .credit = credit, .ask = ask_it, .drop = drop, .watch = watch, .distrust = emacs_distrust, .destroy = destroy};
 
 struct worker *emacs_create(struct ev_loop *loop, const struct config *config, struct service *service, const char *name,
 			    char (*folders)[RUNTIME_PATH_MAX])

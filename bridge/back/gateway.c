@@ -288,6 +288,11 @@ static void cancel(struct worker *w, struct request *r, const char *reason)
 	w->on_refused(w, r);
 }
 
+static double heard(const struct worker *w)
+{
+	return ((const struct gateway *)(const void *)w)->heard;
+}
+
 static void credit(struct worker *w, struct request *r, size_t bytes)
 {
 	(void)w;
@@ -355,7 +360,7 @@ static void destroy(struct worker *w)
 
 static const struct worker_ops ops = {
 	.noun = "the gateway", .key = "service", .gone = "gateway_gone",
-	.call = call, .cancel = cancel, .credit = credit, .ask = ask_it, .drop = drop, .distrust = gateway_distrust, .destroy = destroy};
+	.call = call, .heard = heard, .cancel = cancel, .credit = credit, .ask = ask_it, .drop = drop, .distrust = gateway_distrust, .destroy = destroy};
 
 struct worker *gateway_create(struct ev_loop *loop, const struct config *config, struct service *service)
 {

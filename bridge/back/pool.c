@@ -317,6 +317,15 @@ void pool_drop(struct request *r)
 	tell(p);
 }
 
+void pool_expire(struct request *r)
+{
+	struct pool *p = r->pool;
+	expire(p, r, os_now());
+	watch(p);
+	p->news = true;
+	tell(p);
+}
+
 bool pool_again(struct request *r, const struct worker *from)
 {
 	struct pool *p = r->pool;

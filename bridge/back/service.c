@@ -431,13 +431,32 @@ void service_cancel(struct request *r, const char *reason)
 	}
 }
 
+void service_expire(struct request *r)
+{
+	struct worker *w = r->worker;
+	char who[TITLE_MAX], why[WORKER_WHY_MAX + TITLE_MAX + 64];
+	if (!w) {
+		pool_expire(r);
+		return;
+	}
+	bool silent = !w->linked || w->state != WORKER_READY;
+	leave_line(w, r);
+	if (silent)
+		snprintf(why, sizeof why, "%s has not answered for %.1f s: %s", title(w, who), os_now() - r->clock, w->why);
+	else
+		snprintf(why, sizeof why, "the call waited for %.1f s, its whole time-out: %s has %ld calls in work and %ld more wait", os_now() - r->clock,
+			 title(w, who), w->flying_count, w->line.count);
+	fail(r, w, silent ? "not_responding" : "queue_timeout", UNSENT, why);
+	service_hand_over(r);
+}
+
 void service_give_up(struct worker *w, struct request *r, const char *code, const char *why)
 {
 	if (r->settled || r->streaming)
 		return;
 	if (w->pool)
 		pool_failed(w);
-	fail(r, w, code, UNKNOWN, why); /* settling it cancels what may still wait in Emacs */
+	fail(r, w, code, w->ops->waits && w->ops->waits(w, r) ? UNBEGUN : UNKNOWN, why); /* settling it cancels what may still wait in Emacs */
 	r->resume(r);
 }
 

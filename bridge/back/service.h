@@ -45,7 +45,9 @@ void service_set_state(struct worker *, enum worker_state state, const char *why
 const char *service_state_word(enum worker_state state);
 void service_explain(const struct worker *, char why[WORKER_WHY_MAX]); /* why it may be silent */
 
-/* Answers a call that flies as failed, it may have run; the worker still owes its answer. */
+/* Answers a call that waits in a line and whose time is over. */
+void service_expire(struct request *);
+/* Answers a call that flies as failed; the worker still owes its answer. */
 void service_give_up(struct worker *, struct request *, const char *code, const char *why);
 
 /* Where instances are looked for, and what is wrong there; for people.  Never NULL. */

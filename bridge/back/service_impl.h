@@ -42,6 +42,7 @@ void pool_ended(struct worker *, struct request *, bool good);
 void pool_failed(struct worker *);  /* it is there and does not do what it should */
 void pool_room(struct worker *);    /* it may have room, or none any more */
 
+void pool_expire(struct request *); /* it waits in a pool and its time is over */
 void pool_drop(struct request *);   /* it waits in a pool and is not wanted any more */
 
 /* R was not run, or may run twice: another worker gets it.  False: it is in no pool, it was

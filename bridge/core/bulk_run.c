@@ -104,6 +104,7 @@ static struct request *make_call(struct form *f)
 	call->era = ERA_MODERN;
 	call->version = VERSION_2026_07_28;
 	call->timeout_ms = (uint32_t)b->timeout_ms;
+	call->patient = true;
 	call->priority = b->priority;
 	call->whole = true;
 	call->idempotent = b->idempotent;

@@ -5,6 +5,7 @@
 #include "mcp/census.h"
 #include "back/service.h"
 #include "copy.h"
+#include "core/deadline.h"
 #include "core/folder.h"
 #include "core/profile.h"
 #include "core/relay.h"
@@ -15,6 +16,7 @@
 #include "mcp/result.h"
 #include "mcp/seal.h"
 #include "mcp/text.h"
+#include "os.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -298,6 +300,7 @@ static bool take_question(struct request *r)
 void calls_answered(struct request *r)
 {
 	bool asks = r->asks && !r->fault, failed = r->failed;
+	deadline_stop(r);
 	r->asks = false;
 	if (asks && take_question(r))
 		return;
@@ -347,6 +350,7 @@ static bool give(struct request *r, struct worker *w, struct pool *p)
 		r->client_key = calls_client_key(r);
 	if (!r->owner_key)
 		r->owner_key = calls_owner_key(r->session->principal);
+	deadline_start(r);
 	return w ? service_submit(w, r) : pool_submit(p, r);
 }
 
@@ -368,6 +372,7 @@ bool calls_again(struct request *r, const json_t *responses, const json_t *state
 	struct pool *p = w || r->relayed ? NULL : pool_find(r->pipeline->service, r->instance);
 	r->received = r->consumed = r->allowed = 0;
 	r->ended = r->failed = r->faulted = r->asks = r->streaming = false;
+	r->clock = os_now();
 	buf_eat(&r->reply, buf_len(&r->reply));
 	write_context(r, responses, state);
 	if (too_long(r))

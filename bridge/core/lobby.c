@@ -12,7 +12,7 @@ struct lobby {
 	struct pipeline *pipeline; /* borrowed */
 	TAILQ_HEAD(guests, guest) guests; /* the one who came first will be sent on first */
 	ev_check turn;             /* active while somebody waits: do we know now? */
-	ev_timer patience;         /* of the first */
+	ev_timer patience;         /* of the one whose time ends first */
 };
 
 struct guest {
@@ -44,21 +44,40 @@ static bool everybody_told(const struct lobby *l)
 	return told(l->pipeline->service) && gateway_told(l) && !catalogue_asks(l->pipeline->catalogue, false);
 }
 
-static double time_left(const struct request *r)
+/* No longer than the time-out that a call brings, which is read in full later. */
+static double time_left(const struct request *r, const json_t *params)
 {
-	return r->born + (double)r->pipeline->config->hello_timeout / 1000 - os_now();
+	double patience = (double)r->pipeline->config->hello_timeout / 1000;
+	const json_t *own = json_object_get(json_object_get(params, "arguments"), "timeout");
+	double seconds = json_is_string(own) ? strtod(json_string_value(own), NULL) : json_number_value(own);
+	return r->born + (seconds > 0 && seconds < patience ? seconds : patience) - os_now();
+}
+
+static double guest_left(const struct guest *g)
+{
+	return time_left(g->request, g->params);
+}
+
+/* Whose patience ends first. */
+static struct guest *next_guest(const struct lobby *l)
+{
+	struct guest *g, *next = NULL;
+	TAILQ_FOREACH(g, &l->guests, link)
+		if (!next || guest_left(g) < guest_left(next))
+			next = g;
+	return next;
 }
 
 static void watch(struct lobby *l)
 {
 	struct ev_loop *loop = l->pipeline->loop;
-	struct guest *first = TAILQ_FIRST(&l->guests);
+	struct guest *first = next_guest(l);
 	ev_timer_stop(loop, &l->patience);
 	if (!first) {
 		ev_check_stop(loop, &l->turn);
 		return;
 	}
-	double left = time_left(first->request);
+	double left = guest_left(first);
 	ev_now_update(loop);
 	ev_timer_set(&l->patience, left > 0 ? left : 0., 0.);
 	ev_timer_start(loop, &l->patience);
@@ -115,12 +134,12 @@ static void send_on(struct guest *g)
 	lobby_send_in(r, message, params, http);
 }
 
-/* Only those who are here now: what they do may bring others. */
-static void send_on_those(struct lobby *l, bool all)
+/* Only the guests who are here now: what they do may bring others. */
+static void send_on_all(struct lobby *l)
 {
 	struct guest *g, *last = TAILQ_LAST(&l->guests, guests);
 	bool more = last != NULL;
-	while (more && (g = TAILQ_FIRST(&l->guests)) && (all || time_left(g->request) <= 0)) {
+	while (more && (g = TAILQ_FIRST(&l->guests))) {
 		more = g != last;
 		send_on(g);
 	}
@@ -147,16 +166,20 @@ static void on_turn(EV_P_ ev_check *check, int revents)
 	(void)loop;
 	(void)revents;
 	if (everybody_told(l))
-		send_on_those(l, true);
+		send_on_all(l);
 	else if (gateway_told(l))
 		send_on_outer(l);
 }
 
 static void on_patience(EV_P_ ev_timer *timer, int revents)
 {
+	struct lobby *l = timer->data;
+	struct guest *g;
 	(void)loop;
 	(void)revents;
-	send_on_those(timer->data, false);
+	while ((g = next_guest(l)) && guest_left(g) <= 0) /* who comes back without patience is not kept */
+		send_on(g);
+	watch(l);
 }
 
 bool lobby_knows(const struct pipeline *p)
@@ -167,7 +190,7 @@ bool lobby_knows(const struct pipeline *p)
 static bool keep(struct request *r, bool outer)
 {
 	struct lobby *l = r->pipeline->lobby;
-	if ((outer ? gateway_told(l) : everybody_told(l)) || time_left(r) <= 0)
+	if ((outer ? gateway_told(l) : everybody_told(l)) || time_left(r, r->params) <= 0)
 		return false;
 	struct guest *g = calloc(1, sizeof *g);
 	if (!g)

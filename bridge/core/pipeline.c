@@ -15,6 +15,7 @@
 #include "core/annals.h"
 #include "core/bulk.h"
 #include "core/catalogue.h"
+#include "core/deadline.h"
 #include "core/folder.h"
 #include "core/guard.h"
 #include "core/profile.h"
@@ -192,6 +193,7 @@ static void settle(struct request *r, const char *reason)
 	r->settled = true;
 	r->http = NULL;
 	progress_stop(r);
+	deadline_stop(r);
 	guard_leave(r);
 	session_forget(r);
 	self_drop(r);
@@ -229,7 +231,7 @@ static struct request *adopt(struct session *s, struct request *r)
 	r->number = ++s->pipeline->numbers;
 	r->null_id = s->legacy;
 	r->priority = PRIORITY_NORMAL;
-	r->born = os_now();
+	r->born = r->clock = os_now();
 	r->resume = pipeline_resume;
 	r->noted = progress_note;
 	r->release = bury;

@@ -293,6 +293,7 @@ static struct request *make_call(struct tasks *all, struct request *r, const str
 	call->era = r->era;
 	call->version = r->version;
 	call->timeout_ms = r->timeout_ms;
+	call->patient = true;
 	call->priority = r->priority;
 	call->capabilities = json_incref(r->capabilities);
 	folder_learn(r);

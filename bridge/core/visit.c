@@ -1,6 +1,7 @@
 /* visit.c - see visit.h */
 #include "core/visit.h"
 #include "copy.h"
+#include "core/deadline.h"
 #include "core/keeper.h"
 #include "core/lobby.h"
 #include "core/self.h"
@@ -75,6 +76,7 @@ static void on_turn(void *data)
 	struct http_said *http = v->http;
 	v->message = NULL;
 	v->http = NULL;
+	deadline_stop(r);
 	self_destroy(r->task);
 	r->task = NULL;
 	lobby_send_in(r, message, params, http);
@@ -90,6 +92,17 @@ static void on_done(struct keeper_wait *wait, const char *code, const char *why)
 	}
 	v->pid = w ? w->pid : 0;
 	turn_want(&v->turn);
+}
+
+void visit_expire(struct request *r)
+{
+	struct visit *v = (struct visit *)(void *)r->task;
+	char why[WORKER_NAME_MAX + 80];
+	drop(r->task);
+	snprintf(why, sizeof why, "the Emacs \"%s\" is being started and does not serve after %.1f s", v->name, os_now() - v->begun);
+	v->code = copy_text("not_responding");
+	v->why = copy_text(why);
+	answer(v);
 }
 
 static struct visit *create(struct request *r, struct keeper *k, bool start)
@@ -133,6 +146,7 @@ bool visit_keeps(struct request *r, struct keeper *k)
 		on_done(&v->wait, "crash_loop", k->why); /* it is not started for each call that comes */
 	else
 		wait_for(v, k);
+	deadline_start(r);
 	return true;
 }
 

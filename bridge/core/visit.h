@@ -10,6 +10,9 @@ struct keeper;
 /* True: it waits, and will enter the stage it is in again when K serves, or be answered why it does not. */
 bool visit_keeps(struct request *, struct keeper *);
 
+/* The time of one that visit_keeps is over: it is answered. */
+void visit_expire(struct request *);
+
 enum verdict visit_start(struct request *, struct keeper *); /* efrit_start_instance */
 
 #endif

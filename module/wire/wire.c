@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { CALL_HEAD = 10, CALL_CONTEXT = 0x01 }; /* a flag in the head: a context follows the names */
+enum { CALL_HEAD = 10, CALL_CONTEXT = 0x01, CALL_PATIENT = 0x02 }; /* flags in the head: a context follows the names; wire_call::patient */
 
 void wire_store_u32(char *at, uint32_t value)
 {
@@ -68,7 +68,7 @@ bool wire_put_call(struct buf *out, uint64_t id, const struct wire_call *call)
 	char head[CALL_HEAD], length[4];
 	wire_store_u32(head, call->timeout_ms);
 	head[4] = (char)call->priority;
-	head[5] = call->context_len ? CALL_CONTEXT : 0;
+	head[5] = (char)((call->context_len ? CALL_CONTEXT : 0) | (call->patient ? CALL_PATIENT : 0));
 	wire_store_u32(length, (uint32_t)call->context_len);
 	store_u16(head + 6, call->tool_len);
 	store_u16(head + 8, call->client_len);
@@ -142,6 +142,7 @@ bool wire_parse_call(const char *data, size_t len, struct wire_call *call, const
 	}
 	call->timeout_ms = wire_load_u32(data);
 	call->priority = (uint8_t)data[4];
+	call->patient = data[5] & CALL_PATIENT;
 	call->tool_len = load_u16(data + 6);
 	call->client_len = load_u16(data + 8);
 	if (call->tool_len == 0 || call->tool_len > WIRE_TOOL_MAX || call->client_len > WIRE_CLIENT_MAX

@@ -73,6 +73,7 @@ struct wire_frame {
 struct wire_call {
 	uint32_t timeout_ms;
 	uint8_t priority;
+	bool patient; /* its time counts from its begin, not from its arrival */
 	const char *tool, *client, *context, *arguments; /* not terminated */
 	size_t tool_len, client_len, context_len, arguments_len; /* without context: 0 */
 };

@@ -57,12 +57,18 @@ static uint64_t submit(uint64_t peer, uint64_t id, const char *tool)
 	return number;
 }
 
-static uint64_t submit_for(uint64_t peer, uint64_t id, uint32_t timeout_ms)
+static uint64_t submit_as(uint64_t peer, uint64_t id, uint32_t timeout_ms, bool patient)
 {
 	uint64_t number = 0;
 	struct wire_call call = call_of("tool", WIRE_NORMAL, timeout_ms);
+	call.patient = patient;
 	assert_int_equal(queue_submit(q, peer, id, &call, &number), QUEUE_OK);
 	return number;
+}
+
+static uint64_t submit_for(uint64_t peer, uint64_t id, uint32_t timeout_ms)
+{
+	return submit_as(peer, id, timeout_ms, false);
 }
 
 static uint64_t take(void)
@@ -514,21 +520,42 @@ static void test_deadlines(void **state)
 	submit_for(1, 2, 60000);
 	double next = queue_next_deadline(q, now);
 	assert_true(next >= now + 1 && next < now + 30);
-	assert_true(queue_overdue(q, now + 3000) == 0); /* neither has begun */
+	assert_true(queue_overdue(q, now + 0.5) == 0);
+	assert_true(queue_overdue(q, now + 30) == number); /* its wait counts */
 	assert_true(start() == number);
 	assert_true(queue_overdue(q, queue_now()) == 0);
 	assert_true(queue_overdue(q, queue_now() + 1) == number);
 	assert_int_equal(queue_stop(q, number, STOP_TIMEOUT, "its time-out", &job), CANCEL_DRIVE);
-	assert_true(queue_overdue(q, queue_now() + 100) == 0); /* asked already */
+	assert_true(queue_overdue(q, queue_now() + 30) == 0); /* asked already */
 	queue_end(q, number);
 	next = queue_next_deadline(q, now);
 	assert_true(next > now + 59); /* the other one's */
 }
 
+static void test_what_is_late_never_begins(void **state)
+{
+	struct job *job;
+	uint64_t number = submit_for(1, 1, 1), patient = submit_as(1, 2, 1, true);
+	double from = queue_now();
+	(void)state;
+	while (queue_now() < from + 0.002)
+		;
+	assert_int_equal(queue_before(q, &(struct job){.number = patient, .priority = WIRE_NORMAL}), 1);
+	assert_true(take() == patient); /* it comes later, and has its time before it */
+	assert_true(take() == 0);
+	assert_true(queue_overdue(q, queue_now()) == number);
+	assert_int_equal(queue_stop(q, number, STOP_TIMEOUT, "its time-out", &job), CANCEL_DROPPED);
+	job_destroy(job);
+	assert_true(queue_overdue(q, queue_now()) == 0);
+	assert_true(queue_begin(q, patient, false));
+	queue_end(q, patient);
+	reply(patient, JOB_DONE);
+}
+
 /* No timer goes off again and again for what waits longer than it may run. */
 static void test_the_deadline_of_a_late_beginner(void **state)
 {
-	uint64_t number = submit_for(1, 1, 1000);
+	uint64_t number = submit_as(1, 1, 1000, true);
 	double now = queue_now();
 	(void)state;
 	assert_true(queue_next_deadline(q, now + 1) == 0);
@@ -971,6 +998,7 @@ int main(void)
 		TEST(test_answered_in_lisps_place),
 		TEST(test_no_second_answer_once_lisp_ended_it),
 		TEST(test_deadlines),
+		TEST(test_what_is_late_never_begins),
 		TEST(test_the_deadline_of_a_late_beginner),
 		TEST(test_held_peers),
 		TEST(test_a_peer_goes),

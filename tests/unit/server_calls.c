@@ -100,14 +100,18 @@ static void test_time_out(void **state)
 	struct client c = join();
 	char by[JOB_BY_MAX];
 	(void)state;
-	call_with(&c, 1, "a", 30, "{}", 2);
+	call_as(&c, 1, "a", 30, true, "{}", 2);
 	uint64_t number = begin();
 	await_stop(number);
 	assert_int_equal(queue_why(queue, number, by), STOP_TIMEOUT);
 	reply(number, "{}", JOB_STOPPED);
 	hear(&c, WIRE_RESULT, 1);
-	/* One that waited longer than it may run has all its time when it begins. */
-	call_with(&c, 2, "a", 20, "{}", 2);
+	/* Its wait counts: it is answered without Lisp, and never begins. */
+	call_with(&c, 4, "a", 20, "{}", 2);
+	assert_says(hear(&c, WIRE_REFUSED, 4), "did not run");
+	assert_null(queue_take(queue, false));
+	/* A patient one that waited longer than it may run has all its time when it begins. */
+	call_as(&c, 2, "a", 20, true, "{}", 2);
 	await_ring();
 	double from = queue_now();
 	eventually(&c, queue_now() > from + 0.05);
@@ -117,7 +121,7 @@ static void test_time_out(void **state)
 	reply(number, "{}", JOB_STOPPED);
 	hear(&c, WIRE_RESULT, 2);
 	/* A deferred one is answered by the thread alone. */
-	call_with(&c, 3, "wait", 30, "{}", 2);
+	call_as(&c, 3, "wait", 30, true, "{}", 2);
 	number = begin();
 	queue_end(queue, number);
 	queue_defer(queue, number);

@@ -253,14 +253,19 @@ PLAIN void ping(struct client *c)
 	assert_string_equal(hear(c, WIRE_PONG, id), "");
 }
 
-PLAIN void call_with(const struct client *c, uint64_t id, const char *tool, uint32_t timeout_ms, const char *arguments, size_t len)
+PLAIN void call_as(const struct client *c, uint64_t id, const char *tool, uint32_t timeout_ms, bool patient, const char *arguments, size_t len)
 {
 	struct buf b = {0};
-	struct wire_call call = {.timeout_ms = timeout_ms, .priority = WIRE_NORMAL, .tool = tool, .tool_len = strlen(tool),
+	struct wire_call call = {.timeout_ms = timeout_ms, .patient = patient, .priority = WIRE_NORMAL, .tool = tool, .tool_len = strlen(tool),
 				 .client = "agent", .client_len = 5, .arguments = arguments, .arguments_len = len};
 	assert_true(wire_put_call(&b, id, &call));
 	send_bytes(c, buf_data(&b), buf_len(&b));
 	buf_finish(&b);
+}
+
+PLAIN void call_with(const struct client *c, uint64_t id, const char *tool, uint32_t timeout_ms, const char *arguments, size_t len)
+{
+	call_as(c, id, tool, timeout_ms, false, arguments, len);
 }
 
 PLAIN void call(const struct client *c, uint64_t id, const char *tool)
