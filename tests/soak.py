@@ -238,7 +238,8 @@ def judge(world, answer, safe, what):
     """ANSWER is the object in the text of a result."""
     code = answer.get("error_code") or answer.get("code") or answer.get("status") or "success"
     world.count(code)
-    if safe and code in NO_WONDER - {"queue_full", "client_queue_full"}:
+    late = code == "not_responding" and "for its turn" in answer.get("error", "")  # a short time-out on a busy machine
+    if safe and not late and code in NO_WONDER - {"queue_full", "client_queue_full"}:
         world.problem(f"{what[:200]} was answered {json.dumps(answer)[:300]}")
 
 

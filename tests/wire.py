@@ -50,12 +50,12 @@ class Peer:
             self.bytes += more
 
     def call(self, form, timeout_ms=0, priority=1, tool="efrit_execute", **arguments):
-        """Sends a CALL, returns its id."""
+        """Sends a CALL, returns its id.  Its time counts from the begin of the form (flag 2)."""
         self.last += 1
         if tool == "efrit_execute":
             arguments["content"] = form
         name, client = tool.encode(), b"test"
-        head = struct.pack(">IBBHH", timeout_ms, priority, 0, len(name), len(client))
+        head = struct.pack(">IBBHH", timeout_ms, priority, 2, len(name), len(client))
         self.send(CALL, self.last, head + name + client + json.dumps(arguments).encode())
         return self.last
 

@@ -307,7 +307,7 @@ def migrate():
         q.ask("one")
         q.ask("two")
         q.ask("error", '(error "so it is %d" 7)')
-        q.ask("loop", "(while t)", options={"timeout": 0.3})
+        q.ask("loop", "(while t)", options={"timeout": 1})
         q.ask("context", '"\u00e4\u0001"', options={"return_context": True})
         q.ask("long", "(make-string 300000 ?x)")
         q.ask(17, '(+ 8 9)')

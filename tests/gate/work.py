@@ -19,7 +19,7 @@ def calls():
             check(json.loads(a.json["result"]["content"][0]["text"])["result"] == "3", a)
             a = c.request("POST", "/api/v1/tools/efrit_execute", {"content": "(error \"no\")"})
             check(a.status == 422 and a.json["isError"], a)
-            a = c.request("POST", "/api/v1/tools/efrit_execute", {"content": "(while t)", "timeout": 0.2})
+            a = c.request("POST", "/api/v1/tools/efrit_execute", {"content": "(while t)", "timeout": 1})
             check(a.status == 504, a)
             a = c.request("POST", "/api/v1/tools/efrit_execute", {"content": "1", "instance_id": "none"})
             check(a.status == 404, a)
