@@ -8,6 +8,8 @@
 (defun dbg-test-outer (x) "Call the inner one with X." (list (dbg-test-inner (1+ x))))
 (defun dbg-test-inner (x) "Fail for X above 5." (if (> x 5) (error "Too large: %d" x) (make-list x 'a)))
 (defun dbg-test-slow () "Work a little." (dotimes (i 1000) (format "%d" i)))
+(defvar dbg-test-clock 0.0 "The time, where a test says what it is.")
+(defun dbg-test-late () "Take a second of that time." (setq dbg-test-clock (1+ dbg-test-clock)))
 (defvar dbg-test-hook nil "A hook.")
 
 (defun efrit-mcp-tools-debug-test--debug (op &rest arguments)
@@ -23,7 +25,7 @@
      (should-not (seq-find (lambda (timer) (eq #'efrit-mcp-debug--end (timer--function timer))) timer-list))
      (should (eq hook (default-toplevel-value 'signal-hook-function)))
      (should (equal handler (default-value 'command-error-function)))
-     (dolist (f '(dbg-test-outer dbg-test-inner dbg-test-slow))
+     (dolist (f '(dbg-test-outer dbg-test-inner dbg-test-slow dbg-test-late))
        (should-not (advice--p (symbol-function f))))))
 
 (ert-deftest efrit-mcp-tools-debug/trace ()
@@ -58,15 +60,18 @@
 
 (ert-deftest efrit-mcp-tools-debug/a-slow-hook ()
   (efrit-mcp-tools-debug-test
-   (let ((dbg-test-hook (list #'ignore #'dbg-test-slow (lambda () 1))))
+   (let ((dbg-test-hook (list #'ignore #'dbg-test-late (lambda () 1))) (real (symbol-function 'float-time)))
      (efrit-mcp-tools-debug-test--debug "trace" "hook" "dbg-test-hook")
-     (dotimes (_ 3) (run-hooks 'dbg-test-hook))
+     (cl-letf (((symbol-function 'float-time) (lambda (&optional time) (if time (funcall real time) dbg-test-clock))))
+       (dotimes (_ 3) (run-hooks 'dbg-test-hook)))
      (let ((report (efrit-mcp-tools-debug-test--debug "stop")))
        (should-not (alist-get 'calls report))
        (let ((first (aref (alist-get 'functions report) 0)))
-         (should (equal "dbg-test-slow" (alist-get 'function first)))
+         (should (equal "dbg-test-late" (alist-get 'function first)))
          (should (= 3 (alist-get 'calls first)))
-         (should (> (alist-get 'ms first) 0)))))))
+         (should (= 3000 (alist-get 'ms first)))
+         (should (= 1000 (alist-get 'longest_ms first)))
+         (dolist (other (cdr (append (alist-get 'functions report) nil))) (should (> 3000 (alist-get 'ms other)))))))))
 
 (ert-deftest efrit-mcp-tools-debug/not-traced ()
   (efrit-mcp-tools-debug-test
