@@ -41,15 +41,21 @@ inside() { chroot "$home" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin L
 # In namespaces of its own: whatever way it ends, nothing stays mounted and nothing runs on.
 if [ "${1:-}" != inside ]; then
 	unshare --mount --pid --fork --kill-child --propagation private true 2>/dev/null || skip "no namespace can be made here"
-	exec unshare --mount --pid --fork --kill-child --mount-proc --propagation private "$0" inside
+	plain=$(mktemp -d /tmp/efrit-trixie-XXXXXX) || exit 1
+	trap 'rmdir "$plain"' EXIT
+	unshare --mount --pid --fork --kill-child --mount-proc --propagation private "$0" inside "$plain"
+	exit
 fi
+# debootstrap takes no folder whose name has a space.
+mkdir -p "$home"
+grep -qF " ${home// /\\040}/" /proc/mounts && skip "something is mounted below $home; unmount it first"
+mount --bind "$home" "$2" || skip "$home cannot be mounted at $2"
+home=$2
 command -v debootstrap >/dev/null || apt-get install -y --no-install-recommends debootstrap >/dev/null 2>&1 || skip "there is no debootstrap here"
 read -r uri key < <(own_source "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")"; echo)
 case ${uri:-} in *debian*) ;; *) skip "the apt sources name no mirror of Debian" ;; esac
 if [ ! -e "$home/complete" ]; then
-	grep -qF " $home/" /proc/mounts && skip "something is mounted below $home; unmount it first"
-	rm -rf --one-file-system "$home"
-	mkdir -p "$home"
+	find "$home" -mindepth 1 -maxdepth 1 -exec rm -rf --one-file-system {} +
 	debootstrap --variant=minbase ${key:+--keyring="$key"} trixie "$home" "$uri" >"$here/build/trixie.log" 2>&1 ||
 		skip "debootstrap failed: $(tail -n 1 "$here/build/trixie.log")"
 	touch "$home/complete"
