@@ -27,9 +27,12 @@ import tempfile
 import threading
 import time
 
+import ending
+import patience
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 B = os.path.join(ROOT, os.environ.get("B", "build"))
-PATIENCE = 90.0
+PATIENCE = 90.0   # seconds, which stretch with the load
 
 
 class World:
@@ -38,7 +41,8 @@ class World:
         os.mkdir(os.path.join(self.folder, "x"), 0o700)
         self.sockets = os.path.join(self.folder, "x", "efrit")
         self.log = os.path.join(self.folder, "log")
-        self.env = dict(os.environ, XDG_RUNTIME_DIR=os.path.join(self.folder, "x"), EFRIT_MCP_FOLDERS=self.sockets,
+        self.guard = ending.Guard(self.folder)
+        self.env = dict(os.environ, **patience.settings(), XDG_RUNTIME_DIR=os.path.join(self.folder, "x"), EFRIT_MCP_FOLDERS=self.sockets,
                         HOME=self.folder, TMPDIR=self.folder, LC_ALL="C.UTF-8")
         self.emacsen = {}
 
@@ -64,11 +68,14 @@ class World:
         return f'(progn (write-region "{number}\\n" nil "{self.log}" t \'quiet) (sleep-for {seconds:.3f}) {json.dumps(str(number))})'
 
     def finish(self):
+        """Whether something else was left."""
         for emacs in self.emacsen.values():
             if emacs.poll() is None:
                 os.killpg(emacs.pid, signal.SIGKILL)
                 emacs.wait()
-        shutil.rmtree(self.folder)
+        left = self.guard.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return left
 
 
 class Client:
@@ -104,8 +111,10 @@ class Client:
 
     def wait(self, number):
         with self.more:
-            if not self.more.wait_for(lambda: number in self.answers, PATIENCE):
-                raise AssertionError(f"{number} was not answered in {PATIENCE} s")
+            limit = patience.Limit(PATIENCE)
+            while not self.more.wait_for(lambda: number in self.answers, limit.left()):
+                if limit.over():
+                    raise AssertionError(f"{number} was not answered in {PATIENCE * limit.factor:g} s")
             return self.answers[number]
 
     def begin(self, number, tool, arguments, meta=None):
@@ -121,10 +130,17 @@ class Client:
         return told(self.wait(number))
 
     def await_workers(self, count):
-        until = time.monotonic() + PATIENCE
+        limit = patience.Limit(PATIENCE)
         while self.call("efrit_get_queue_stats", {"instance_id": "work"}).get("idle", 0) < count:
-            if time.monotonic() > until:
-                raise AssertionError(f"{count} workers were not there in {PATIENCE} s")
+            if limit.over():
+                raise AssertionError(f"{count} workers were not there in {PATIENCE * limit.factor:g} s")
+            time.sleep(0.05)
+
+    def await_instance(self, name):
+        limit = patience.Limit(PATIENCE)
+        while name not in json.dumps(self.call("efrit_list_instances", {})):
+            if limit.over():
+                raise AssertionError(f"{name} was not there in {PATIENCE * limit.factor:g} s")
             time.sleep(0.05)
 
 
@@ -138,7 +154,7 @@ class Bridge(Client):
 
     def end(self):
         self.process.stdin.close()
-        self.process.wait(30)
+        patience.ended(self.process, 30)
 
 
 class Gateway:
@@ -157,7 +173,7 @@ class Gateway:
 
     def end(self):
         self.process.terminate()
-        self.process.wait(30)
+        patience.ended(self.process, 30)
 
 
 def told(message):
@@ -272,7 +288,7 @@ def jobs(world, rounds, rng):
         bridge.process.kill()
         bridge.process.wait()
         bridge = Bridge(world)
-        end = bridge.call("efrit_execute_batch", {"job": job["job"], "wait": PATIENCE})
+        end = bridge.call("efrit_execute_batch", {"job": job["job"], "wait": patience.stretched(PATIENCE)})
         if end.get("status") not in ("success", "partial", "error") or len(end["results"]) != 30:
             raise AssertionError(f"the job did not end: {end}")
         ran = world.ran()
@@ -305,9 +321,7 @@ def full(world, rounds, rng):
     world.start("work-1")
     gateway = Gateway(world, "--set", "state=" + state)
     client, counts, number = gateway.client("full"), collections.Counter(), 0
-    until = time.monotonic() + PATIENCE
-    while "work-1" not in json.dumps(client.call("efrit_list_instances", {})) and time.monotonic() < until:
-        time.sleep(0.05)
+    client.await_instance("work-1")
     for _ in range(rounds):
         fill(os.path.join(state, "filler"))
         for _ in range(3):
@@ -322,7 +336,7 @@ def full(world, rounds, rng):
         os.unlink(os.path.join(state, "filler"))
         number += 1
         job = client.call("efrit_execute_batch", {"forms": [world.form(number, 0)], "keep": True})
-        end = client.call("efrit_execute_batch", {"job": job.get("job", "none"), "wait": PATIENCE})
+        end = client.call("efrit_execute_batch", {"job": job.get("job", "none"), "wait": patience.stretched(PATIENCE)})
         if end.get("status") != "success":
             raise AssertionError(f"there is room again, and it says {job} {end}")
         counts["kept"] += 1
@@ -339,16 +353,14 @@ def drain(world, rounds, rng):
     gateway, counts = Gateway(world), collections.Counter()
     for turn in range(rounds):
         client = gateway.client("drain")
-        until = time.monotonic() + PATIENCE
-        while "work-1" not in json.dumps(client.call("efrit_list_instances", {})) and time.monotonic() < until:
-            time.sleep(0.05)
+        client.await_instance("work-1")
         forms = [world.form(3 * turn + i, 0.5) for i in range(3)]
         job = client.call("efrit_execute_batch", {"forms": forms, "keep": True, "order": "sequential"})
         while not client.call("efrit_execute_batch", {"job": job["job"]})["running"]:
             pass
         gateway.end()
         gateway = Gateway(world)
-        end = gateway.client("drain").call("efrit_execute_batch", {"job": job["job"], "wait": PATIENCE})
+        end = gateway.client("drain").call("efrit_execute_batch", {"job": job["job"], "wait": patience.stretched(PATIENCE)})
         if end.get("status") != "success":
             raise AssertionError(f"it was ended politely, and it says {end}")
         counts["kept"] += 1
@@ -422,9 +434,7 @@ def measure(world, rounds, rng):
     bridge.end()
     gateway = Gateway(world)
     modest, greedy = gateway.client("modest"), gateway.client("greedy")
-    seen = time.monotonic() + PATIENCE
-    while "work-1" not in json.dumps(modest.call("efrit_list_instances", {})) and time.monotonic() < seen:
-        time.sleep(0.05)
+    modest.await_instance("work-1")
     alone = one_by_one(modest, "h", 20 * rounds, single, 0.01)
     flood = Flood(greedy, "i", 200, single)
     beside = one_by_one(modest, "j", 20 * rounds, single, 0.01)
@@ -445,16 +455,17 @@ def main():
         os.execvp(apart[0], apart + [sys.executable] + sys.argv)
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 30)
-    world = World()
+    world, status = World(), 1
     try:
         counts = {"calls": calls, "named": named, "jobs": jobs, "full": full, "drain": drain, "measure": measure}[what](world, rounds, random.Random(seed))
     except AssertionError as wrong:
         print(f"WRONG (seed {seed}): {wrong}")
-        return 1
+    else:
+        print(json.dumps(counts) if what == "measure" else f"{what}: {rounds} rounds, seed {seed}: {dict(counts)}")
+        status = 0
     finally:
-        world.finish()
-    print(json.dumps(counts) if what == "measure" else f"{what}: {rounds} rounds, seed {seed}: {dict(counts)}")
-    return 0
+        left = world.finish()
+    return 1 if left and not status else status
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import pty
 import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,8 @@ import termios
 import threading
 import time
 
+import ending
+import patience
 import wire
 
 ROOT = os.environ.get("EFRIT_MCP_ROOT") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -50,6 +51,7 @@ FORMS = [
 class Emacs:
     def __init__(self, mode, quiet=False):
         self.dir = tempfile.mkdtemp(prefix="efs")
+        self.guard = ending.Guard(self.dir)
         self.log = open(os.path.join(self.dir, "log"), "wb")
         env = dict(os.environ, XDG_RUNTIME_DIR=self.dir, HOME=self.dir, TERM="xterm")
         args = [EMACS, "-Q", "-L", os.path.join(ROOT, "lisp"), "-l", "efrit-mcp" if quiet else os.path.join(ROOT, "tests", "stop.el"),
@@ -88,13 +90,13 @@ class Emacs:
 
     def connect(self, meanwhile=lambda: None):
         """A peer, as soon as Emacs listens; MEANWHILE is called between the tries."""
-        end = time.monotonic() + 90
+        limit = patience.Limit(90)
         while True:
             try:
                 return wire.Peer(self.path)
             except OSError:
                 meanwhile()
-                if time.monotonic() > end or self.process.poll() is not None:
+                if limit.over() or self.process.poll() is not None:
                     raise SystemExit("Emacs did not start: %s" % self.tail())
                 time.sleep(0.02)
 
@@ -102,25 +104,15 @@ class Emacs:
         with open(os.path.join(self.dir, "log"), "rb") as f:
             return f.read()[-4000:].decode("utf-8", "replace")
 
-    def left(self):
-        """Whether something runs that this Emacs started: it carries our folder in its environment."""
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/environ", "rb") as f:
-                    if b"=" + self.dir.encode() + b"\0" in f.read():
-                        return True
-            except OSError:
-                pass
-        return False
-
     def end(self):
         """Kills Emacs.  Its child, stop-echo, ends by itself when it finds nobody to write to."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        limit = time.monotonic() + 10
-        while self.left() and time.monotonic() < limit:
+        limit = patience.Limit(10)
+        while ending.carriers(self.dir) and not limit.over():
             time.sleep(0.005)
+        self.guard.end()
         self.log.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 
@@ -175,9 +167,9 @@ def main():
         for i in range(rounds):
             if mode == "terminal" and i == rounds // 2:
                 emacs.type(b"\033xforward-")
-                end = time.monotonic() + 90
+                limit = patience.Limit(90)
                 while peer.eval("(list (minibuffer-depth))", observe="none")["result"] != "(1)":
-                    assert time.monotonic() < end, "the person's M-x does not get through"
+                    assert not limit.over(), "the person's M-x does not get through"
                     time.sleep(0.01)
             one_round(peer, rng, seen)
             if i % 1000 == 999:
@@ -197,5 +189,4 @@ def main():
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     main()

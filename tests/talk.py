@@ -58,22 +58,25 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
+import ending  # noqa: E402
+import patience  # noqa: E402
 from play import display, programs, said, world  # noqa: E402
 from play.part import SHOWN, Skip, Wrong, duration  # noqa: E402
 from play.programs import ROOT, Bridge  # noqa: E402
 
-MESSAGE_LIMIT = 20.0   # seconds S< waits, unless the talk says otherwise
+MESSAGE_LIMIT = 20.0   # seconds S< waits, unless the talk says otherwise; all waits stretch with the load
 
 
 class Talk(programs.Steps, said.Steps, world.Steps, display.Steps):
     def __init__(self, path):
         self.path = path
         self.folder = tempfile.mkdtemp(prefix="talk-")
+        self.guard = ending.Guard(self.folder, on_term)
         self.xdg = os.path.join(self.folder, "x")
         self.home = os.path.join(self.folder, "home")
         for folder in (self.xdg, self.home):
             os.mkdir(folder, 0o700)
-        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.xdg, EFRIT_MCP_FOLDERS=self.xdg + "/efrit", HOME=self.home, TMPDIR=self.folder, LC_ALL="C.UTF-8",
+        self.env = dict(os.environ, **patience.settings(), XDG_RUNTIME_DIR=self.xdg, EFRIT_MCP_FOLDERS=self.xdg + "/efrit", HOME=self.home, TMPDIR=self.folder, LC_ALL="C.UTF-8",
                         EFRIT_MCP_EMACS=os.environ.get("EMACS", "emacs"), XDG_CONFIG_HOME=self.home + "/.config")
         for name in ("DISPLAY", "WAYLAND_DISPLAY", "INSIDE_EMACS", "EFRIT_MCP_INSTANCE"):
             self.env.pop(name, None)
@@ -126,20 +129,26 @@ class Talk(programs.Steps, said.Steps, world.Steps, display.Steps):
 
     def until(self, done, seconds, what):
         """Waits for DONE() to return something true, and returns it."""
-        deadline = time.monotonic() + seconds
+        limit = patience.Limit(seconds)
         while True:
             found = done()
             if found:
                 return found
-            left = deadline - time.monotonic()
+            left = limit.left()
             if left <= 0:
-                raise Wrong(f"{what} (waited {seconds:g} s)")
+                raise Wrong(f"{what} (waited {seconds * limit.factor:g} s)")
             self.turn(min(left, 0.05))
 
     def do_patience(self, rest):
         self.patience = duration(rest)
 
     # --- the whole ---
+
+    @staticmethod
+    def patient(line):
+        """A time-out that should not come, of some seconds, stretches like all waits; one that should is shorter."""
+        times = max(1.0, patience.factor())
+        return re.sub(r'"timeout":(\d+)(?=[,}])', lambda m: f'"timeout":{int(int(m[1]) * times)}' if 5 <= int(m[1]) <= 120 else m[0], line)
 
     def step(self, line):
         line = re.sub(r"\$([A-Z_a-z]+)", lambda m: self.variables.get(m[1], m[0]), line)
@@ -150,7 +159,7 @@ class Talk(programs.Steps, said.Steps, world.Steps, display.Steps):
             message = self.bridge().last[1] if repeat and self.bridge().last else self.next_message(said[2] or None)
             self.expect(said[3], self.last_json() if said[1] == "T" else message)
         elif line.startswith("C> "):
-            self.send(line[3:].encode() + b"\n")
+            self.send(self.patient(line[3:]).encode() + b"\n")
         elif state and state[2] == "gone":
             self.until(lambda: not self.program(state[1]).alive(), self.patience, f"{state[1]} does not end")
         elif state:
@@ -162,7 +171,7 @@ class Talk(programs.Steps, said.Steps, world.Steps, display.Steps):
             verb = getattr(self, "do_" + word, None)
             if not verb:
                 raise Wrong(f"unknown step {word!r}")
-            verb(rest.strip())
+            verb(self.patient(rest.strip()) if word in ("call", "modern", "until") else rest.strip())
 
     def play(self):
         self.began = time.monotonic()
@@ -178,8 +187,8 @@ class Talk(programs.Steps, said.Steps, world.Steps, display.Steps):
             print(f"SKIP: {os.path.basename(self.path)}: {skip}")
             return 77
         finally:
-            self.clean()
-        return 0
+            left = self.clean()
+        return 1 if left else 0
 
     def report(self):
         while self.turn(0):
@@ -195,11 +204,12 @@ class Talk(programs.Steps, said.Steps, world.Steps, display.Steps):
         """A bridge with a sanitizer looks for leaks when it ends by itself."""
         os.killpg(program.process.pid, signal.SIGCONT)
         program.process.stdin.close()
-        deadline = time.monotonic() + 10
-        while program.alive() and time.monotonic() < deadline:
+        limit = patience.Limit(10)
+        while program.alive() and not limit.over():
             self.turn(0.02)
 
     def clean(self):
+        """Whether something was left that no step has started."""
         for program in self.programs.values():
             if os.environ.get("SAN") and isinstance(program, Bridge) and program.alive():
                 self.let_end(program)
@@ -208,7 +218,9 @@ class Talk(programs.Steps, said.Steps, world.Steps, display.Steps):
         self.end_displays()
         for s, _ in self.sockets + self.clients:
             s.close()
+        left = self.guard.end()
         shutil.rmtree(self.folder, ignore_errors=True)
+        return left
 
 
 def steps(path):
@@ -237,7 +249,6 @@ def main():
     if len(sys.argv) < 2:
         print(__doc__)
         return 2
-    signal.signal(signal.SIGTERM, on_term)
     worst = 0
     for path in sys.argv[1:]:
         status = Talk(path).play()

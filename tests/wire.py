@@ -6,6 +6,8 @@ import re
 import socket
 import struct
 
+import patience
+
 HELLO, PING, STATUS, CALL, CANCEL, INTERRUPT, CREDIT, CATALOGUE = range(1, 9)
 WELCOME, PONG, STATE, RESULT, INTERRUPTED, TOOLS = 0x41, 0x42, 0x43, 0x44, 0x46, 0x48
 REFUSED, CHANGED, GOODBYE = 0x50, 0x51, 0x52
@@ -20,10 +22,11 @@ def frame(kind, ident, payload=b"", flags=0, version=VERSION, magic=0xEF):
 
 
 class Peer:
-    """One connection.  Every wait ends after TIMEOUT seconds with an exception."""
+    """One connection.  Every wait ends after TIMEOUT seconds, which stretch with the load, with an exception."""
 
     def __init__(self, path, hello=True, timeout=20):
         self.socket = socket.socket(socket.AF_UNIX)
+        self.timeout = timeout
         self.socket.settimeout(timeout)
         self.socket.connect(path)
         self.bytes = b""
@@ -44,10 +47,19 @@ class Peer:
                     payload = self.bytes[HEADER.size : HEADER.size + size]
                     self.bytes = self.bytes[HEADER.size + size :]
                     return kind, flags, ident, payload
-            more = self.socket.recv(1 << 20)
+            more = self.receive()
             if not more:
                 raise EOFError("the module closed the connection")
             self.bytes += more
+
+    def receive(self):
+        limit = patience.Limit(self.timeout)
+        while True:
+            try:
+                return self.socket.recv(1 << 20)
+            except TimeoutError:
+                if limit.over():
+                    raise
 
     def call(self, form, timeout_ms=0, priority=1, tool="efrit_execute", **arguments):
         """Sends a CALL, returns its id.  Its time counts from the begin of the form (flag 2)."""

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <libgen.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,7 +28,7 @@ static void play(const char *path)
 	} while (n);
 	fclose(file);
 	char *copy = input_copy(buf_data(&text), buf_len(&text));
-	alarm(SECONDS);
+	setitimer(ITIMER_PROF, &(struct itimerval){.it_value.tv_sec = SECONDS}, NULL); /* of the processor: others may have the machine */
 	LLVMFuzzerTestOneInput((const uint8_t *)copy, buf_len(&text));
 	free(copy);
 	buf_finish(&text);

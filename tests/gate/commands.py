@@ -12,7 +12,8 @@ import struct
 import subprocess
 import termios
 import threading
-import time
+
+import patience
 
 from gate.driver import PATIENCE, Gateway, case, check
 
@@ -79,9 +80,9 @@ class Screen:
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", whole[-1]).replace("\r", "") if whole else ""
 
     def shows(self, pattern):
-        end = time.monotonic() + PATIENCE * 3 # an Emacs may have to start first
+        end = patience.Limit(90) # an Emacs may have to start first
         while not re.search(pattern, self.page(), re.M):
-            check(time.monotonic() < end and self.process.poll() is None, "not shown:", pattern, self.text[-3000:])
+            check(not end.over() and self.process.poll() is None, "not shown:", pattern, self.text[-3000:])
             self.read()
         return self.page()
 
@@ -89,9 +90,9 @@ class Screen:
         os.write(self.master, keys.encode())
 
     def ended(self):
-        end = time.monotonic() + PATIENCE
+        end = patience.Limit(30)
         while self.process.poll() is None:
-            check(time.monotonic() < end, "it does not end")
+            check(not end.over(), "it does not end")
             self.read()
         self.read(0)
         check(self.text.rstrip().endswith("\x1b[?25h\x1b[?1049l"), "the screen is not as it was:", self.text[-200:])
@@ -141,9 +142,9 @@ def top():
                 busy.join()
             s.size(6, 40)
             os.kill(s.process.pid, signal.SIGWINCH)
-            end = time.monotonic() + PATIENCE
+            end = patience.Limit(30)
             while max(len(line) for line in (s.page() or "x" * 99).split("\n")) > 40 or s.page().count("\n") > 6:
-                check(time.monotonic() < end, "it does not fit:", s.page())
+                check(not end.over(), "it does not fit:", s.page())
                 s.read()
             s.type("q")
             check(s.ended() == 0, s.process.returncode)
@@ -380,9 +381,9 @@ def migrate_killed():
             kills = 0
             for stop_at in sorted(random.sample(range(1, many), 3)):
                 p = subprocess.Popen([g.bridge, "migrate", "--apply", q.path], env=g.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                end = time.monotonic() + PATIENCE
+                end = patience.Limit(30)
                 while len(q.files("responses")) < stop_at and p.poll() is None:
-                    check(time.monotonic() < end, "no answers come")
+                    check(not end.over(), "no answers come")
                 p.kill()
                 kills += p.wait() == -signal.SIGKILL
                 q.ask(f"{turn}-{stop_at}-more", instance_id="main")

@@ -4,6 +4,8 @@ import os
 import subprocess
 import time
 
+import patience
+
 from gate.driver import BRIDGE, case, check
 from gate.fleet import Fleet
 
@@ -19,9 +21,9 @@ GROWTH = 2 << 20
 @case(emacs="first")
 def crowd():
     with Fleet(settings={"start_timeout": 600}, config={"pools": {"pool": {"min": WORKERS, "max": WORKERS}}}) as g:
-        begun = time.monotonic()
+        end = patience.Limit(30 + 10 * WORKERS)
         while len(g.kept("up")) < WORKERS:
-            check(time.monotonic() < begun + 30 + 10 * WORKERS, "not all are up:", g.kept("up"), g.said())
+            check(not end.over(), "not all are up:", g.kept("up"), g.said())
             time.sleep(0.2)
         workers = set(g.kept("up"))
         load = subprocess.Popen([BRIDGE, "load-test", str(CLIENTS), "1000000", "--duration", str(SECONDS), "--mix", MIX, "--listen", f"127.0.0.1:{g.port}"],

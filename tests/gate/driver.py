@@ -11,12 +11,13 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import time
+
+import patience
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAMS = os.path.join(ROOT, os.environ.get("B", "build"))
 BRIDGE = os.path.join(PROGRAMS, "efrit-bridge")
-PATIENCE = 30.0     # seconds anything may take
+PATIENCE = 30.0 * max(2.0, patience.factor())     # seconds anything may take, as this machine is now
 META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
 BOTH = "application/json, text/event-stream"
 CASES = {}
@@ -44,9 +45,9 @@ def check(holds, *said):
 
 
 def until(holds, what):
-    end = time.monotonic() + PATIENCE
+    limit = patience.Limit(30)
     while not holds():
-        check(time.monotonic() < end, "waited in vain:", what)
+        check(not limit.over(), "waited in vain:", what)
         select.select([], [], [], 0.01)
 
 
@@ -99,8 +100,14 @@ class Client:
         self.sock.sendall(data.encode() if isinstance(data, str) else data)
 
     def more(self):
+        limit = patience.Limit(30)
         try:
-            piece = self.sock.recv(65536)
+            piece = None
+            while piece is None:
+                try:
+                    piece = self.sock.recv(65536)
+                except TimeoutError:
+                    check(not limit.over(), "nothing came after:", self.got)
         except (ConnectionResetError, ssl.SSLError):
             piece = b""
         self.got += piece
@@ -242,7 +249,7 @@ class Gateway:
         self.base = tempfile.mkdtemp(dir=os.environ.get("TMPDIR"))
         for name in ("x", "home"):
             os.mkdir(os.path.join(self.base, name), 0o700)
-        self.env = dict(os.environ, XDG_RUNTIME_DIR=os.path.join(self.base, "x"), HOME=os.path.join(self.base, "home"),
+        self.env = dict(os.environ, **patience.settings(), XDG_RUNTIME_DIR=os.path.join(self.base, "x"), HOME=os.path.join(self.base, "home"),
                         EFRIT_MCP_FOLDERS=os.path.join(self.base, "x", "efrit"), EFRIT_MCP_LOG_LEVEL="debug",
                         EFRIT_MCP_EMACS=os.environ.get("EMACS", "emacs"), EFRIT_MCP_LISP=os.path.join(ROOT, "lisp"))
         for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "NOTIFY_SOCKET"):
@@ -344,7 +351,7 @@ class Gateway:
 
     def end(self, status=0):
         self.process.send_signal(signal.SIGTERM)
-        check(self.process.wait(PATIENCE) == status, "ended with", self.process.returncode, self.said())
+        check(patience.ended(self.process, 30) == status, "ended with", self.process.returncode, self.said())
 
     def __enter__(self):
         return self
@@ -357,7 +364,7 @@ class Gateway:
             if self.process.poll() is None:
                 self.process.terminate()
                 try:
-                    self.process.wait(PATIENCE)
+                    patience.ended(self.process, 30)
                 except subprocess.TimeoutExpired:
                     self.process.kill()
                     self.process.wait()

@@ -8,6 +8,8 @@ import tempfile
 import threading
 import time
 
+import patience
+
 from gate.driver import PROGRAMS, ROOT, Gateway, Skip, case, check, until
 
 ROUNDS = int(os.environ.get("FLEET_ROUNDS", "5"))
@@ -464,9 +466,9 @@ def fleet_many():
         def times():
             with open(f"/proc/{g.process.pid}/stat", encoding="utf-8") as f:
                 return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
-        end = time.monotonic() + 30 + 10 * WORKERS
+        end = patience.Limit(30 + 10 * WORKERS)
         while len(g.kept("up")) < WORKERS:
-            check(time.monotonic() < end, "not all are up:", g.kept("up"), g.said())
+            check(not end.over(), "not all are up:", g.kept("up"), g.said())
             time.sleep(0.2)
         before, at = times(), time.monotonic()
         memory, descriptors = g.memory(), g.descriptors()

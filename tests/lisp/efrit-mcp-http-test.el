@@ -3,6 +3,7 @@
 (require 'ert)
 (require 'efrit-mcp)
 (require 'efrit-mcp-http)
+(require 'efrit-mcp-test-wait)
 
 (efrit-mcp-native-load efrit-mcp-version)
 
@@ -12,8 +13,8 @@
 (defun efrit-mcp-http-test--said (process)
   "Wait for the end of PROCESS; return its status and what the person was told."
   (with-current-buffer (messages-buffer)
-    (let ((begin (point-max)) (end (time-add nil 60)))
-      (while (and (or (process-live-p process) (= begin (point-max))) (time-less-p nil end))
+    (let ((begin (point-max)) (begun (float-time)))
+      (while (and (or (process-live-p process) (= begin (point-max))) (not (efrit-mcp-test-over-p begun 60)))
         (accept-process-output nil 1))
       (list (process-exit-status process) (buffer-substring begin (point-max))))))
 
@@ -47,10 +48,10 @@
                                        :service (progn (string-match ":\\([0-9]+\\)/mcp\\'" url)
                                                        (string-to-number (match-string 1 url)))
                                        :filter (lambda (_ text) (setq answer (concat answer text)))))
-         (end (time-add nil 60)))
+         (begun (float-time)))
     (process-send-string client (format "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
                                         path token (length body) body))
-    (while (and (process-live-p client) (time-less-p nil end)) (accept-process-output nil 1))
+    (while (and (process-live-p client) (not (efrit-mcp-test-over-p begun 60))) (accept-process-output nil 1))
     answer))
 
 (ert-deftest efrit-mcp-http/starts-serves-and-stops ()

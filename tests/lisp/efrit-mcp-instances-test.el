@@ -3,15 +3,16 @@
 (require 'ert)
 (require 'efrit-mcp)
 (require 'efrit-mcp-instances)
+(require 'efrit-mcp-test-wait)
 
 (defconst efrit-mcp-instances-test--bridge
   (expand-file-name "efrit-bridge" (expand-file-name (or (getenv "B") "build") (expand-file-name ".." efrit-mcp-native--folder))))
 
 (defmacro efrit-mcp-instances-test--until (&rest holds)
   "Wait until HOLDS."
-  `(let ((end (time-add nil 90)))
+  `(let ((begun (float-time)))
      (while (not (progn ,@holds))
-       (should (time-less-p nil end))
+       (should-not (efrit-mcp-test-over-p begun 90))
        (accept-process-output nil 0.02)
        (read-event nil nil 0.02)))) ; what a folder's watch has seen is an event like a key
 

@@ -2,6 +2,7 @@
 
 (require 'ert)
 (require 'efrit-mcp)
+(require 'efrit-mcp-test-wait)
 
 (efrit-mcp-native-load efrit-mcp-version)
 
@@ -115,10 +116,7 @@
     (efrit-mcp-mode 1)
     (let ((old efrit-mcp-server--doorbell))
       (delete-process old)
-      (let ((until (+ (float-time) 10)))
-        (while (and (eq old efrit-mcp-server--doorbell) (< (float-time) until))
-          (accept-process-output nil 0.01)))
-      (should-not (eq old efrit-mcp-server--doorbell))
+      (efrit-mcp-test-until 10 (not (eq old efrit-mcp-server--doorbell)))
       (should (process-live-p efrit-mcp-server--doorbell)))))
 
 (ert-deftest efrit-mcp-native/only-the-main-thread-may-start ()

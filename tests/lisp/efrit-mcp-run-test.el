@@ -3,6 +3,7 @@
 (require 'ert)
 (require 'cl-lib)
 (require 'efrit-mcp)
+(require 'efrit-mcp-test-wait)
 
 (efrit-mcp-native-load efrit-mcp-version)
 
@@ -18,9 +19,7 @@
 
 (defun efrit-mcp-run-test--wait (run)
   "Wait for the end of RUN."
-  (let ((most (+ (float-time) 30)))
-    (while (and (efrit-mcp-run-going-p run) (< (float-time) most)) (accept-process-output nil 1))
-    (should-not (efrit-mcp-run-going-p run))))
+  (efrit-mcp-test-until 30 (not (efrit-mcp-run-going-p run))))
 
 (ert-deftest efrit-mcp-run/errors-and-exit ()
   (efrit-mcp-run-test--with "printf 'x.c:12:3: warning: odd\\nx.c:14: error: bad\\n'; exit 3"

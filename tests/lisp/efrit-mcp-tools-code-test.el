@@ -122,10 +122,7 @@
       (call-process "git" nil nil nil "init" "-q" folder)
       (should (equal (efrit-mcp-tools-test-fails "emacs_lsp" "op" "hover" "file" a "line" 1) "efrit-mcp-lsp-missing"))
       (efrit-mcp-tools-test-call "emacs_lsp" "op" "start" "file" a)
-      (let ((until (+ (float-time) 60)))
-        (while (and (< (float-time) until)
-                    (not (with-current-buffer (find-buffer-visiting a) (eglot-current-server))))
-          (accept-process-output nil 0.1)))
+      (efrit-mcp-test-until 60 (with-current-buffer (find-buffer-visiting a) (eglot-current-server)))
       (unwind-protect
           (progn
             (should (eq t (alist-get 'running (efrit-mcp-tools-test-call "emacs_lsp" "op" "status" "file" a))))
@@ -144,9 +141,7 @@
 (defun efrit-mcp-tools-test-start-server (file)
   "Start a language server for FILE and wait until it manages the buffer."
   (efrit-mcp-tools-test-call "emacs_lsp" "op" "start" "file" file)
-  (let ((until (+ (float-time) 60)))
-    (while (and (< (float-time) until) (not (with-current-buffer (find-buffer-visiting file) (eglot-current-server))))
-      (accept-process-output nil 0.1))))
+  (efrit-mcp-test-until 60 (with-current-buffer (find-buffer-visiting file) (eglot-current-server))))
 
 (ert-deftest efrit-mcp-tools/lsp-actions-and-format-with-clangd ()
   (unless (and (require 'eglot nil t) (executable-find "clangd"))
@@ -159,10 +154,8 @@
       (unwind-protect
           (progn
             ;; What is missing is offered, as a diff first; then done, and taken back.
-            (let ((until (+ (float-time) 60)) (actions nil))
-              (while (and (null actions) (< (float-time) until))
-                (accept-process-output nil 0.1)
-                (setq actions (append (alist-get 'actions (efrit-mcp-tools-test-call "emacs_lsp" "op" "actions" "file" a "line" 5)) nil)))
+            (let ((actions (efrit-mcp-test-until 60
+                             (append (alist-get 'actions (efrit-mcp-tools-test-call "emacs_lsp" "op" "actions" "file" a "line" 5)) nil))))
               (let ((insert (seq-find (lambda (title) (string-match-p "insert ';'" title)) actions)))
                 (should insert)
                 (should (string-match-p "^-\tint one = 1\n\\+\tint one = 1;\n"

@@ -2,6 +2,7 @@
 
 (require 'efrit-mcp)
 (require 'cl-lib)
+(require 'efrit-mcp-test-wait (expand-file-name "efrit-mcp-test-wait" (file-name-directory (or load-file-name buffer-file-name))))
 
 (setq make-backup-files nil create-lockfiles nil auto-save-default nil)
 
@@ -82,9 +83,9 @@ The part of each NAME before the dot is a variable, the file's name."
 
 (defun efrit-mcp-tools-test-until (predicate &optional what)
   "Wait until PREDICATE returns non-nil, and return that; WHAT is waited for."
-  (let ((until (+ (float-time) 60)) (value nil))
+  (let ((begun (float-time)) (value nil))
     (while (not (setq value (funcall predicate)))
-      (when (> (float-time) until) (error "It never came: %s" (or what predicate)))
+      (when (efrit-mcp-test-over-p begun 60) (error "It never came: %s" (or what predicate)))
       (accept-process-output nil 0.02))
     value))
 
@@ -127,9 +128,9 @@ MEANWHILE is called once the tool has returned without one."
 (defun efrit-mcp-tools-test-type (keys until)
   "Type KEYS, tmux's names of them, at the terminal; the person's commands run.
 Return when the function UNTIL returns non-nil, with that."
-  (let ((value nil) (timer nil) (end (+ (float-time) 60)))
+  (let ((value nil) (timer nil) (begun (float-time)))
     (setq timer (run-with-timer 0.02 0.02 (lambda ()
-                                            (when (or (setq value (funcall until)) (> (float-time) end))
+                                            (when (or (setq value (funcall until)) (efrit-mcp-test-over-p begun 60))
                                               (cancel-timer timer)
                                               (throw 'efrit-mcp-tools-test nil)))))
     (unwind-protect

@@ -14,7 +14,7 @@ import termios
 from .part import SHOWN, Wrong, contains, unbytes, unquote
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-START_LIMIT = 60.0     # seconds an Emacs may take to serve
+START_LIMIT = 60.0     # seconds an Emacs may take to serve, which stretch with the load
 
 
 class Program:

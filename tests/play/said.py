@@ -5,6 +5,8 @@ import os
 import re
 import time
 
+import patience
+
 from .part import SHOWN, Wrong, contains, duration, pointer, unbytes, unquote
 
 
@@ -17,9 +19,9 @@ class Steps:
         fd = program.process.stdin.fileno()
         os.set_blocking(fd, False)
         view = memoryview(data)
-        deadline = time.monotonic() + self.patience
+        limit = patience.Limit(self.patience)
         while view:
-            if time.monotonic() > deadline:
+            if limit.over():
                 raise Wrong(f"the bridge {program.name} does not read")
             try:
                 view = view[os.write(fd, view[:65536]):]
@@ -106,26 +108,26 @@ class Steps:
             raise Wrong(f"there is no {where} in {self.last_text()[:SHOWN]}") from None
 
     def do_sees(self, name):
-        deadline = time.monotonic() + self.patience
+        limit = patience.Limit(self.patience)
         for i in itertools.count():
             self.do_call(f"sees-{i} efrit_list_instances")
             self.next_message(f"sees-{i}")
             if any(each["id"] == name and each["state"] not in ("gone", "starting") for each in self.last_json()["instances"]):
                 return
-            if time.monotonic() > deadline:
+            if limit.over():
                 raise Wrong(f"the bridge does not see {name}: {self.last_text()[:SHOWN]}")
             self.turn(0.02)
 
     def do_until(self, rest):
         tool, arguments, part = rest.split(None, 2)
-        deadline = time.monotonic() + self.patience
+        limit = patience.Limit(self.patience)
         for i in itertools.count():
             self.do_call(f"until-{i} {tool} {arguments}")
             self.next_message(f"until-{i}")
             wrong = contains(json.loads(part), self.last_json())
             if not wrong:
                 return
-            if time.monotonic() > deadline:
+            if limit.over():
                 raise Wrong(wrong)
             self.turn(0.02)
 

@@ -7,7 +7,7 @@ import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { StreamableHTTPClientTransport as StreamableV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { BRIDGE, main, play, startEmacs } from "./session.mjs";
+import { BRIDGE, main, patience, play, startEmacs } from "./session.mjs";
 
 async function startGateway() {
 	const child = spawn(BRIDGE, ["serve", "--listen", "127.0.0.1:0", "--set", "progress_interval=100"], { stdio: ["ignore", "pipe", "inherit"] });
@@ -54,7 +54,7 @@ main(async () => {
 			["--method", "tools/call", "--tool-name", "efrit_execute", "--tool-args-json", '{"content":"(+ 1 2)"}']]) {
 			const run = spawnSync(process.execPath, ["node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js", "--cli", url,
 				"--transport", "http", "--header", `Authorization: Bearer ${token}`, "--protocol-era", era, "--format", "json", ...args],
-				{ encoding: "utf8", timeout: 60_000 });
+				{ encoding: "utf8", timeout: patience(60_000) });
 			console.log("    inspector", era, args.join(" "), "->", run.status);
 			assert.equal(run.status, 0, run.stdout + run.stderr);
 			assert.match(run.stdout, args.includes("tools/list") ? /"efrit_execute"/ : /\\"result\\":\\"3\\"/);

@@ -1,13 +1,13 @@
 // inspector.mjs - the official Inspector's command line, in each era.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { BRIDGE, main, startEmacs } from "./session.mjs";
+import { BRIDGE, main, patience, startEmacs } from "./session.mjs";
 
 const inspect = (era, ...args) => {
 	const run = spawnSync(process.execPath,
 		["node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js", "--cli", BRIDGE, "--protocol-era", era, "--format", "json",
 			"-e", "XDG_RUNTIME_DIR=" + process.env.XDG_RUNTIME_DIR, "-e", "EFRIT_MCP_FOLDERS=" + process.env.EFRIT_MCP_FOLDERS, ...args],
-		{ encoding: "utf8", timeout: 60_000 });
+		{ encoding: "utf8", timeout: patience(60_000) });
 	console.log("   ", era, args.join(" "), "->", run.status);
 	if (run.stderr)
 		console.log(run.stderr);

@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-enum { PATIENCE = 20 };
+#define PATIENCE (20 * test_stretch())
 
 static struct queue *queue;
 static struct ev_loop *loop;
@@ -104,17 +104,17 @@ static int tear_down(void **state)
 static void turn(void)
 {
 	uint64_t before = turns;
-	double until = queue_now() + PATIENCE;
+	double begun = queue_now();
 	ev_async_send(loop, &command);
-	while (turns == before && queue_now() < until)
+	while (turns == before && queue_now() < begun + PATIENCE)
 		poll(NULL, 0, 1);
 	assert_true(turns != before);
 }
 
 #define eventually(condition)                                          \
 	do {                                                           \
-		double until_ = queue_now() + PATIENCE;                \
-		while (!(condition) && queue_now() < until_)           \
+		double begun_ = queue_now();                           \
+		while (!(condition) && queue_now() < begun_ + PATIENCE) \
 			poll(NULL, 0, 1);                              \
 		if (!(condition))                                      \
 			fail_msg("it never was: " #condition);         \
@@ -147,10 +147,10 @@ static void end_job(uint64_t number)
 /* The ladder is done: its timer rests. */
 static void await_rest(void)
 {
-	double until = queue_now() + PATIENCE;
+	double begun = queue_now();
 	do
 		turn();
-	while (active && queue_now() < until);
+	while (active && queue_now() < begun + PATIENCE);
 	assert_false(active);
 }
 

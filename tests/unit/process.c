@@ -314,6 +314,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ends_with_us, begin, end),
 		cmocka_unit_test_setup_teardown(what_a_killed_gateway_left, begin, end),
 	};
-	alarm(60);
+	alarm((unsigned)(60 * test_stretch()));
 	return RUN(tests);
 }
