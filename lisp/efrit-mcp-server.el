@@ -121,19 +121,21 @@ Called with ARGUMENTS (exit VALUE) its value is that of the function
 that exits."
   (setq debug-on-next-call nil
         internal-when-entered-debugger -1)
-  (let ((number (efrit-mcp--mod-stop-wanted)))
+  (let ((number (efrit-mcp--mod-stop-wanted)) (again nil))
     (when number
-      (let* ((what (efrit-mcp-server--leave number))
+      (let* ((inhibit-quit t) ; a quit in here would come by here again
+             (what (efrit-mcp-server--leave number))
              (step (and (consp what) debugger-may-continue (efrit-mcp-foreign-step-p))))
-        ;; Something foreign runs, with quitting inhibited as before the signal; in a hook
-        ;; it was not.
-        (setq inhibit-quit (stringp what))
-        ;; Where redisplay called Lisp, a debugger that returns makes Emacs throw to
-        ;; top level, through the foreign timer; an error redisplay takes for itself.
-        (unless debugger-may-continue
-          (signal 'efrit-mcp-error '("redisplay, while a job was stopped")))
-        ;; Nothing is called after this: the quit comes in the hook, or after it.
-        (when step (setq quit-flag t)))))
+        (setq again (if step 'step (stringp what))))
+      ;; Something foreign runs, with quitting inhibited as before the signal; in a hook it
+      ;; was not.
+      (setq inhibit-quit (eq again t))
+      ;; Where redisplay called Lisp, a debugger that returns makes Emacs throw to
+      ;; top level, through the foreign timer; an error redisplay takes for itself.
+      (unless debugger-may-continue
+        (signal 'efrit-mcp-error '("redisplay, while a job was stopped")))
+      ;; Nothing is called after this: the quit comes in the hook, or after it.
+      (when (eq again 'step) (setq quit-flag t))))
   (when (eq (car arguments) 'exit) (cadr arguments)))
 
 (defun efrit-mcp-server--signalled (symbol data)

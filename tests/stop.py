@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Stops at random moments, around the end of jobs above all, and what must not come of it.
 
-usage: stop.py daemon|batch|terminal|native ROUNDS [SEED]
+usage: stop.py [beside-]daemon|batch|terminal|native ROUNDS [SEED]
 
+beside-: Lisp threads and change hooks of the person run too, and each round is looked at.
 native: a daemon in which our Lisp and what the forms call are compiled natively, found
 where $EMACSNATIVELOADPATH says.
 
@@ -48,6 +49,17 @@ FORMS = [
 ]
 
 
+# In Emacs's that have them: see STOP_BESIDE in stop.el.
+BESIDE = FORMS + [
+    "(stop-insert %(n)d)",
+    "(condition-case nil (stop-insert %(n)d) (quit (stop-insert 3)))",
+    "(let ((inhibit-quit t)) (stop-insert %(n)d))",
+    "(progn (thread-join (make-thread (lambda () (stop-work %(n)d)))) (stop-work 50))",
+    "(let ((end (+ (float-time) %(s)f))) (while (< (float-time) end) (thread-yield)))",
+    "(let ((p (make-pipe-process :name \"s\" :noquery t))) (unwind-protect (accept-process-output p %(s)f nil t) (delete-process p)))",
+]
+
+
 class Emacs:
     def __init__(self, mode, quiet=False):
         self.dir = tempfile.mkdtemp(prefix="efs")
@@ -57,8 +69,11 @@ class Emacs:
         args = [EMACS, "-Q", "-L", os.path.join(ROOT, "lisp"), "-l", "efrit-mcp" if quiet else os.path.join(ROOT, "tests", "stop.el"),
                 *self.arguments(), "-f", "efrit-mcp-mode"]
         self.master = None
+        if mode.startswith("beside-"):
+            env["STOP_BESIDE"] = "1" # see stop.el
+            mode = mode[len("beside-"):]
         if mode == "native":
-            env["STOP_NATIVE"] = "1" # see stop.el
+            env["STOP_NATIVE"] = "1"
         if mode in ("daemon", "native"):
             args.insert(2, "--fg-daemon=default")
         elif mode == "batch":
@@ -117,9 +132,9 @@ class Emacs:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
-def one_round(peer, rng, seen):
+def one_round(peer, rng, seen, beside):
     ms = rng.choice((0, 1, 2, 4, 5, 5.5, 6, 8, 20))
-    form = rng.choice(FORMS) % {"s": ms / 1000, "n": int(ms * 1000)}
+    form = rng.choice(BESIDE if beside else FORMS) % {"s": ms / 1000, "n": int(ms * 1000)}
     how = rng.random()
     timeout = max(1, int(rng.choice((1, ms, ms + 1)))) if how < 0.3 else 0
     ident = peer.call(form, timeout, observe=rng.choice(("none", "brief")))
@@ -131,10 +146,20 @@ def one_round(peer, rng, seen):
     seen[code] = seen.get(code, 0) + 1
     if code not in ("success", "cancelled", "timeout"):
         raise AssertionError("%s was answered %s" % (form, json.dumps(answer)))
+    if beside:
+        # Not beside the hooks of one that goes on although it has been answered.
+        while peer.status()["state"] != "idle":
+            time.sleep(0.001)
+        look = peer.eval("(stop-look)", observe="none")
+        if look.get("result") != "nil":
+            raise AssertionError("after %s, %s: %s" % (form, code, json.dumps(look)))
 
 
 def check(peer, emacs, minibuffer):
-    report = peer.eval("(stop-report)", observe="none")["result"]
+    for _ in range(500): # a timer may be between its beginning and its end in another Lisp thread
+        report = peer.eval("(stop-report)", observe="none")["result"]
+        if len(set(re.findall(r":(?:begun|ended) (\d+)", report))) == 1:
+            break
     count = dict(re.findall(r":(begun|ended|quits|same|depth) (\d+)", report))
     print("report:", report)
     problems = []
@@ -159,6 +184,7 @@ def main():
     rng = random.Random(seed)
     print("stop.py %s, %d rounds, seed %d" % (mode, rounds, seed), flush=True)
     emacs = Emacs(mode)
+    beside, mode = mode.startswith("beside-"), mode.replace("beside-", "")
     seen, problems = {}, []
     try:
         peer = emacs.connect()
@@ -171,7 +197,7 @@ def main():
                 while peer.eval("(list (minibuffer-depth))", observe="none")["result"] != "(1)":
                     assert not limit.over(), "the person's M-x does not get through"
                     time.sleep(0.01)
-            one_round(peer, rng, seen)
+            one_round(peer, rng, seen, beside)
             if i % 1000 == 999:
                 print("%d rounds: %s" % (i + 1, seen), flush=True)
         peer.eval("(sleep-for 0.2)", observe="none")

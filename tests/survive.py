@@ -80,7 +80,7 @@ def beside_threads(mode):
     try:
         peer = emacs.connect()
         for wait in ("(sleep-for 5)", "(while t (accept-process-output nil 5))", "(thread-join thread)", "(sit-for 5)",
-                     "(accept-process-output (start-process \"x\" nil \"sleep\" \"5\") 5 nil t)"):
+                     "(accept-process-output (make-pipe-process :name \"x\" :noquery t) 5 nil t)"):
             thread = "(setq done nil thread (make-thread (lambda () (sleep-for 0.05) (survive-work 0.9) (setq done t))))"
             answer = peer.eval("(progn %s %s)" % (thread, wait), 250, observe="none")
             # The end of what is waited for may come before the stop is heard.
@@ -162,6 +162,34 @@ def overflow(mode):
             emacs.type(b"\030\003")
             time.sleep(0)
             until(lambda: emacs.process.poll() is not None or emacs.type(b"yes\r") or emacs.process.poll() is not None, "C-x C-c of the person")
+    finally:
+        emacs.end()
+
+
+# ---- throws past the job ----
+
+def throws(mode):
+    """A job, and what runs inside it, throws to the command loop or to nobody: it ends, and nothing else does."""
+    emacs = Person(mode)
+    try:
+        peer = emacs.connect()
+        inner = ["(top-level)", "(throw 'top-level nil)", "(throw 'exit t)", "(throw 'exit nil)", "(abort-recursive-edit)",
+                 "(exit-recursive-edit)", "(exit-minibuffer)", "(throw 'nobody 1)", "(signal 'quit nil)", "(keyboard-quit)",
+                 "(signal 'no-such-condition '(1))", "(error \"x\")"]
+        outer = ["%s", "(progn (run-with-timer 0.01 nil (lambda () %s)) (sleep-for 0.1))",
+                 "(progn (run-with-timer 0.01 nil (lambda () %s)) (sit-for 0.1))",
+                 "(let ((p (start-process \"x\" nil \"echo\"))) (set-process-filter p (lambda (&rest _) %s)) (accept-process-output p 1) (sleep-for 0.02))",
+                 "(let ((p (start-process \"x\" nil \"true\"))) (set-process-sentinel p (lambda (&rest _) %s)) (while (process-live-p p) (sleep-for 0.02)))",
+                 "(progn (run-with-timer 0.01 nil (lambda () %s)) (recursive-edit))",
+                 "(unwind-protect %s (sleep-for 0.01))", "(with-temp-buffer (add-hook 'kill-buffer-hook (lambda () %s) nil t))"]
+        for wrap in outer:
+            for form in inner:
+                if "process" in wrap and form not in inner[:4]:
+                    continue # Emacs rests for a second or two after an error; after a quit it may crash, also without us
+                answer = peer.eval(wrap % form, 3000, observe="none")
+                assert answer.get("status"), (wrap % form, answer)
+                succeed(peer, "(list efrit-mcp-tool-client (recursion-depth))", '("test" 0)')
+            settled(emacs, peer)
     finally:
         emacs.end()
 
@@ -275,10 +303,10 @@ def keyboard(mode):
         emacs.end()
 
 
-ROUNDS = int(os.environ.get("SURVIVE_ROUNDS", "24"))
+ROUNDS = int(os.environ.get("SURVIVE_ROUNDS", "12"))
 CASES = {"threads": (beside_threads, "daemon", "terminal"), "debugger": (beside_a_debugger, "daemon", "batch"),
          "overflow": (overflow, "daemon", "terminal"), "doorbell": (doorbell, "daemon", "terminal"),
-         "hooks": (hooks, "daemon", "batch"), "keyboard": (keyboard, "terminal")}
+         "throws": (throws, "daemon", "terminal"), "hooks": (hooks, "daemon", "batch"), "keyboard": (keyboard, "terminal")}
 
 
 def main():
