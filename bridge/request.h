@@ -120,6 +120,7 @@ struct request {
 	char *folder;            /* owned; members of it: where the client works; NULL: what its session says */
 	struct asking *asking;   /* owned; what the client was asked for it, or NULL */
 	char tool[REQUEST_TOOL_MAX + 1];
+	bool looks;              /* its client has the tools alone that only read */
 	struct buf arguments;    /* JSON text of an object */
 	uint32_t timeout_ms;     /* 0: the worker's default */
 	double clock;            /* os_now when its time began to count: when it came, or the client had answered */

@@ -7,7 +7,6 @@
 #include "copy.h"
 #include "core/deadline.h"
 #include "core/folder.h"
-#include "core/profile.h"
 #include "core/relay.h"
 #include "core/session.h"
 #include "core/tasks.h"
@@ -105,7 +104,7 @@ static void put_looks(struct buf *context, const struct request *r)
 	const struct config *config = r->pipeline->config;
 	const char *const ours[] = {config->state, config->state_key, config->tls_key};
 	const char *comma = "";
-	if (!profile_only_looks(r))
+	if (!r->looks)
 		return;
 	key(context, "looks");
 	text_put(context, "[");

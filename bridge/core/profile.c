@@ -64,9 +64,9 @@ unsigned profile_of_request(const struct request *r)
 	return profile_of_client(r->pipeline->config, principal_of(r), r->client);
 }
 
-bool profile_only_looks(const struct request *r)
+bool profile_only_looks(unsigned set)
 {
-	return profile_of_request(r) & LOOK;
+	return set & LOOK;
 }
 
 void profile_refuse(struct request *r, unsigned tool)

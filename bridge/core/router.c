@@ -66,6 +66,7 @@ static enum verdict submit_method(struct request *r, struct worker *w, json_t *a
 {
 	snprintf(r->tool, sizeof r->tool, "%s", r->method->name);
 	r->exact = true;
+	r->looks = profile_only_looks(profile_of_request(r));
 	r->relayed = w == relay_worker(r->pipeline);
 	text_json(&r->arguments, arguments);
 	json_decref(arguments);
@@ -247,10 +248,12 @@ static enum verdict find_tool(struct request *r, struct tool **tool)
 		return DONE;
 	}
 	snprintf(r->tool, sizeof r->tool, "%s", (*tool)->name);
-	if (profile_of_request(r) & ~(*tool)->profiles) {
+	unsigned wanted = profile_of_request(r);
+	if (wanted & ~(*tool)->profiles) {
 		profile_refuse(r, (*tool)->profiles);
 		return DONE;
 	}
+	r->looks = profile_only_looks(wanted);
 	return NEXT;
 }
 

@@ -308,6 +308,7 @@ static struct request *make_call(struct tasks *all, struct request *r, const str
 	call->arguments = r->arguments;
 	r->arguments = (struct buf){0};
 	memcpy(call->tool, r->tool, sizeof call->tool);
+	call->looks = r->looks;
 	memcpy(call->client, r->client, sizeof call->client);
 	snprintf(call->instance, sizeof call->instance, "%s", registry_name(at));
 	call->client_key = calls_client_key(r);

@@ -373,6 +373,7 @@ def look_rights():
             check(refused["error_code"] == "efrit-mcp-secret" and "ask them" in refused["error"], refused)
             log = c.modern("resources/read", {"uri": "emacs://log"}, headers={"Mcp-Name": "emacs://log"}).body.decode()
             check("defvar gate-short" in log, "who acts is not told what was done:", log)
+            look.asks("resources/read", {"uri": "emacs://log"}) # as long as it is among the last
             for part in (every_tool, searches, every_resource):
                 began = time.monotonic()
                 part(look, trap)
