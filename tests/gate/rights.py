@@ -35,7 +35,7 @@ class Trap:
 
     def __init__(self, folder):
         self.folder, self.words, self.names, self.most = folder, {}, [], []
-        self.ran = os.path.join(folder, "ran")
+        self.ran, self.evaluated = os.path.join(folder, "ran"), None
         os.mkdir(folder)
 
     def word(self, what):
@@ -172,7 +172,8 @@ def plant_emacs(g, trap):
     """What is open, was typed and killed, as the person's Emacs has it; their hooks start what a folder has."""
     top = os.path.join(trap.folder, "project")
     word = trap.word
-    g.value(f"(defvar gate-short \"{word('what was evaluated')}\")") # told in a line of what agents did
+    trap.evaluated = word("what was evaluated")
+    g.value(f'"{trap.evaluated}"') # told in a line of what agents did
     g.value("(efrit-mcp-activity)")
     g.value(f"""(progn
       (setq kill-ring nil)
@@ -372,7 +373,7 @@ def look_rights():
             refused = json.loads(look.tool("emacs_read", {"file": os.path.join(state, "token")}).json["result"]["content"][0]["text"])
             check(refused["error_code"] == "efrit-mcp-secret" and "ask them" in refused["error"], refused)
             log = c.modern("resources/read", {"uri": "emacs://log"}, headers={"Mcp-Name": "emacs://log"}).body.decode()
-            check("defvar gate-short" in log, "who acts is not told what was done:", log)
+            check(trap.evaluated in log, "who acts is not told what was done:", log)
             look.asks("resources/read", {"uri": "emacs://log"}) # as long as it is among the last
             for part in (every_tool, searches, every_resource):
                 began = time.monotonic()
