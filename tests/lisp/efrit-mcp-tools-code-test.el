@@ -7,9 +7,9 @@
 (efrit-mcp-native-load efrit-mcp-version)
 
 (ert-deftest efrit-mcp-tools/symbols-of-lisp ()
-  (let ((answer (efrit-mcp-tools-test-call "emacs_symbols" "name" "efrit-mcp-change-undo" "file" (locate-library "efrit-mcp-change.el"))))
+  (let ((answer (efrit-mcp-tools-test-call "emacs_symbols" "name" "efrit-mcp-change-describe" "file" (locate-library "efrit-mcp-change.el"))))
     (should (= 1 (alist-get 'total answer)))
-    (should (string-match-p "efrit-mcp-change\\.el.*:[0-9]+: (defun efrit-mcp-change-undo" (aref (alist-get 'places answer) 0))))
+    (should (string-match-p "efrit-mcp-change\\.el.*:[0-9]+: (defun efrit-mcp-change-describe" (aref (alist-get 'places answer) 0))))
   (with-temp-buffer
     (text-mode)
     (rename-buffer "plain-symbols")
@@ -72,8 +72,8 @@
   (should (string-match-p "part of Emacs" (efrit-mcp-tools-test-call "emacs_describe" "name" "project" "kind" "package")))
   (should (string-match-p "find-file-noselect (function)" (efrit-mcp-tools-test-call "emacs_describe" "name" "^find-file-nos" "kind" "apropos")))
   (should (string-match-p "near: .*find-file" (efrit-mcp-tools-test-error "emacs_describe" "name" "find-file-nowhere")))
-  (let ((before (buffer-list)) (source (efrit-mcp-tools-test-call "emacs_describe" "name" "efrit-mcp-change-undo" "source" t)))
-    (should (string-match-p "\\`;; .*efrit-mcp-change\\.el:[0-9]+\n(defun efrit-mcp-change-undo (change)" source))
+  (let ((before (buffer-list)) (source (efrit-mcp-tools-test-call "emacs_describe" "name" "efrit-mcp-change-describe" "source" t)))
+    (should (string-match-p "\\`;; .*efrit-mcp-change\\.el:[0-9]+\n(defun efrit-mcp-change-describe (change)" source))
     (should (equal before (buffer-list))))
   (should (string-match-p "(defcustom efrit-mcp-change-max" (efrit-mcp-tools-test-call "emacs_describe" "name" "efrit-mcp-change-max" "kind" "variable" "source" t)))
   (should (< (length (efrit-mcp-tools-test-call "emacs_describe" "name" "org-mode" "max_chars" 500)) 560)))
