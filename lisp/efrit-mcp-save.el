@@ -108,15 +108,33 @@
   "Return the coding in which the current buffer is written to FILE."
   (save-restriction (widen) (efrit-mcp-coding-choose (or file buffer-file-name))))
 
+(defvar efrit-mcp-save--wrote nil
+  "Non-nil when the text that is saved now was written.")
+
+(defun efrit-mcp-save--note ()
+  "The text was written: first in `after-save-hook'."
+  (setq efrit-mcp-save--wrote t))
+
+(defun efrit-mcp-save--command ()
+  "Save the current buffer as Emacs does, without a question."
+  (let ((require-final-newline (and (memq require-final-newline '(t visit visit-save)) require-final-newline))
+        (select-safe-coding-system-function #'efrit-mcp-save--coding) ; a symbol, as Emacs wants it
+        (backup-by-copying-when-linked t))
+    (efrit-mcp-target-quietly (basic-save-buffer))))
+
 (defun efrit-mcp-save--write ()
-  "Save the current buffer; return the error that a hook or the disk made, or nil."
-  (condition-case err
-      (let ((require-final-newline (and (memq require-final-newline '(t visit visit-save)) require-final-newline))
-            (select-safe-coding-system-function #'efrit-mcp-save--coding) ; a symbol, as Emacs wants it
-            (backup-by-copying-when-linked t))
-        (efrit-mcp-target-quietly (basic-save-buffer))
-        nil)
-    (error err)))
+  "Save the current buffer; return the error that a hook or the disk made, or nil.
+A hook may also throw to the command loop, which ends nothing here."
+  (let ((buffer (current-buffer)) (left t))
+    (add-hook 'after-save-hook #'efrit-mcp-save--note -100 t)
+    (unwind-protect
+        (condition-case err
+            (progn
+              (catch 'exit (catch 'top-level (efrit-mcp-save--command) (setq left nil)))
+              (and left '(error "A hook left by a throw to the command loop")))
+          (error err))
+      (when (buffer-live-p buffer)
+        (with-current-buffer buffer (remove-hook 'after-save-hook #'efrit-mcp-save--note t))))))
 
 (defun efrit-mcp-save--explain (err file before)
   "Signal that FILE, which was as BEFORE says, was not saved because of ERR."
@@ -133,7 +151,8 @@ written in before, CREATED that it was not there."
   (let* ((remote (file-remote-p file))
          (written (if remote (not (buffer-modified-p))
                     (and (file-exists-p file) (not (equal before (efrit-mcp-save--mark file)))
-                         (or (verify-visited-file-modtime) (not err)))))
+                         ;; Where the disk was full Emacs takes the torn file for the one it visits.
+                         (or (not err) efrit-mcp-save--wrote (not (buffer-modified-p))))))
          (other (and written (not remote) (not (buffer-modified-p)) (efrit-mcp-save--own-way-p)
                      (not (efrit-mcp-save--on-disk-p file)))))
     (unless written (efrit-mcp-save--explain err file before))
@@ -159,7 +178,7 @@ where the text did not reach the disk."
       (if (and there (not force) (not (buffer-modified-p)))
           '((saved . t))
         (unless there (set-buffer-modified-p t))
-        (let ((err (efrit-mcp-save--write)))
+        (let* ((efrit-mcp-save--wrote nil) (err (efrit-mcp-save--write)))
           (unless (buffer-live-p buffer)
             (signal 'efrit-mcp-error (list (format "a hook killed the buffer of %s while it was saved" file))))
           (set-buffer buffer)

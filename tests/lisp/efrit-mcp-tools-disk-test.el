@@ -24,17 +24,17 @@
 ;;; Hooks
 
 (ert-deftest efrit-mcp-tools-disk/a-hook-that-fails-after-the-file-was-written ()
-  (dolist (fail (list (lambda () (error "Hook says no")) (lambda () (throw 'nowhere nil)) (lambda () (user-error "Hook says no"))))
+  (dolist (fail (list (lambda () (error "Hook says no")) (lambda () (throw 'nowhere nil)) (lambda () (throw 'exit nil)) (lambda () (throw 'top-level nil)) (lambda () (user-error "Hook says no"))))
     (efrit-mcp-tools-disk-test--hooked 'after-save-hook fail
       (let ((answer (efrit-mcp-tools-disk-test--one a)))
         (should (eq t (alist-get 'saved answer)))
-        (should (string-match-p "Hook says no\\|No catch" (alist-get 'hook_error answer)))
+        (should (string-match-p "Hook says no\\|No catch\\|throw to the command loop" (alist-get 'hook_error answer)))
         (should (stringp (alist-get 'hash answer)))
         (should (equal "1\n" (efrit-mcp-tools-test-disk a)))
         (efrit-mcp-tools-test-call "emacs_undo" "undo_id" (alist-get 'undo_id answer))
         (should (equal "one\n" (with-current-buffer (find-buffer-visiting a) (buffer-string)))))
       (with-current-buffer (find-buffer-visiting a) (insert "x"))
-      (should (string-match-p "Hook says no\\|No catch" (alist-get 'hook_error (efrit-mcp-tools-test-call "emacs_file" "op" "save" "file" a)))))))
+      (should (string-match-p "Hook says no\\|No catch\\|throw to the command loop" (alist-get 'hook_error (efrit-mcp-tools-test-call "emacs_file" "op" "save" "file" a)))))))
 
 (ert-deftest efrit-mcp-tools-disk/a-hook-that-fails-before ()
   ;; This one Emacs itself gets over.
@@ -195,6 +195,26 @@
         (should (string-match-p "no room" (efrit-mcp-tools-test-error "emacs_edit" "file" new "edits" [(("new" . "x"))])))
         (should-not (get-file-buffer new))
         (should-not (file-exists-p new))))))
+
+(ert-deftest efrit-mcp-tools-disk/a-disk-that-is-full ()
+  (skip-unless (and (= 0 (user-uid)) (eq 0 (call-process "unshare" nil nil nil "-m" "true"))))
+  (let ((folder (make-temp-file "disk-" t)))
+    (unwind-protect
+        (let* ((a (expand-file-name "a.txt" folder))
+               (form `(progn
+                        (require 'efrit-mcp)
+                        (write-region "one\n" nil ,a nil 'silent)
+                        (write-region (make-string 40000 ?x) nil ,(concat a ".fill") nil 'silent)
+                        (princ (format "%S" (efrit-mcp-tool-call "emacs_edit" '(("file" . ,a) ("edits" . [(("old" . "one") ("new" . ,(make-string 100000 ?y)))])))))))
+               (said (with-temp-buffer
+                       (apply #'call-process "unshare" nil t nil "-m" "sh" "-c" "mount -t tmpfs -o size=64k tmpfs \"$0\" && exec \"$@\"" folder
+                              (expand-file-name invocation-name invocation-directory) "-Q" "--batch"
+                              (append (seq-mapcat (lambda (d) (list "-L" (expand-file-name d))) load-path) (list "--eval" (format "%S" form))))
+                       (buffer-string))))
+          (should (string-match-p "efrit-mcp-not-saved" said))
+          (should (string-match-p "No space left.*what is on disk now is not whole" said))
+          (should (string-match-p "(saved \\. :false).*undo_id" said)))
+      (delete-directory folder t))))
 
 ;;; What is no plain file
 
