@@ -239,10 +239,9 @@ static struct party *party_of(struct guard *g, const char *principal)
 {
 	struct party *room = NULL;
 	for (struct party *p = g->parties; p < g->parties + PRINCIPALS; p++) {
-		bool used = p->calls || p->requests;
-		if (used && strcmp(p->name, principal) == 0)
+		if (strcmp(p->name, principal) == 0) /* also where it had something */
 			return p;
-		if (!used && !room)
+		if (!p->calls && !p->requests && !room)
 			room = p;
 	}
 	if (room)

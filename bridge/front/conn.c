@@ -26,7 +26,8 @@ enum {
 	BLANK_LINES = 8,          /* before a request */
 };
 static const double linger_time = 1;
-static const double first_doubt = 0.1; /* seconds; each is twice the one before, up to keep_alive */
+/* Seconds before who is answered soon is in doubt, and between the first two doubts; each pause is twice the one before, up to keep_alive. */
+static const double first_doubt = 0.5, next_doubt = 0.1;
 
 static void add(struct buf *b, const char *data, size_t len)
 {
@@ -286,7 +287,8 @@ static bool test_peer(struct conn *c)
 void conn_on_doubt(EV_P_ ev_timer *timer, int revents)
 {
 	struct conn *c = timer->data;
-	double most = (double)c->conns->config->keep_alive / 1000, next = timer->repeat * 2;
+	double most = (double)c->conns->config->keep_alive / 1000, next = c->doubted ? timer->repeat * 2 : next_doubt;
+	c->doubted = true;
 	(void)revents;
 	if (c->state != WAIT || c->ended)
 		ev_timer_stop(loop, timer);
@@ -302,9 +304,8 @@ static void end_input(struct conn *c)
 	else if (c->state == WAIT && !c->ended && is_reset(c))
 		conn_drop(c);
 	else if (c->state == WAIT && !c->ended) {
-		if (c->begun && c->kind == CONN_TCP)
-			c->conns->user->on_doubt(c);
-		doubt(c, first_doubt);
+		c->doubted = c->begun && c->kind == CONN_TCP && c->conns->user->on_doubt(c);
+		doubt(c, c->begun ? next_doubt : first_doubt);
 	} else if (c->state != WAIT && !c->begun)
 		conn_refuse(c, 400, "the request ended in the middle");
 }

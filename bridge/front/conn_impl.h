@@ -29,6 +29,7 @@ struct conn {
 	bool dirty, paused;
 	bool begun, ended, chunked, closing, eof; /* of the answer */
 	bool armed_write;           /* the timer is about output */
+	bool doubted;               /* something was sent to see whether it is there */
 	bool old, no_body, is_head, keep; /* of the request: HTTP/1.0, HEAD, keep-alive */
 	ev_io readable, writable;
 	ev_timer timer;
