@@ -1,5 +1,6 @@
 /* census.c - see census.h */
 #include "mcp/census.h"
+#include "mcp/envelope.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -14,19 +15,6 @@ void census_set(long values, long depth, long id)
 	id_max = (size_t)id;
 }
 
-/* Behind the string whose text begins at P. */
-static const char *after_string(const char *p, const char *end)
-{
-	for (const char *begin = p; (p = memchr(p, '"', (size_t)(end - p))); p++) {
-		const char *back = p;
-		while (back > begin && back[-1] == '\\')
-			back--;
-		if ((p - back) % 2 == 0)
-			return p + 1;
-	}
-	return end;
-}
-
 /* Of what is no JSON it counts something: that is refused by whoever parses it. */
 enum census census_judge(const char *text, size_t len, char why[CENSUS_WHY_MAX])
 {
@@ -36,7 +24,8 @@ enum census census_judge(const char *text, size_t len, char why[CENSUS_WHY_MAX])
 	for (const char *p = text, *end = text + len; p < end;) {
 		switch (*p++) {
 		case '"':
-			p = after_string(p, end);
+			if (!(p = envelope_after_string(p - 1, end)))
+				return CENSUS_FINE;
 			break;
 		case '[':
 		case '{':

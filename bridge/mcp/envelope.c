@@ -11,8 +11,7 @@ static const char *after_blanks(const char *p, const char *end)
 	return p;
 }
 
-/* Behind the string whose first quote is at P; NULL when it does not end. */
-static const char *after_string(const char *p, const char *end)
+const char *envelope_after_string(const char *p, const char *end)
 {
 	const char *begin = p + 1;
 	for (p = begin; (p = memchr(p, '"', (size_t)(end - p))); p++) {
@@ -30,7 +29,7 @@ static const char *after_nested(const char *p, const char *end)
 	size_t depth = 0;
 	while (p < end) {
 		if (*p == '"') {
-			if (!(p = after_string(p, end)))
+			if (!(p = envelope_after_string(p, end)))
 				return NULL;
 			continue;
 		}
@@ -55,7 +54,7 @@ static const char *after_value(const char *p, const char *end)
 {
 	if (p >= end)
 		return NULL;
-	return *p == '"' ? after_string(p, end) : *p == '{' || *p == '[' ? after_nested(p, end) : after_word(p, end);
+	return *p == '"' ? envelope_after_string(p, end) : *p == '{' || *p == '[' ? after_nested(p, end) : after_word(p, end);
 }
 
 bool envelope_each(struct span object, void (*visit)(void *, struct span, struct span), void *data)
@@ -68,7 +67,7 @@ bool envelope_each(struct span object, void (*visit)(void *, struct span, struct
 		return after_blanks(p + 1, end) == end;
 	for (;;) {
 		const char *key = p = after_blanks(p, end), *value;
-		if (p >= end || *p != '"' || !(p = after_string(p, end)))
+		if (p >= end || *p != '"' || !(p = envelope_after_string(p, end)))
 			return false;
 		struct span name = {key + 1, (size_t)(p - key) - 2};
 		p = after_blanks(p, end);

@@ -24,4 +24,7 @@ bool envelope_each(struct span object, void (*visit)(void *data, struct span key
 bool envelope_is(struct span, const char *words); /* the very bytes */
 json_t *envelope_load(struct span); /* the caller's; NULL: it is not there, or no JSON */
 
+/* Behind the string whose first quote is at P; NULL when it does not end. */
+const char *envelope_after_string(const char *p, const char *end);
+
 #endif
