@@ -193,7 +193,7 @@ int state_lock(const char *socket, int fd, char **error)
 	}
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-	if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n)
+	if (pwrite(fd, text, (size_t)n, 0) != n || ftruncate(fd, n) != 0) /* in this order: a reader always finds a number */
 		log_warning("%s cannot be written: %s", path, strerror(errno));
 	return fd;
 }

@@ -358,9 +358,20 @@ static void destroy(struct worker *w)
 	free(g);
 }
 
+/* A gateway that ends answers all that it has read: what its socket did not take has not run. */
+static bool unbegun(const struct worker *w, const struct request *r)
+{
+	const struct buf *unsent = &((const struct gateway *)(const void *)w)->plug.unsent;
+	char begin[80];
+	int n = snprintf(begin, sizeof begin, "\n{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":", (unsigned long long)r->number);
+	return (buf_len(unsent) >= (size_t)n - 1 && memcmp(buf_data(unsent), begin + 1, (size_t)n - 1) == 0)
+	       || memmem(buf_data(unsent), buf_len(unsent), begin, (size_t)n);
+}
+
 static const struct worker_ops ops = {
 	.noun = "the gateway", .key = "service", .gone = "gateway_gone",
-	.call = call, .heard = heard, .cancel = cancel, .credit = credit, .ask = ask_it, .drop = drop, .distrust = gateway_distrust, .destroy = destroy};
+	.call = call, .heard = heard, .unbegun = unbegun, .cancel = cancel, .credit = credit, .ask = ask_it, .drop = drop,
+	.distrust = gateway_distrust, .destroy = destroy};
 
 struct worker *gateway_create(struct ev_loop *loop, const struct config *config, struct service *service)
 {
@@ -384,6 +395,7 @@ struct worker *gateway_create(struct ev_loop *loop, const struct config *config,
 	g->plug.on_bytes = parley_on_bytes;
 	g->plug.on_end = on_plug_end;
 	g->plug.on_sent = on_sent;
+	g->plug.keeps = true;
 	ev_timer_init(&g->hello, on_hello_late, 0., 0.);
 	ev_timer_init(&g->tick, on_tick, 0., (double)config->ping_interval / 1000);
 	ev_timer_init(&g->retry, on_retry, 0., 0.);

@@ -24,13 +24,27 @@ void plug_end(struct plug *p, const char *why)
 	ev_timer_start(p->loop, &p->later);
 }
 
+static void set_aside(struct plug *p)
+{
+	if (p->keeps && !buf_add(&p->unsent, buf_data(&p->out), buf_len(&p->out)))
+		log_no_memory();
+	buf_finish(&p->out);
+}
+
 static void on_later(EV_P_ ev_timer *timer, int revents)
 {
 	struct plug *p = timer->data;
+	bool keeps = p->keeps;
 	(void)loop;
 	(void)revents;
+	set_aside(p);
+	struct buf unsent = p->unsent;
+	p->unsent = (struct buf){0};
 	plug_close(p);
+	p->unsent = unsent;
 	p->on_end(p, p->why);
+	if (keeps)
+		buf_finish(&p->unsent);
 }
 
 static void on_readable(EV_P_ ev_io *io, int revents)
@@ -76,7 +90,7 @@ void plug_flush(struct plug *p)
 		/* What it said last may still be there to read: the reader then sees the end. */
 		if (errno != EPIPE && errno != ECONNRESET)
 			plug_end(p, strerror(errno));
-		buf_finish(&p->out);
+		set_aside(p);
 		return;
 	}
 	if (p->fd < 0)
@@ -159,6 +173,7 @@ void plug_close(struct plug *p)
 	p->fd = -1;
 	buf_finish(&p->in);
 	buf_finish(&p->out);
+	buf_finish(&p->unsent);
 }
 
 void plug_wake(struct plug *p)

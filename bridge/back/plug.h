@@ -17,6 +17,8 @@ struct plug {
 	struct turn flush;
 	ev_timer later;       /* tells on_end from the loop, never from inside plug_send */
 	struct buf in, out;
+	bool keeps;           /* what the other end did not take is in `unsent` until on_end returns; the owner outlives that */
+	struct buf unsent;
 	bool takes;           /* a descriptor that comes along, in `passed`; others are closed */
 	int passed;           /* owned; -1: none */
 	bool hung_up;         /* the other end closed it, and all it said was read */

@@ -14,6 +14,7 @@ import time
 
 from gate.driver import META, PATIENCE, Gateway, case, check, until
 from gate.life import certificate
+from gate.link import Agent
 
 ROUNDS = int(os.environ.get("UPGRADE_ROUNDS", "4"))    # 20 and more: make soak
 SIGNALS = int(os.environ.get("UPGRADE_SIGNALS", "12"))
@@ -270,3 +271,32 @@ def serves(g):
         return False
     finally:
         s.close()
+
+
+@case(emacs="first")
+def upgrade_beside_a_bridge():
+    """A stdio bridge that uses the gateway is answered each call, or told that it did not run; then it uses the next gateway."""
+    with Gateway() as g:
+        g.start_emacs()
+        g.instance = None
+        g.value("(progn (defvar efrit-test-ran nil) (setq efrit-test-ran (make-hash-table)) t)")
+        w, ended = Work(g), []
+        try:
+            with Agent(g.env) as a:
+                for _ in range(ROUNDS):
+                    for i in range(12):
+                        number = w.next()
+                        a.tell("tools/call", {"name": "efrit_execute_batch", "arguments": {"forms": [w.form(number)], "instance_id": "main"}}, number)
+                        if i == 4:
+                            os.kill(pid_in(g), signal.SIGUSR2)
+                        result = a.answer(number).get("result")
+                        said = json.loads(result["content"][0]["text"]) if result else {"may_have_run": False} # it has no such tool without a gateway
+                        w.tell(number, "results" in said)
+                        check("results" in said or said.get("may_have_run") is False, said)
+                        if "results" not in said:
+                            ended.append(said)
+                    g.read_line(g.process.stdout)
+                    until(lambda: "efrit_execute_batch" in str(a.ask("tools/list", {})), "the next gateway is used")
+        finally:
+            finish(g, w, [])
+        w.judge()
