@@ -25,7 +25,7 @@ CFLAGS ?= -O2 -g
 ALLFLAGS = -std=gnu11 -D_GNU_SOURCE -DEFRIT_MCP_VERSION='"$(VERSION)"' -Imodule -Ibridge $(if $(LLHTTP),-isystem /usr/share/include/llhttp) -MMD -MP $(WARN) $(CFLAGS) $(SANFLAGS)
 
 WIRE := buf ledger runtime shared_$(OS) socket_$(OS) socket_pass trust wire
-MODULE := answers body child_$(OS) efrit-mcp-module events express frames history interrupt job json lisp listen peer presence queue queue_note queue_stop server status waiters
+MODULE := answers body child_$(OS) efrit-mcp-module events express frames history interrupt job json lisp listen peer presence queue queue_note queue_stop reply_text server status waiters
 SOURCES := $(filter-out bridge/os_linux% bridge/os_portable%,$(wildcard bridge/*.c bridge/*/*.c)) $(wildcard bridge/os_$(OS)*.c)
 # What only one of the two programs has: the bridge stays light, the gateway has no stdin.
 HEAVY := $(addprefix bridge/,main_gateway.c main_serve.c main_listen.c main_handover.c main_lookout.c main_state.c main_load.c load_mix.c load_report.c main_reload.c \

@@ -26,6 +26,7 @@
 (declare-function efrit-mcp--mod-begun "efrit-mcp-module")
 (declare-function efrit-mcp--mod-end "efrit-mcp-module")
 (declare-function efrit-mcp--mod-guard-keyboard "efrit-mcp-module")
+(declare-function efrit-mcp--mod-heard "efrit-mcp-module")
 (declare-function efrit-mcp--mod-log "efrit-mcp-module")
 (declare-function efrit-mcp--mod-reply "efrit-mcp-module")
 (declare-function efrit-mcp--mod-ring "efrit-mcp-module")
@@ -105,20 +106,33 @@
 
 ;;; The doorbell
 
-(defun efrit-mcp-recover--doorbell-fault ()
-  "Return what is wrong with the doorbell's process, a string, or nil."
+(defun efrit-mcp-recover--doorbell ()
+  "Make the doorbell's process what it was; return what was wrong, or nil.
+One that lives is not deleted: where another Lisp thread waits, Emacs may abort
+because a descriptor is closed."
   (let ((doorbell efrit-mcp-server--doorbell))
-    (cond ((not (and (processp doorbell) (process-live-p doorbell))) "had been deleted")
-          ((not (eq (process-filter doorbell) #'efrit-mcp-server--filter)) "had another filter")
-          ((not (eq (process-sentinel doorbell) #'efrit-mcp-server--sentinel)) "had another sentinel")
-          ((not (eq (process-status doorbell) 'open)) "had been stopped"))))
+    (cond ((not (and (processp doorbell) (process-live-p doorbell)))
+           (efrit-mcp-server--renew-doorbell)
+           "had been deleted")
+          ((not (eq (process-filter doorbell) #'efrit-mcp-server--filter))
+           (set-process-filter doorbell #'efrit-mcp-server--filter)
+           "had another filter")
+          ((not (eq (process-sentinel doorbell) #'efrit-mcp-server--sentinel))
+           (set-process-sentinel doorbell #'efrit-mcp-server--sentinel)
+           "had another sentinel")
+          ((not (eq (process-status doorbell) 'open))
+           (continue-process doorbell)
+           "had been stopped"))))
 
 (defun efrit-mcp-recover-doorbell ()
-  "If the doorbell's process is not as it was made, hang up another one."
-  (let ((fault (and efrit-mcp-server-instance (efrit-mcp-recover--doorbell-fault))))
-    (when fault
-      (efrit-mcp--mod-log (format "the doorbell %s; there is a new one" fault))
-      (efrit-mcp-server--renew-doorbell))))
+  "If somebody tampered with the doorbell's process, mend it and look for jobs."
+  (when efrit-mcp-server-instance
+    (let ((tries 4) fault) ; one for each fault there is
+      (while (and (>= (setq tries (1- tries)) 0)
+                  (setq fault (efrit-mcp-recover--doorbell)))
+        (efrit-mcp--mod-log (format "the doorbell %s; it is mended" fault))
+        (efrit-mcp--mod-heard) ; whatever was rung is lost
+        (efrit-mcp--mod-ring)))))
 
 ;;; When it is looked
 

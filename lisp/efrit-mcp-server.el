@@ -493,11 +493,7 @@ No error leaves this: with `debug-on-error' it would end a daemon."
 
 (defun efrit-mcp-server--renew-doorbell ()
   "Hang up another doorbell."
-  (let ((old efrit-mcp-server--doorbell))
-    (efrit-mcp--mod-set-doorbell (efrit-mcp-server--make-doorbell))
-    (when (processp old)
-      (set-process-sentinel old #'ignore)
-      (efrit-mcp-server--take-down old))))
+  (efrit-mcp--mod-set-doorbell (efrit-mcp-server--make-doorbell)))
 
 (defun efrit-mcp-server--take-down (doorbell)
   "End the process DOORBELL and its buffer."

@@ -4,6 +4,7 @@
 #include "interrupt.h"
 #include "json.h"
 #include "lisp.h"
+#include "reply_text.h"
 #include "server.h"
 
 #include <errno.h>
@@ -290,66 +291,6 @@ static emacs_value mod_alive(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 	return truth(env, server && queue_alive(queue, number_of(env, args[0])));
 }
 
-/* VALUE as the text of the one block: a string as it is, all else as JSON.  A long string
- * is left in *rest, with END behind it. */
-static bool put_text(emacs_env *env, emacs_value value, const char *end, struct buf *out, struct body **rest)
-{
-	struct buf text = {0};
-	bool lossy = false, ok = lisp_put_text(env, value, &text, &lossy);
-	if (ok && buf_len(&text) > WIRE_WINDOW) {
-		*rest = body_create(&text, end);
-		buf_finish(&text);
-		return *rest != NULL;
-	}
-	if (ok)
-		ok = json_put_escaped(out, false, buf_data(&text), buf_len(&text), NULL);
-	else
-		ok = lisp_put_json(env, value, true, out, &lossy);
-	if (ok && lossy && !buf_len(&text) && buf_data(out)[buf_len(out) - 1] == '}') {
-		out->tail--;
-		ok = buf_printf(out, ",\\\"lossy\\\":true}");
-	}
-	buf_finish(&text);
-	return ok && buf_add(out, end, strlen(end));
-}
-
-static bool put_plain(struct buf *out, const char *text)
-{
-	return buf_add(out, text, strlen(text));
-}
-
-/* VALUE, an alist in Efrit's shape, with what the server knows and what was SEEN. */
-static bool put_shaped(emacs_env *env, double took, emacs_value value, emacs_value seen, struct buf *out)
-{
-	bool lossy = false, more = !env->eq(env, seen, lisp_t(env));
-	unsigned long long us = (unsigned long long)(took * 1e6);
-	const char *instance = server ? server_instance(server) : "";
-	return buf_add(out, "{", 1) && lisp_put_members(env, value, true, true, out, &lossy)
-	       && put_plain(out, ",\\\"instance_id\\\":\\\"") && put_plain(out, instance) && put_plain(out, "\\\",\\\"execution_time\\\":")
-	       && buf_digits(out, us / 1000000, 1) && put_plain(out, ".") && buf_digits(out, us % 1000000, 6)
-	       && (!more || lisp_put_members(env, seen, true, false, out, &lossy))
-	       && (!lossy || buf_printf(out, ",\\\"lossy\\\":true")) && buf_add(out, "}", 1);
-}
-
-/* A result of one block of text. */
-static bool put_result(emacs_env *env, double took, emacs_value value, bool failed, emacs_value seen, struct buf *out, struct body **rest)
-{
-	static const char head[] = "{\"content\":[{\"type\":\"text\",\"text\":\"";
-	const char *end = failed ? "\"}],\"isError\":true}" : "\"}]}";
-	return buf_reserve(out, 1024) && buf_add(out, head, sizeof head - 1)
-	       && (env->is_not_nil(env, seen) ? put_shaped(env, took, value, seen, out) && buf_add(out, end, strlen(end))
-					       : put_text(env, value, end, out, rest))
-	       && buf_len(out) + (*rest ? (*rest)->left : 0) <= WIRE_RESULT_MAX;
-}
-
-/* VALUE is the whole result: an object with members. */
-static bool put_whole(emacs_env *env, emacs_value value, bool special, struct buf *out)
-{
-	bool lossy = false;
-	return lisp_put_json(env, value, false, out, &lossy) && buf_len(out) <= (special ? WIRE_SPECIAL_MAX : WIRE_RESULT_MAX)
-	       && buf_len(out) > 2 && buf_data(out)[0] == '{' && buf_data(out)[1] == '"';
-}
-
 static void log_end(uint64_t number, const char *tool, double took, intmax_t outcome)
 {
 	static const char *const words[] = {[JOB_DONE] = "done", [JOB_FAILED] = "failed", [JOB_STOPPED] = "stopped", [JOB_FAULT] = "failed", [JOB_ASKS] = "asks"};
@@ -381,7 +322,8 @@ static emacs_value mod_reply(emacs_env *env, ptrdiff_t n, emacs_value *args, voi
 	bool whole = lisp_is_whole(env, seen);
 	char tool[WIRE_TOOL_MAX + 1];
 	double took = queue_took(queue, number, tool);
-	bool ok = whole ? put_whole(env, args[1], outcome > JOB_STOPPED, &result) : put_result(env, took, args[1], outcome != JOB_DONE, seen, &result, &rest);
+	bool ok = whole ? reply_text_whole(env, args[1], outcome > JOB_STOPPED, &result)
+			: reply_text(env, server ? server_instance(server) : "", took, args[1], outcome != JOB_DONE, seen, &result, &rest);
 	_Static_assert(WIRE_RESULT_MAX == 128 << 20, "said below");
 	if (!ok) {
 		static const char sorry[] = "{\"content\":[{\"type\":\"text\",\"text\":\"{\\\"status\\\":\\\"error\\\",\\\"error_code\\\":"

@@ -3,6 +3,10 @@
 ;; Loaded into the Emacs of tests/stop.py: settings of a person, timers and a filter
 ;; that count how often they begin and end.
 
+;; Where a process ends or is deleted while another Lisp thread waits, Emacs may abort: that one
+;; waits for a closed descriptor.  So no process of ours ends, and none compiles.
+(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil)
+
 (require 'efrit-mcp)
 
 (defvar stop-begun 0)
@@ -81,9 +85,6 @@
     (condition-case nil
         (accept-process-output nil 3600)
       (quit (setq stop-quits (1+ stop-quits))))))
-;; A process that ends while another Lisp thread runs may abort Emacs: it waits for closed descriptors.
-(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil)
-
 ;;; Beside all that: Lisp threads, change hooks, unsaved text
 
 (defvar stop-thread-quits 0)
@@ -92,6 +93,7 @@
 (defvar stop-hook-begun 0)
 (defvar stop-hook-ended 0)
 (defvar stop-threads nil)
+(defvar stop-silent nil)
 
 (defun stop-beside (work pause)
   "WORK, let others run for PAUSE seconds, and so on; count quits, which are not for us."
@@ -148,7 +150,8 @@
     (jit-lock-register #'font-lock-fontify-region)
     (add-hook 'before-change-functions #'stop-hook nil t)
     (add-hook 'after-change-functions #'stop-hook t t))
-  (setq stop-hooks-before (stop-hooks)
+  (setq stop-silent (make-pipe-process :name "stop-silent" :noquery t)
+        stop-hooks-before (stop-hooks)
         stop-threads (list (make-thread (lambda () (stop-beside 3000 0.004)))
                            (make-thread (lambda () (stop-beside 100 0.001)))
                            (make-thread (lambda () (stop-beside 60000 0.3))))))

@@ -304,9 +304,9 @@ def keyboard(mode):
 
 
 ROUNDS = int(os.environ.get("SURVIVE_ROUNDS", "12"))
-CASES = {"threads": (beside_threads, "daemon", "terminal"), "debugger": (beside_a_debugger, "daemon", "batch"),
-         "overflow": (overflow, "daemon", "terminal"), "doorbell": (doorbell, "daemon", "terminal"),
-         "throws": (throws, "daemon", "terminal"), "hooks": (hooks, "daemon", "batch"), "keyboard": (keyboard, "terminal")}
+CASES = {"threads": (beside_threads, "daemon"), "debugger": (beside_a_debugger, "daemon", "batch"),
+         "overflow": (overflow, "daemon", "terminal"), "doorbell": (doorbell, "daemon"),
+         "throws": (throws, "daemon"), "hooks": (hooks, "daemon"), "keyboard": (keyboard, "terminal")}
 
 
 def main():
