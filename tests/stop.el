@@ -132,7 +132,8 @@
 (defun stop-look ()
   "Return what is not as it was, nil when nothing is; called in a job after each round."
   (delq nil
-        (list (unless (equal stop-hooks-before (stop-hooks)) (list "hooks" (stop-hooks)))
+        (list (unless (seq-every-p #'null (seq-mapn #'seq-difference stop-hooks-before (stop-hooks))) ; Emacs adds some
+                (list "hooks" (stop-hooks)))
               (unless (= stop-hook-begun stop-hook-ended) "a change hook was cut in half")
               (unless (equal (with-current-buffer "unsaved" (buffer-string)) "the person's text") "text")
               (unless (= stop-thread-quits 0) "a quit in another thread")

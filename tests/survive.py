@@ -242,7 +242,7 @@ HOOKED = """
 (defun survive-hooks () (with-current-buffer "edited" (list before-change-functions after-change-functions (default-value 'after-change-functions))))
 (defvar survive-hooks-before (survive-hooks))
 """
-SAME_HOOKS = "(list (or (equal survive-hooks-before (survive-hooks)) (cons survive-hooks-before (survive-hooks))) (- survive-begun survive-ended) (not (memq 'jit-lock-after-change (nth 1 (survive-hooks)))))"
+SAME_HOOKS = "(list (or (seq-every-p #'null (seq-mapn #'seq-difference survive-hooks-before (survive-hooks))) (cons survive-hooks-before (survive-hooks))) (- survive-begun survive-ended) (not (memq 'jit-lock-after-change (nth 1 (survive-hooks)))))"
 
 
 def hooks(mode):
