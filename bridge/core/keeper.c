@@ -308,13 +308,16 @@ static const char **environment_of(const struct fleet_spec *s, struct buf *text)
 	return list;
 }
 
-/* The log, locked: no other bridge starts the same meanwhile.  -1: errno. */
-static int open_log(struct keeper *k)
+/* The log, locked: no other bridge starts the same meanwhile.  -1: errno and WHY. */
+static int open_log(struct keeper *k, char why[TRUST_ERROR])
 {
-	char why[TRUST_ERROR];
 	k->lock = trust_open(k->log, O_WRONLY | O_CREAT | O_APPEND, TRUST_PRIVATE, why);
-	if (k->lock < 0 || flock(k->lock, LOCK_EX | LOCK_NB) != 0 || ftruncate(k->lock, 0) != 0)
+	if (k->lock < 0)
 		return -1;
+	if (flock(k->lock, LOCK_EX | LOCK_NB) != 0 || ftruncate(k->lock, 0) != 0) {
+		snprintf(why, TRUST_ERROR, "its log %.200s cannot be written: %s", k->log, strerror(errno));
+		return -1;
+	}
 	return trust_open(k->log, O_WRONLY | O_APPEND, TRUST_PRIVATE, why);
 }
 
@@ -344,7 +347,7 @@ static bool launch(struct keeper *k, int log, char why[LAUNCH_ERROR])
 
 static void begin(struct keeper *k)
 {
-	char home[SERVICE_HOME_MAX], why[LAUNCH_ERROR] = "";
+	char home[SERVICE_HOME_MAX], why[LAUNCH_ERROR] = "", reason[TRUST_ERROR];
 	int log = -1;
 	bool ours = false;
 	k->begun = os_now();
@@ -353,13 +356,14 @@ static void begin(struct keeper *k)
 	k->calls = k->good = 0;
 	k->starts++;
 	k->stale = false;
-	if (service_home(home, why)) {
+	bool there = service_home(home, reason);
+	if (there) {
 		snprintf(k->log, sizeof k->log, "%s/%s.log", home, k->name);
-		log = open_log(k);
-		if (log < 0 && errno != EWOULDBLOCK) {
-			ours = launch_short(errno);
-			launch_failed(k->host->config, k->log, why);
-		}
+		log = open_log(k, reason);
+	}
+	if (!there || (log < 0 && errno != EWOULDBLOCK)) {
+		ours = launch_short(errno);
+		launch_refused(k->host->config, reason, why);
 	}
 	if (!*why && log >= 0 && !launch(k, log, why))
 		ours = launch_short(errno);

@@ -38,15 +38,29 @@ bool launch_short(int error)
 	return error == EMFILE || error == ENFILE || error == EAGAIN || error == ENOMEM;
 }
 
+/* What errno says is short, and where it is raised. */
+static void advise(int number, char error[LAUNCH_ERROR])
+{
+	struct rlimit most;
+	size_t n = strlen(error);
+	if ((number == EMFILE || number == EAGAIN) && getrlimit(number == EAGAIN ? RLIMIT_NPROC : RLIMIT_NOFILE, &most) == 0)
+		snprintf(error + n, LAUNCH_ERROR - n, " (this process may have %lu of them: %s)", (unsigned long)most.rlim_cur,
+			 number == EMFILE ? "ulimit -n, or LimitNOFILE= of its unit" : "ulimit -u, or TasksMax= of its unit");
+}
+
 void launch_failed(const struct config *config, const char *log, char error[LAUNCH_ERROR])
 {
 	int number = errno;
-	struct rlimit most;
-	bool known = getrlimit(number == EAGAIN ? RLIMIT_NPROC : RLIMIT_NOFILE, &most) == 0;
-	int n = snprintf(error, LAUNCH_ERROR, "%s cannot be started, its log being %s: %s", config->emacs, log, strerror(number));
-	if (known && n < LAUNCH_ERROR && (number == EMFILE || number == EAGAIN))
-		snprintf(error + n, LAUNCH_ERROR - (size_t)n, " (this process may have %lu of them: %s)", (unsigned long)most.rlim_cur,
-			 number == EMFILE ? "ulimit -n, or LimitNOFILE= of its unit" : "ulimit -u, or TasksMax= of its unit");
+	snprintf(error, LAUNCH_ERROR, "%s cannot be started, its log being %s: %s", config->emacs, log, strerror(number));
+	advise(number, error);
+	errno = number;
+}
+
+void launch_refused(const struct config *config, const char *why, char error[LAUNCH_ERROR])
+{
+	int number = errno;
+	snprintf(error, LAUNCH_ERROR, "%s cannot be started: %s", config->emacs, why);
+	advise(number, error);
 	errno = number;
 }
 

@@ -24,6 +24,7 @@ bool launch_emacs(struct launch *, const struct config *config, const char *name
 void launch_finish(struct launch *);
 
 void launch_failed(const struct config *, const char *log, char error[LAUNCH_ERROR]); /* the sentence, with errno, which is kept */
+void launch_refused(const struct config *, const char *why, char error[LAUNCH_ERROR]); /* the same, where a sentence says why already */
 bool launch_short(int error); /* did the machine have nothing left to start it with? */
 void launch_tail(const char *log, struct buf *out); /* ".  Its output is in LOG; the end of it: ..." */
 

@@ -224,14 +224,15 @@ static void write_pid(const struct start *s)
 		close(fd);
 }
 
-/* Locks the log.  False: errno; EWOULDBLOCK where another bridge has it. */
-static bool take_log(struct start *s)
+/* Locks the log.  False: errno and WHY; EWOULDBLOCK where another bridge has it. */
+static bool take_log(struct start *s, char why[TRUST_ERROR])
 {
-	char why[TRUST_ERROR];
 	s->lock = trust_open(s->log, O_RDWR | O_CREAT, TRUST_PRIVATE, why);
 	if (s->lock >= 0 && flock(s->lock, LOCK_EX | LOCK_NB) == 0 && ftruncate(s->lock, 0) == 0)
 		return true;
 	int error = errno;
+	if (s->lock >= 0)
+		snprintf(why, TRUST_ERROR, "its log %.200s cannot be written: %s", s->log, strerror(error));
 	unlock(s);
 	errno = error;
 	return false;
@@ -242,14 +243,14 @@ static bool begin_emacs(struct start *s, struct request *r, const char *workspac
 	struct pipeline *p = s->starter->pipeline;
 	char why[TRUST_ERROR];
 	int log = -1;
-	if (!take_log(s)) {
+	if (!take_log(s, why)) {
 		if (errno == EWOULDBLOCK)
 			return true; /* the other bridge's Emacs will be found like any other */
 	} else {
 		log = trust_open(s->log, O_WRONLY | O_APPEND, TRUST_PRIVATE, why);
 	}
 	if (log < 0)
-		launch_failed(p->config, s->log, error);
+		launch_refused(p->config, why, error);
 	else {
 		s->pid = spawn(s, workspace, init, log, error);
 		close(log);
@@ -317,9 +318,11 @@ static struct start *begin(struct starter *starter, const char *name, const char
 static enum verdict start(struct request *r, const char *name, const char *workspace, bool init)
 {
 	struct pipeline *p = r->pipeline;
-	char home[SERVICE_HOME_MAX], why[LAUNCH_ERROR] = "";
-	if (!service_home(home, why))
+	char home[SERVICE_HOME_MAX], reason[TRUST_ERROR], why[LAUNCH_ERROR] = "";
+	if (!service_home(home, reason)) {
+		launch_refused(p->config, reason, why);
 		return refuse(r, "start_failed", name, why);
+	}
 	struct start *s = begin(p->starter, name, home);
 	if (!begin_emacs(s, r, workspace, init, why)) {
 		s->pid = 0;
