@@ -1,6 +1,39 @@
 # apt.sh - packages fetched and unpacked for the tests, not installed; sourced by the scripts that do it.
 # shellcheck shell=bash
 
+tests_time() { "$(dirname "${BASH_SOURCE[0]}")/patience.py" "$1"; }
+
+# Whether the machine's mirror gives what it always has.
+apt_reaches() {
+	local uri key codename file status
+	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+	read -r uri key < <(own_source "$codename"; echo)
+	[ -n "${uri:-}" ] || return 1
+	file=$(mktemp) || return 1
+	rm -f "$file"
+	env -u APT_CONFIG timeout 60 /usr/lib/apt/apt-helper download-file "${uri%/}/dists/$codename/InRelease" "$file" >/dev/null 2>&1
+	status=$?
+	rm -f "$file"
+	return $status
+}
+
+# Ends with 77 where the mirror is out of reach, which is nobody's fault here, else with 1.
+apt_give_up() { # WHAT WHY
+	if apt_reaches; then
+		echo "$1: $2"
+		exit 1
+	fi
+	echo "SKIP: $1: the mirror is out of reach: $2"
+	exit 77
+}
+
+# One at a time: the lock is held until the script that called ends.
+apt_alone() { # HOME
+	mkdir -p "$(dirname "$1")"
+	exec {apt_lock}>"$1.lock"
+	flock "$apt_lock"
+}
+
 # The machine's own source of the release: "URI keyring", from either format.
 own_source() { # CODENAME
 	cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | awk -v name="$1" '
@@ -42,14 +75,14 @@ apt_of_its_own() { # FOLDER CODENAME SUITE...
 	EOC
 	[ "$(id -u)" = 0 ] && echo 'APT::Sandbox::User "root";' >>"$new/apt.conf"
 	export APT_CONFIG=$new/apt.conf
-	timeout 120 apt-get update >"$new/log" 2>&1 || { echo "apt-get update failed: $(tail -n 1 "$new/log")"; return 1; }
+	timeout "$(tests_time 120)" apt-get update >"$new/log" 2>&1 || { echo "apt-get update failed: $(tail -n 1 "$new/log")"; return 1; }
 }
 
 # Fetches PACKAGES into FOLDER/debs and unpacks them into FOLDER/tree.
 apt_unpack() { # FOLDER PACKAGE...
 	local new=$1 deb
 	shift
-	(cd "$new/debs" && timeout 300 apt-get download "$@") >"$new/log" 2>&1 ||
+	(cd "$new/debs" && timeout "$(tests_time 300)" apt-get download "$@") >"$new/log" 2>&1 ||
 		{ echo "apt-get download failed: $(grep -m 1 '^E:' "$new/log")"; return 1; }
 	for deb in "$new"/debs/*.deb; do
 		dpkg -x "$deb" "$new/tree" || { echo "$(basename "$deb") cannot be unpacked"; return 1; }

@@ -61,8 +61,11 @@ if [ "$level" = test ]; then
 	[ -d /usr/share/perl5/auto/share/dist/Test-JSON-Schema-Acceptance ] || want+=(libtest-json-schema-acceptance-perl)
 	compgen -G '/usr/share/emacs/site-lisp/elpa*/package-lint-*' >/dev/null || want+=(elpa-package-lint)
 fi
-# What needs no installing; without it a test says that it is skipped.
-[ "$level" = test ] && "$(dirname "$0")/sources.sh"
+# What needs no installing; where its mirror is out of reach a test says that it is skipped.
+if [ "$level" = test ]; then
+	"$(dirname "$0")/sources.sh"
+	case $? in 0 | 77) ;; *) exit 1 ;; esac
+fi
 [ ${#want[@]} = 0 ] && exit 0
 
 echo "missing: ${want[*]}"

@@ -13,13 +13,15 @@ file=$(found) && { dirname "$file"; exit 0; }
 command -v apt-get >/dev/null && command -v dpkg >/dev/null || skip "there is no apt-get or dpkg here"
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 . "$here/tests/apt.sh"
-mkdir -p "$here/build"
-new=$(mktemp -d "$here/build/eglot.XXXXXX") || skip "build/ cannot be written"
+fail() { apt_give_up "no eglot" "$1"; }
+apt_alone "$home"
+file=$(found) && { dirname "$file"; exit 0; }
+new=$(mktemp -d "$here/build/eglot.XXXXXX") || fail "build/ cannot be written"
 trap 'rm -rf "$new"' EXIT
-why=$(apt_of_its_own "$new" "$codename" "$codename") || skip "$why"
+why=$(apt_of_its_own "$new" "$codename" "$codename") || fail "$why"
 export APT_CONFIG=$new/apt.conf
-why=$(apt_unpack "$new" elpa-eglot) || skip "$why"
+why=$(apt_unpack "$new" elpa-eglot) || fail "$why"
 apt_settle "$new" "$home"
 trap - EXIT
-file=$(found) || skip "the package holds no eglot.el"
+file=$(found) || fail "the package holds no eglot.el"
 dirname "$file"

@@ -21,10 +21,12 @@ release=$codename
 [ "$version" = "$system" ] || release=$codename-backports
 
 . "$here/tests/apt.sh"
-mkdir -p "$here/build"
-new=$(mktemp -d "$here/build/emacsx.XXXXXX") || skip "build/ cannot be written"
+fail() { apt_give_up "no graphical Emacs" "$1"; }
+apt_alone "$home"
+[ -x "$home/emacs" ] && "$home/emacs" --version >/dev/null 2>&1 && echo "$home/emacs" && exit 0 # another one has made it
+new=$(mktemp -d "$here/build/emacsx.XXXXXX") || fail "build/ cannot be written"
 trap 'rm -rf "$new"' EXIT
-why=$(apt_of_its_own "$new" "$codename" "$release" "$codename" "$codename-updates") || skip "$why"
+why=$(apt_of_its_own "$new" "$codename" "$release" "$codename" "$codename-updates") || fail "$why"
 export APT_CONFIG=$new/apt.conf
 candidate=$(apt-cache madison emacs-gtk | awk -v release="$release/" -v version="$version" '
 	{ upstream = $3; sub(/^[0-9]*:/, "", upstream); sub(/[+].*/, "", upstream) } upstream == version && index($0, " " release) { print $3; exit }')
@@ -34,11 +36,11 @@ packages=("emacs-gtk=$candidate" "emacs-bin-common=$candidate" "emacs-common=$ca
 # What it needs and this machine has not: what an installation would bring.
 mapfile -t libraries < <(apt-get install -s --no-install-recommends -t "$release" "emacs-gtk=$candidate" 2>/dev/null |
 	awk '$1 == "Inst" && $2 !~ /^(emacs|install-info)/ { version = $3 ~ /^\[/ ? $4 : $3; gsub(/[()]/, "", version); print $2 "=" version }')
-why=$(apt_unpack "$new" "${packages[@]}" "${libraries[@]}") || skip "$why"
+why=$(apt_unpack "$new" "${packages[@]}" "${libraries[@]}") || fail "$why"
 
-apt_emacs "$new" emacs-gtk || skip "what was fetched holds no emacs-gtk"
+apt_emacs "$new" emacs-gtk || fail "what was fetched holds no emacs-gtk"
 "$new/emacs" -Q --batch --eval '(kill-emacs (if (fboundp (quote x-export-frames)) 0 3))' >"$new/log" 2>&1 ||
-	skip "it does not run: $(tail -n 1 "$new/log")"
+	fail "it does not run: $(tail -n 1 "$new/log")"
 apt_settle "$new" "$home"
 trap - EXIT
 echo "$home/emacs"

@@ -20,6 +20,9 @@ def carriers(folder):
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc/self") else []):
         try:
+            with open(f"/proc/{pid}/stat", "rb") as f:
+                if f.read().rpartition(b")")[2].split()[0] == b"Z":
+                    continue
             with open(f"/proc/{pid}/environ", "rb") as f:
                 environment = f.read()
         except OSError:
@@ -68,6 +71,11 @@ class Guard:
     def end(self):
         """Whether something was left, which then is so no more.  Once, at the very end."""
         left = carriers(self.folder)
+        for _ in range(TRIES): # what was just killed needs a moment
+            if not left:
+                break
+            time.sleep(0.01)
+            left = carriers(self.folder)
         if left:
             print("left running:\n" + names(left))
             sweep(self.folder)

@@ -88,6 +88,7 @@ class Talk(programs.Steps, said.Steps, world.Steps, display.Steps):
         self.command = None
         self.variables = {"XDG": self.xdg, "HOME": self.home, "TMP": self.folder, "ROOT": ROOT, "EMACS": os.environ.get("EMACS", "emacs"), "B": os.environ.get("B", "build")}
         self.patience = MESSAGE_LIMIT
+        self.times = 2 * patience.factor()  # of time-outs that a talk gives to calls: the same for calls that must be alike
         self.story = []
 
     def tell(self, who, what):
@@ -144,11 +145,9 @@ class Talk(programs.Steps, said.Steps, world.Steps, display.Steps):
 
     # --- the whole ---
 
-    @staticmethod
-    def patient(line):
+    def patient(self, line):
         """A time-out that should not come, of some seconds, stretches like all waits; one that should is shorter."""
-        times = max(1.0, patience.factor())
-        return re.sub(r'"timeout":(\d+)(?=[,}])', lambda m: f'"timeout":{int(int(m[1]) * times)}' if 5 <= int(m[1]) <= 120 else m[0], line)
+        return re.sub(r'"timeout":(\d+)(?=[,}])', lambda m: f'"timeout":{int(int(m[1]) * self.times)}' if 5 <= int(m[1]) <= 120 else m[0], line)
 
     def step(self, line):
         line = re.sub(r"\$([A-Z_a-z]+)", lambda m: self.variables.get(m[1], m[0]), line)
