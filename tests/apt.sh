@@ -101,10 +101,18 @@ apt_emacs() { # FOLDER PROGRAM
 		share=$(one "$tree"/usr/share/emacs/[0-9]*)
 		LD_LIBRARY_PATH=$(one "$tree"/usr/lib/*-linux-*)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 		EMACSLOADPATH=$share/lisp EMACSDATA=$share/etc EMACSDOC=$share/etc EMACSPATH=$(one "$tree"/usr/libexec/emacs/[0-9]*/*)
-		export LD_LIBRARY_PATH EMACSLOADPATH EMACSDATA EMACSDOC EMACSPATH
+		XDG_DATA_DIRS=$tree/usr/share:${XDG_DATA_DIRS:-/usr/local/share:/usr/share}
+		export LD_LIBRARY_PATH EMACSLOADPATH EMACSDATA EMACSDOC EMACSPATH XDG_DATA_DIRS
 	EOC
 	echo "exec \"\$tree/usr/bin/$2\" \"\$@\"" >>"$1/emacs"
 	chmod +x "$1/emacs"
+}
+
+# What an installation of its libraries would have made: GTK aborts where it cannot tell what kind of file an icon is.
+apt_databases() { # FOLDER
+	local tree=$1/tree
+	[ -x "$tree/usr/bin/update-mime-database" ] || return 0
+	XDG_DATA_DIRS=$tree/usr/share LD_LIBRARY_PATH=$(echo "$tree"/usr/lib/*-linux-*) "$tree/usr/bin/update-mime-database" "$tree/usr/share/mime" >"$1/log" 2>&1
 }
 
 # What was made in FOLDER moves to HOME, without what it took to fetch it.

@@ -38,6 +38,7 @@ mapfile -t libraries < <(apt-get install -s --no-install-recommends -t "$release
 	awk '$1 == "Inst" && $2 !~ /^(emacs|install-info)/ { version = $3 ~ /^\[/ ? $4 : $3; gsub(/[()]/, "", version); print $2 "=" version }')
 why=$(apt_unpack "$new" "${packages[@]}" "${libraries[@]}") || fail "$why"
 
+apt_databases "$new" || fail "its kinds of files are not known: $(tail -n 1 "$new/log")"
 apt_emacs "$new" emacs-gtk || fail "what was fetched holds no emacs-gtk"
 "$new/emacs" -Q --batch --eval '(kill-emacs (if (fboundp (quote x-export-frames)) 0 3))' >"$new/log" 2>&1 ||
 	fail "it does not run: $(tail -n 1 "$new/log")"

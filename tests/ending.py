@@ -71,7 +71,7 @@ class Guard:
     def end(self):
         """Whether something was left, which then is so no more.  Once, at the very end."""
         left = carriers(self.folder)
-        for _ in range(TRIES): # what was just killed needs a moment
+        for _ in range(50): # what was just killed needs a moment
             if not left:
                 break
             time.sleep(0.01)

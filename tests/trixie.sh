@@ -1,8 +1,8 @@
 #!/bin/bash
 # trixie.sh - does the tree build and pass its tests on Debian trixie?  debootstrap into
 # build/trixie (about 2 GB; used again the next time), from the mirror this machine's apt
-# uses; then what tests/deps.sh names, make and tests/run in there.  TEST=pattern is passed
-# on.  Ends with 77 and one line where it cannot be done.
+# uses; then what tests/deps.sh names, make and tests/run in there.  TEST=pattern and JOBS
+# are passed on.  Ends with 77 and one line where it cannot be done.
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
 home=$here/build/trixie
@@ -35,7 +35,7 @@ take_over() {
 	return 0
 }
 
-inside() { chroot "$home" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 TERM=dumb TEST="${TEST:-}" "$@"; }
+inside() { chroot "$home" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 TERM=dumb TEST="${TEST:-}" JOBS="${JOBS:-}" "$@"; }
 
 [ "$(id -u)" = 0 ] || skip "debootstrap and chroot need root"
 # In namespaces of its own: whatever way it ends, nothing stays mounted and nothing runs on.
