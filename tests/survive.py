@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+import patience
 import stop
 
 SETTINGS = "(list debugger debug-on-event debug-on-quit debug-on-error debug-on-signal debug-on-next-call inhibit-interaction throw-on-input signal-hook-function inhibit-message (default-toplevel-value 'inhibit-quit) max-lisp-eval-depth)"
@@ -42,9 +43,9 @@ class Person(stop.Emacs):
 
 
 def until(condition, what, seconds=60):
-    end = time.monotonic() + seconds
+    limit = patience.Limit(seconds)
     while not condition():
-        if time.monotonic() > end:
+        if limit.over():
             raise AssertionError("in vain: " + what)
         time.sleep(0.01)
 
