@@ -319,7 +319,7 @@ def full(world, rounds, rng):
     os.mkdir(state, 0o700)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", state], check=True)
     world.start("work-1")
-    gateway = Gateway(world, "--set", "state=" + state)
+    gateway = Gateway(world, "--set", "state=" + state, "--set", "batches_max=100000")
     client, counts, number = gateway.client("full"), collections.Counter(), 0
     client.await_instance("work-1")
     for _ in range(rounds):
