@@ -69,6 +69,8 @@ LOOPED: a command loop runs inside the job."
               (or (eq function (process-filter (car arguments)))
                   (eq function (process-sentinel (car arguments)))))
          (format "a filter or sentinel of the process %s runs inside it" (process-name (car arguments))))
+        ((eq function 'efrit-mcp-prompt--watch)
+         "Emacs enters or leaves a filter inside it")
         ((and looped (or (eq function 'command-execute)
                          (and (null arguments)
                               (or (efrit-mcp-foreign--in-hook-p function 'pre-command-hook)

@@ -9,8 +9,13 @@
 ;; command leaves for the next is theirs: a kill that goes on, a column that is kept, a
 ;; prefix argument, keys typed so far, letters that are undone together.  A job neither
 ;; sees that nor changes it; what it edits is an undo step of its own in each buffer.
+;; Who is in the minibuffer stays there, whichever window a job selects.
 
 ;;; Code:
+
+(declare-function efrit-mcp--mod-parse "efrit-mcp-module")
+(declare-function efrit-mcp--mod-ring "efrit-mcp-module")
+(declare-function efrit-mcp--mod-status "efrit-mcp-module")
 
 (defvar undo-auto--undoably-changed-buffers)
 (defvar undo-auto--last-boundary-cause)
@@ -66,13 +71,28 @@ RING and POINTER are `kill-ring' and its yank pointer from before the job."
   (when (and (stringp keys) (not (equal keys (this-command-keys))))
     (set--this-command-keys keys)))
 
+(defun efrit-mcp-person--minibuffer ()
+  "Return the minibuffer's depth if the person's keys go to it, else nil."
+  (let ((depth (minibuffer-depth)))
+    (and (> depth 0) (eq (selected-window) (active-minibuffer-window)) depth)))
+
+(defun efrit-mcp-person--minibuffer-end (depth)
+  "Have the keys of the person go on to the minibuffer of DEPTH, if it is open yet."
+  (when (and depth (= depth (minibuffer-depth)))
+    (let ((window (active-minibuffer-window)))
+      (unless (or (null window) (eq window (selected-window)))
+        (unless (eq (window-frame window) (selected-frame))
+          (select-frame-set-input-focus (window-frame window) t))
+        (select-window window t)))))
+
 (defmacro efrit-mcp-person-kept (&rest body)
   "Run BODY, a job, and keep what the last command of the person left for the next."
   (declare (indent 0) (debug t))
   (let ((pending (make-symbol "pending")) (changed (make-symbol "changed")) (ring (make-symbol "ring"))
-        (pointer (make-symbol "pointer")) (keys (make-symbol "keys")) (region (make-symbol "region")))
+        (pointer (make-symbol "pointer")) (keys (make-symbol "keys")) (region (make-symbol "region"))
+        (depth (make-symbol "depth")))
     `(let ((,pending (efrit-mcp-person--begin)) (,changed nil) (,ring kill-ring) (,pointer kill-ring-yank-pointer)
-           (,keys (this-command-keys)) (,region (and (consp transient-mark-mode) transient-mark-mode)))
+           (,keys (this-command-keys)) (,depth (efrit-mcp-person--minibuffer)) (,region (and (consp transient-mark-mode) transient-mark-mode)))
        (unwind-protect
            (let ((undo-auto--undoably-changed-buffers nil)
                  (this-command nil) (real-this-command nil) (last-command nil)
@@ -87,7 +107,32 @@ RING and POINTER are `kill-ring' and its yank pointer from before the job."
          (efrit-mcp-person--undo-end ,pending ,changed)
          (efrit-mcp-person--kills-end ,ring ,pointer)
          (efrit-mcp-person--keys-end ,keys)
+         (efrit-mcp-person--minibuffer-end ,depth)
          (when (and ,region (not (consp transient-mark-mode))) (setq transient-mark-mode ,region))))))
+
+;;; While the person types
+
+(defvar efrit-mcp-typing-pause)
+
+(defvar efrit-mcp-typing-most)
+
+(defvar efrit-mcp-person--held nil
+  "Since when jobs wait because the person types, or nil.")
+
+(defun efrit-mcp-person-hold-p ()
+  "Return non-nil if the person types; then the doorbell rings again later.
+Not when somebody waits in the interactive lane, nor too long."
+  (let* ((idle (and (> efrit-mcp-typing-pause 0) (not noninteractive) (current-idle-time)))
+         (left (and idle (- efrit-mcp-typing-pause (float-time idle)))))
+    (if (and left (> left 0) last-input-event
+             (let ((now (float-time)))
+               (< (- now (or efrit-mcp-person--held (setq efrit-mcp-person--held now)))
+                  efrit-mcp-typing-most))
+             (let ((queue (cdr (assoc "queue" (efrit-mcp--mod-parse (efrit-mcp--mod-status))))))
+               (and (eql 0 (cdr (assoc "interactive" queue)))
+                    (or (< 0 (cdr (assoc "normal" queue))) (< 0 (cdr (assoc "batch" queue)))))))
+        (progn (run-with-timer left nil #'efrit-mcp--mod-ring) t)
+      (setq efrit-mcp-person--held nil))))
 
 (provide 'efrit-mcp-person)
 ;;; efrit-mcp-person.el ends here

@@ -6,9 +6,16 @@
 ;;; Commentary:
 
 ;; Inside a job every function that asks the person fails at once, with the question
-;; as data.  `inhibit-interaction' does that for most of them; the four it does not
-;; stop (tried on Emacs 28 to 30) are advised.  No minibuffer of the person is touched:
-;; an agent's question would close theirs.
+;; as data.  `inhibit-interaction' does that for most of them; those it does not stop
+;; (tried on Emacs 28 to 30) are advised.  No minibuffer of the person is touched: an
+;; agent's question would close theirs.
+;;
+;; What is not the job's own may ask as ever: a job that waits runs timers, filters and
+;; commands inside it, the person's and other clients'.  Emacs announces most of that by
+;; what it binds on the way in, also where natively compiled code calls the primitive and
+;; sees no advice: `last-nonmenu-event' is t around filters and sentinels, `standard-input'
+;; is t in a nested command loop, `input-method-exit-on-first-char' is bound where Lisp
+;; reads a key sequence.  These three are watched.
 
 ;;; Code:
 
@@ -19,6 +26,13 @@
 
 (defvar efrit-mcp-prompt--refuse nil
   "Non-nil while a job runs: whatever asks the person fails.")
+
+(defvar efrit-mcp-prompt--base nil
+  "Recursion depth at which the job that runs began; nil: none runs in this thread.")
+
+(defvar efrit-mcp-prompt--outside nil
+  "What was in force outside of what is watched, innermost first.
+Each is (REFUSE . INHIBIT).")
 
 (defvar efrit-mcp-prompt--allowed nil
   "Minibuffer depth at which the job that may ask began, nil when none may.")
@@ -31,7 +45,8 @@
   (and efrit-mcp-prompt--allowed (> (minibuffer-depth) efrit-mcp-prompt--allowed)))
 
 (defconst efrit-mcp-prompt--gaps
-  '(read-key read-key-sequence map-y-or-n-p read-multiple-choice)
+  '(read-key read-key-sequence read-key-sequence-vector map-y-or-n-p read-multiple-choice
+    isearch-mode popup-menu x-popup-dialog x-file-dialog x-select-font)
   "Functions that ask although `inhibit-interaction' is set.")
 
 (defconst efrit-mcp-prompt--askers
@@ -39,15 +54,28 @@
     read-buffer read-string read-number read-regexp read-char-choice read-char-from-minibuffer
     read-from-minibuffer read-no-blanks-input read-minibuffer read-event read-char
     read-char-exclusive read-key read-key-sequence map-y-or-n-p read-multiple-choice
-    read-answer read-color read-command read-variable call-interactively)
+    read-answer read-color read-command read-variable read-key-sequence-vector describe-key
+    isearch-mode popup-menu x-popup-menu x-popup-dialog x-file-dialog x-select-font
+    recursive-edit call-interactively)
   "Functions whose frame in a backtrace says what was asked.")
+
+(defun efrit-mcp-prompt-own-p ()
+  "Return non-nil if what runs is a job's own and not the person's inside it."
+  (and efrit-mcp-prompt--refuse (not (efrit-mcp-prompt--of-job-p))))
 
 (defun efrit-mcp-prompt--refuse (function &rest arguments)
   "Around advice: fail inside a job, else call FUNCTION with ARGUMENTS.
 In a minibuffer that the job has opened the person's commands may ask."
-  (if (and efrit-mcp-prompt--refuse (not (efrit-mcp-prompt--of-job-p)))
+  (if (efrit-mcp-prompt-own-p)
       (signal 'inhibited-interaction nil)
     (apply function arguments)))
+
+(defun efrit-mcp-prompt--refuse-menu (function position &rest arguments)
+  "Around advice of `x-popup-menu', FUNCTION, called with POSITION and ARGUMENTS.
+Without a position the menu is looked at and not shown."
+  (if (and position (efrit-mcp-prompt-own-p))
+      (signal 'inhibited-interaction nil)
+    (apply function position arguments)))
 
 (defun efrit-mcp-prompt--sit-for (function &rest arguments)
   "Around advice: let FUNCTION, `sit-for', wait with ARGUMENTS inside a job.
@@ -55,14 +83,70 @@ It reads an event to do so, which `inhibit-interaction' takes for a question."
   (let ((inhibit-interaction (and inhibit-interaction (not efrit-mcp-prompt--refuse))))
     (apply function arguments)))
 
+;;; Who asks
+
+(defun efrit-mcp-prompt-nobody-p ()
+  "Return non-nil if there is nobody whom Emacs could ask."
+  (or noninteractive
+      (not (seq-some (lambda (frame) (not (equal (terminal-name (frame-terminal frame)) "initial_terminal")))
+                     (frame-list)))))
+
+(defun efrit-mcp-prompt--foreign-p (symbol value)
+  "Return non-nil if SYMBOL, bound to VALUE, says that something foreign begins."
+  (and (eq value t)
+       (pcase symbol
+         ('last-nonmenu-event inhibit-quit) ; so Emacs calls filters
+         ('standard-input (> (recursion-depth) efrit-mcp-prompt--base)))))
+
+(defun efrit-mcp-prompt--watch (symbol value operation _where)
+  "See SYMBOL bound to VALUE inside a job, when OPERATION is let; and unbound.
+The person and other clients may ask meanwhile."
+  (when efrit-mcp-prompt--base
+    (pcase operation
+      ('let (push (cons efrit-mcp-prompt--refuse inhibit-interaction) efrit-mcp-prompt--outside)
+            (when (efrit-mcp-prompt-own-p)
+              (if (if (eq symbol 'standard-input)
+                      (and (efrit-mcp-prompt--foreign-p symbol value) (efrit-mcp-prompt-nobody-p))
+                    (eq symbol 'input-method-exit-on-first-char))
+                  (signal 'inhibited-interaction nil)
+                (when (efrit-mcp-prompt--foreign-p symbol value)
+                  (setq efrit-mcp-prompt--refuse nil inhibit-interaction nil)))))
+      ('unlet (let ((outside (pop efrit-mcp-prompt--outside)))
+                (when outside
+                  (setq efrit-mcp-prompt--refuse (car outside)
+                        inhibit-interaction (cdr outside))))))))
+
+(defun efrit-mcp-prompt--foreign (function &rest arguments)
+  "Around advice: let what FUNCTION runs with ARGUMENTS inside a job ask.
+FUNCTION is `timer-event-handler'."
+  (if (not efrit-mcp-prompt--base)
+      (apply function arguments)
+    (let ((efrit-mcp-prompt--refuse nil) (inhibit-interaction nil))
+      (apply function arguments))))
+
+(defun efrit-mcp-prompt--special (function command &optional record keys special)
+  "Around advice of `command-execute', FUNCTION: let SPECIAL events ask.
+They are the person's or the system's, whatever runs.  COMMAND, RECORD and
+KEYS are passed on."
+  (if (and special efrit-mcp-prompt--base)
+      (efrit-mcp-prompt--foreign function command record keys special)
+    (funcall function command record keys special)))
+
+(defconst efrit-mcp-prompt--watched '(last-nonmenu-event standard-input input-method-exit-on-first-char)
+  "Variables by whose binding Emacs says what begins.")
 
 (defun efrit-mcp-prompt-guard ()
   "Install what makes questions fail inside jobs."
   ;; A trampoline for the one primitive would be compiled here and now, for seconds.
   (cl-progv '(native-comp-enable-subr-trampolines comp-enable-subr-trampolines) '(nil nil)
     (dolist (function efrit-mcp-prompt--gaps)
-      (advice-add function :around #'efrit-mcp-prompt--refuse))
-    (advice-add 'sit-for :around #'efrit-mcp-prompt--sit-for))
+      (when (fboundp function) (advice-add function :around #'efrit-mcp-prompt--refuse)))
+    (advice-add 'sit-for :around #'efrit-mcp-prompt--sit-for)
+    (when (fboundp 'x-popup-menu) (advice-add 'x-popup-menu :around #'efrit-mcp-prompt--refuse-menu))
+    (advice-add 'timer-event-handler :around #'efrit-mcp-prompt--foreign)
+    (advice-add 'command-execute :around #'efrit-mcp-prompt--special))
+  (dolist (symbol efrit-mcp-prompt--watched)
+    (add-variable-watcher symbol #'efrit-mcp-prompt--watch))
   (add-hook 'minibuffer-setup-hook #'efrit-mcp-prompt--note)
   (add-hook 'minibuffer-exit-hook #'efrit-mcp-prompt--note-exit))
 
@@ -71,6 +155,11 @@ It reads an event to do so, which `inhibit-interaction' takes for a question."
   (dolist (function efrit-mcp-prompt--gaps)
     (advice-remove function #'efrit-mcp-prompt--refuse))
   (advice-remove 'sit-for #'efrit-mcp-prompt--sit-for)
+  (advice-remove 'x-popup-menu #'efrit-mcp-prompt--refuse-menu)
+  (advice-remove 'timer-event-handler #'efrit-mcp-prompt--foreign)
+  (advice-remove 'command-execute #'efrit-mcp-prompt--special)
+  (dolist (symbol efrit-mcp-prompt--watched)
+    (remove-variable-watcher symbol #'efrit-mcp-prompt--watch))
   (remove-hook 'minibuffer-setup-hook #'efrit-mcp-prompt--note)
   (remove-hook 'minibuffer-exit-hook #'efrit-mcp-prompt--note-exit))
 

@@ -27,10 +27,12 @@
 (require 'efrit-mcp-client)
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-prompt)
+(require 'efrit-mcp-debugger)
 (require 'efrit-mcp-foreign)
 (require 'efrit-mcp-recover)
 (require 'efrit-mcp-person)
 (require 'efrit-mcp-userlock)
+(require 'efrit-mcp-garbage)
 
 (declare-function efrit-mcp--mod-start "efrit-mcp-module")
 (declare-function efrit-mcp--mod-stop "efrit-mcp-module")
@@ -83,6 +85,10 @@ made for each call.")
 (defvar efrit-mcp-server--signal 'sigusr2
   "The signal that stops a form, as `debug-on-event' names it.")
 
+(defvar efrit-mcp-server--event nil
+  "What a job binds `debug-on-event' to: a symbol like no other.
+It has the signal's name, and so has perhaps what a form assigns.")
+
 (defvar efrit-mcp-server-log-function #'ignore
   "Function called with lines of text about what happened, at the end.")
 
@@ -115,6 +121,10 @@ it began, and (STATE RESULT SEEN).")
     (efrit-mcp--mod-stop-seen number (if (consp what) (cdr what) what) (consp what))
     what))
 
+(defvar efrit-mcp-server--form nil
+  "The form's (DEBUGGER . ON-SIGNAL), once a stop has met something foreign.
+From then on to the end of the job every quit has to come by our debugger.")
+
 (defun efrit-mcp-server--debugger (&rest arguments)
   "Stand in for the debugger while a job runs: end the job if it is to stop.
 Called with ARGUMENTS (exit VALUE) its value is that of the function
@@ -138,18 +148,44 @@ that exits."
       (when (eq again 'step) (setq quit-flag t))))
   (when (eq (car arguments) 'exit) (cadr arguments)))
 
+(defvar efrit-mcp-server--number nil "The job that a stop may end, its number.")
+
+(defun efrit-mcp-server--take-debugger ()
+  "Have every quit come by our debugger, from now to the end of the job."
+  (unless efrit-mcp-server--form (setq efrit-mcp-server--form (cons debugger debug-on-signal)))
+  (setq debugger #'efrit-mcp-server--debugger
+        debug-on-signal t
+        debug-on-quit t
+        inhibit-debugger nil
+        internal-when-entered-debugger -1))
+
+(defun efrit-mcp-server--debugger-for-stop (arguments)
+  "If the debugger was called with ARGUMENTS for a stop's sake, act on it.
+Return nil if it was not, else its value in a list.  Once a stop was asked
+for, Emacs may call it for that at any time until the job's end."
+  (setq internal-when-entered-debugger -1)
+  (when (and (or (memq (car arguments) '(t lambda exit))
+                 (and (eq (car arguments) 'error) (eq (car-safe (cadr arguments)) 'quit))
+                 (efrit-mcp-prompt-own-p))
+             (efrit-mcp--mod-why efrit-mcp-server--number))
+    (efrit-mcp-server--take-debugger)
+    (list (apply #'efrit-mcp-server--debugger arguments))))
+
 (defun efrit-mcp-server--signalled (symbol data)
   "See an error of SYMBOL with DATA at the point it is signalled.
-When a signal of the thread arrives during a garbage collection, Emacs
-enters the debugger before it looks at the quit flag, and quits on the
-way into it, where a quit would not come by the debugger."
-  (if (not (eq symbol 'quit))
-      (efrit-mcp-tool-note-signal symbol data)
-    (when inhibit-modification-hooks ; perhaps C-g ends a change hook
+A quit that a stop has caused ends the job here, before any handler sees
+it.  Inside something foreign only the debugger can have Emacs go on as
+if there had been none, so it goes by ours, whatever `debugger' is.
+Emacs bars that way where the signal arrived in a garbage collection."
+  (let ((number (efrit-mcp--mod-stop-wanted)) (quit (eq symbol 'quit)))
+    (when (and quit inhibit-modification-hooks) ; perhaps C-g ends a change hook
       (efrit-mcp-foreign-keep-hooks))
-    (when (efrit-mcp--mod-stop-wanted)
-      (setq inhibit-debugger nil
-            internal-when-entered-debugger -1))))
+    (when number
+      (when (or quit (efrit-mcp-prompt-own-p)) ; `debugger' may be what fails
+        (let ((inhibit-quit t)) (efrit-mcp-server--leave number)))
+      (when quit (efrit-mcp-server--take-debugger)))
+    (unless quit (efrit-mcp-tool-note-signal symbol data))
+    (when efrit-mcp-server--hook (funcall efrit-mcp-server--hook symbol data))))
 
 ;;; Running a job
 
@@ -179,12 +215,16 @@ What a nested command loop would take for itself ends here."
   (efrit-mcp--mod-log (format "%s failed: %s" what (efrit-mcp-tool-error-text err)))
   nil)
 
+(defconst efrit-mcp-server--lost
+  '(note . "inhibit-quit and throw-on-input hold for the call alone: what was assigned to them is gone")
+  "What an answer says of the variables that belong to the runner.")
+
 (defun efrit-mcp-server--marked (number tool arguments)
   "Call TOOL with ARGUMENTS as job NUMBER between its marks, then observe.
 Return (STATE RESULT OBSERVATION); STATE is `dropped' when the job was
 stopped before it began, `ended', or `quit'.
 No quit and no throw of ours leaves this function."
-  (let ((phase 0) (ended nil) (state 'quit) (result nil) (seen nil))
+  (let ((phase 0) (ended nil) (state 'quit) (result nil) (seen nil) (lost nil))
     (while (not ended)
       (catch efrit-mcp-server--tag
         (condition-case nil
@@ -196,7 +236,8 @@ No quit and no throw of ours leaves this function."
                         (setq phase 1)
                         (if (efrit-mcp--mod-begin number nil)
                             (progn (setq result (efrit-mcp-server--call tool arguments))
-                                   (setq state 'ended))
+                                   (setq state 'ended
+                                         lost (or inhibit-quit throw-on-input)))
                           (setq state 'dropped phase 2)))
                       (when (eq phase 1)
                         (setq phase 2)
@@ -208,36 +249,62 @@ No quit and no throw of ours leaves this function."
                       (setq ended t))
                   (quit (efrit-mcp--mod-stop-seen number)))))
           (quit nil))))
-    (list state result seen)))
+    (list state result (if lost (cons efrit-mcp-server--lost seen) seen))))
+
+(defconst efrit-mcp-server--event-kept
+  '(note . "debug-on-event is assigned; in a call it names the signal that would stop the call, before and after")
+  "What an answer says when `debug-on-event' was assigned.")
+
+(defvar efrit-mcp-server--hook nil "The person's `signal-hook-function', while a job runs.")
 
 (defun efrit-mcp-server--bound (number tool arguments)
   "Call `efrit-mcp-server--marked' with NUMBER, TOOL, ARGUMENTS, all bound.
 What a stop changes is bound here, so that the person's settings come back
-by themselves.  `debug-on-event' is bound last: while another Lisp thread
-holds Emacs it is the first to have the person's value again, and then the
-signal does nothing."
-  (let ((on-quit debug-on-quit) (quit nil) (marked nil))
+by themselves: most to the value they have, which a form sees.  What a form
+assigns to them is kept.  `debug-on-event' is bound last: while another Lisp
+thread holds Emacs it is the first to have the person's value again, and then
+the signal does nothing."
+  (let ((hook signal-hook-function) (on-quit debug-on-quit) (on-signal debug-on-signal) (the-debugger debugger)
+        (quit nil) (marked nil) (assigned nil))
     (let ((efrit-mcp-server--tag (list 'efrit-mcp-job)) ; like no other
+          (efrit-mcp-server--number number)
           (efrit-mcp-foreign-depth (recursion-depth))
           (efrit-mcp-foreign--since nil)
+          (efrit-mcp-prompt--base (recursion-depth))
+          (efrit-mcp-prompt--outside nil)
           (efrit-mcp-prompt--refuse t)
+          (efrit-mcp-server--form nil)
+          (efrit-mcp-server--hook hook)
           (inhibit-interaction t)
           (signal-hook-function #'efrit-mcp-server--signalled)
-          (debugger #'efrit-mcp-server--debugger)
-          (debug-on-quit nil)
-          (debug-on-error nil)
-          ;; Every quit comes by our debugger before any handler sees it.  That, and not
-          ;; the handlers of a foreign timer, decides whether something is cut.
-          (debug-on-signal t)
+          (debugger the-debugger)
+          (debug-on-quit on-quit)
+          (debug-on-signal on-signal)
           (internal-when-entered-debugger -1)
           (debug-on-next-call nil)
           (throw-on-input nil)
           (quit-flag nil) ; another Lisp thread has its own
           (inhibit-quit nil))
-      (let ((debug-on-event efrit-mcp-server--signal))
-        (setq marked (efrit-mcp-server--marked number tool arguments)))
-      (setq quit quit-flag))
+      (let ((debug-on-event efrit-mcp-server--event))
+        (setq marked (efrit-mcp-server--marked number tool arguments))
+        (unless (eq debug-on-event efrit-mcp-server--event)
+          (push (cons 'debug-on-event debug-on-event) assigned)
+          (push efrit-mcp-server--event-kept (nth 2 marked))))
+      (setq quit quit-flag)
+      (when efrit-mcp-server--form
+        (setq debugger (car efrit-mcp-server--form)
+              debug-on-signal (cdr efrit-mcp-server--form)))
+      (unless (eq debugger the-debugger) (push (cons 'debugger debugger) assigned))
+      (unless (eq debug-on-signal on-signal) (push (cons 'debug-on-signal debug-on-signal) assigned))
+      (unless (or (eq debug-on-quit on-quit) (efrit-mcp--mod-why number)) ; a stop sets it too
+        (push (cons 'debug-on-quit debug-on-quit) assigned))
+      (unless (eq signal-hook-function #'efrit-mcp-server--signalled)
+        (push (cons 'signal-hook-function signal-hook-function) assigned))
+      (unless (eq inhibit-interaction t) (push (cons 'inhibit-interaction inhibit-interaction) assigned)))
     (efrit-mcp-server--right on-quit)
+    (while assigned
+      (set (car (car assigned)) (cdr (car assigned)))
+      (setq assigned (cdr assigned)))
     (when quit (setq quit-flag quit)) ; the person's, of this very moment
     marked))
 
@@ -248,7 +315,8 @@ signal does nothing."
   (efrit-mcp-foreign-mend-hooks))
 
 (defconst efrit-mcp-server--runner
-  '(efrit-mcp-server--leave efrit-mcp-server--debugger efrit-mcp-server--signalled efrit-mcp-server--call
+  '(efrit-mcp-server--leave efrit-mcp-server--debugger efrit-mcp-server--debugger-for-stop efrit-mcp-server--take-debugger
+    efrit-mcp-server--signalled efrit-mcp-debugger--enter efrit-mcp-debugger--own-p efrit-mcp-prompt-own-p efrit-mcp-prompt--of-job-p efrit-mcp-server--call
     efrit-mcp-server--marked
     efrit-mcp-server--bound efrit-mcp-server--right efrit-mcp-tool-call efrit-mcp-tool--run efrit-mcp-tool--pass efrit-mcp-tool--value
     efrit-mcp-tool--apply)
@@ -272,7 +340,8 @@ job runs, ours shall be an event and no more."
                            '(sigusr2 sigusr1)))
          (signal (or (car (remq (default-toplevel-value 'debug-on-event) free)) (car free))))
     (if (and signal (seq-every-p #'efrit-mcp-server--compiled-p efrit-mcp-server--runner))
-        (progn (setq efrit-mcp-server--signal signal)
+        (progn (setq efrit-mcp-server--signal signal
+                     efrit-mcp-server--event (make-symbol (symbol-name signal)))
                (efrit-mcp--mod-signal-number (symbol-name signal)))
       0)))
 
@@ -352,7 +421,8 @@ job runs, ours shall be an event and no more."
 (defun efrit-mcp-server--nested-call (number tool arguments)
   "Run TOOL with ARGUMENTS as job NUMBER inside another job, never signalled."
   (if (efrit-mcp--mod-begin number t)
-      (let ((result (efrit-mcp-tool-call tool arguments)))
+      (let ((result (let ((efrit-mcp-prompt--refuse t) (inhibit-interaction t)) ; the doorbell's filter is none of its own
+                      (efrit-mcp-tool-call tool arguments))))
         (efrit-mcp--mod-end number)
         (list 'ended result nil))
     (list 'dropped nil nil)))
@@ -368,32 +438,12 @@ job runs, ours shall be an event and no more."
 
 (defvar efrit-mcp-typing-pause)
 
-(defvar efrit-mcp-typing-most)
-
-(defvar efrit-mcp-server--held nil
-  "Since when jobs wait because the person types, or nil.")
-
-(defun efrit-mcp-server--hold-p ()
-  "Return non-nil if the person types; then the doorbell rings again later.
-Not when somebody waits in the interactive lane, nor too long."
-  (let* ((idle (and (> efrit-mcp-typing-pause 0) (not noninteractive) (current-idle-time)))
-         (left (and idle (- efrit-mcp-typing-pause (float-time idle)))))
-    (if (and left (> left 0) last-input-event
-             (let ((now (float-time)))
-               (< (- now (or efrit-mcp-server--held (setq efrit-mcp-server--held now)))
-                  efrit-mcp-typing-most))
-             (let ((queue (cdr (assoc "queue" (efrit-mcp--mod-parse (efrit-mcp--mod-status))))))
-               (and (eql 0 (cdr (assoc "interactive" queue)))
-                    (or (< 0 (cdr (assoc "normal" queue))) (< 0 (cdr (assoc "batch" queue)))))))
-        (progn (run-with-timer left nil #'efrit-mcp--mod-ring) t)
-      (setq efrit-mcp-server--held nil))))
-
 (defun efrit-mcp-server--drain ()
   "Run the jobs that wait, for one slice."
   (let ((efrit-mcp-server--busy t)
         (until (+ (float-time) efrit-mcp-server--slice))
         (job nil) (left t))
-    (efrit-mcp-server--garbage-later)
+    (efrit-mcp-garbage-later)
     (efrit-mcp-recover-note)
     (unwind-protect
         (progn
@@ -402,7 +452,7 @@ Not when somebody waits in the interactive lane, nor too long."
                              (< (float-time) until))
                       (not (input-pending-p))
                       ;; One of the interactive lane does not let the others in.
-                      (not (and (> efrit-mcp-typing-pause 0) (efrit-mcp-server--hold-p)))))
+                      (not (and (> efrit-mcp-typing-pause 0) (efrit-mcp-person-hold-p)))))
           (setq left job))
       (when left (efrit-mcp--mod-ring)))
     (efrit-mcp-server--quietly
@@ -431,7 +481,7 @@ Not when somebody waits in the interactive lane, nor too long."
   (efrit-mcp-recover-job)
   (if efrit-mcp-server--busy
       (efrit-mcp-server--inside)
-    (unless (efrit-mcp-server--quietly (efrit-mcp-server--hold-p))
+    (unless (efrit-mcp-server--quietly (efrit-mcp-person-hold-p))
       (efrit-mcp-server--drain))))
 
 (defun efrit-mcp-server--filter (process _bytes)
@@ -443,40 +493,6 @@ No error leaves this: with `debug-on-error' it would end a daemon."
         (error (efrit-mcp--mod-log (format "an error outside of a job: %S" err))))
     (set-process-thread process (symbol-value 'main-thread)) ; somebody let all threads read it
     (efrit-mcp--mod-ring)))
-
-;;; Garbage
-
-;; A collection takes 16 ms and more, a short call a fiftieth of a millisecond: while
-;; calls come in a row, fewer collections with more garbage in each.
-
-(defvar efrit-mcp-gc-threshold)
-
-(defvar efrit-mcp-server--gc nil
-  "The person's `gc-cons-threshold' while ours is in force, else nil.")
-
-(defvar efrit-mcp-server--drained nil
-  "Non-nil: jobs were run since the timer looked last.")
-
-(defconst efrit-mcp-server--lull 1
-  "Seconds without a job after which `gc-cons-threshold' is the person's again.")
-
-(defun efrit-mcp-server--garbage-later ()
-  "Have garbage wait a little, since jobs come in."
-  (setq efrit-mcp-server--drained t)
-  (when (and (null efrit-mcp-server--gc) (< gc-cons-threshold efrit-mcp-gc-threshold))
-    (setq efrit-mcp-server--gc gc-cons-threshold
-          gc-cons-threshold efrit-mcp-gc-threshold)
-    (run-with-timer efrit-mcp-server--lull nil #'efrit-mcp-server--garbage-now)))
-
-(defun efrit-mcp-server--garbage-now ()
-  "If no jobs come in any more, put the person's `gc-cons-threshold' back."
-  (cond (efrit-mcp-server--drained
-         (setq efrit-mcp-server--drained nil)
-         (run-with-timer efrit-mcp-server--lull nil #'efrit-mcp-server--garbage-now))
-        (efrit-mcp-server--gc
-         (when (eq gc-cons-threshold efrit-mcp-gc-threshold) ; else somebody else set it since
-           (setq gc-cons-threshold efrit-mcp-server--gc))
-         (setq efrit-mcp-server--gc nil))))
 
 ;;; The doorbell's process
 
@@ -539,6 +555,8 @@ cannot be."
       (error (efrit-mcp-server--take-down doorbell)
              (signal (car err) (cdr err)))))
   (efrit-mcp-prompt-guard)
+  (setq efrit-mcp-debugger-stop-function #'efrit-mcp-server--debugger-for-stop)
+  (efrit-mcp-debugger-guard)
   (efrit-mcp-recover-watch)
   (efrit-mcp-userlock-guard)
   (efrit-mcp-client-listen)
@@ -558,6 +576,7 @@ cannot be."
       (when events (funcall efrit-mcp-server-log-function events)))
     (efrit-mcp--mod-stop (or why "the server in Emacs was stopped"))
     (efrit-mcp-prompt-unguard)
+    (efrit-mcp-debugger-unguard)
     (efrit-mcp-recover-unwatch)
     (efrit-mcp-userlock-unguard)
     (efrit-mcp-client-deafen)

@@ -276,7 +276,8 @@ The module writes it, where it is loaded: it is quick."
 
 (defconst efrit-mcp-tool--not-shown
   '(mapbacktrace efrit-mcp-server--signalled efrit-mcp-tool--frames efrit-mcp-tool-note-signal signal error
-    efrit-mcp-prompt--refuse)
+    efrit-mcp-prompt--refuse efrit-mcp-prompt--refuse-menu efrit-mcp-prompt--watch efrit-mcp-debugger--enter
+    efrit-mcp-debugger--breakpoint efrit-mcp-debugger--own efrit-mcp-debugger--refuse)
   "Functions that are no news in a backtrace.")
 
 (defun efrit-mcp-tool--frames ()

@@ -61,13 +61,27 @@
         (erase-buffer)))
     buffer))
 
+(defvar efrit-mcp-efrit--fields nil
+  "The person's `inhibit-field-text-motion', while a form is evaluated.")
+
+(defun efrit-mcp-efrit--assigned (output)
+  "Give the person what a form assigned to variables that are bound around it.
+OUTPUT is what `standard-output' was bound to."
+  (unless (eq standard-output output)
+    (set-default-toplevel-value 'standard-output standard-output))
+  (unless (eq inhibit-field-text-motion efrit-mcp-efrit--fields)
+    (set-default-toplevel-value 'inhibit-field-text-motion inhibit-field-text-motion)))
+
 (defun efrit-mcp-efrit--eval (content max)
   "Evaluate the forms of CONTENT; return the answer, MAX characters of it."
   (let* ((forms (efrit-mcp-efrit--read content))
          (output (efrit-mcp-efrit--output))
+         (efrit-mcp-efrit--fields (default-toplevel-value 'inhibit-field-text-motion))
          (value nil))
-    (let ((standard-output output) (inhibit-field-text-motion nil))
-      (dolist (form forms) (setq value (eval form t))))
+    (let ((standard-output output) (inhibit-field-text-motion efrit-mcp-efrit--fields))
+      (unwind-protect
+          (dolist (form forms) (setq value (eval form t)))
+        (efrit-mcp-efrit--assigned output)))
     (efrit-mcp-efrit--answer value output max)))
 
 (defun efrit-mcp-efrit--answer (value output max)

@@ -13,6 +13,7 @@
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-act)
 (require 'efrit-mcp-prompt)
+(require 'efrit-mcp-debugger)
 (require 'efrit-mcp-userlock)
 (require 'efrit-mcp-tools-look)
 (require 'seq)
@@ -139,7 +140,7 @@ The person's window stays selected; with neither, FUNCTION is called there."
 (defun efrit-mcp-keys--type (events)
   "Type EVENTS as the person would, then leave what they left open."
   (let ((inhibit-interaction nil) (inhibit-field-text-motion nil) (efrit-mcp-userlock-refuse t)
-        (efrit-mcp-prompt--refuse nil) (efrit-mcp-prompt--allowed (minibuffer-depth))
+        (efrit-mcp-prompt--refuse nil) (efrit-mcp-prompt--allowed (minibuffer-depth)) (efrit-mcp-debugger-typed t)
         (pre-command-hook (cons #'efrit-mcp-keys--watch pre-command-hook))
         ;; A map that the person's last command left for the next takes none of these keys.
         (overriding-terminal-local-map nil) (overriding-local-map nil)

@@ -65,7 +65,7 @@
 
 (defun stop-after ()
   "Keep the settings as they are outside of any job."
-  (unless efrit-mcp-prompt--refuse (setq stop-now (stop-settings))))
+  (unless efrit-mcp-prompt--base (setq stop-now (stop-settings))))
 
 (defvar stop-now nil)
 
@@ -158,6 +158,7 @@
                            (make-thread (lambda () (stop-beside 60000 0.3))))))
 
 (when (getenv "STOP_NATIVE") (mapc #'native-compile '(stop-work stop-foreign stop-filter)))
-(mapc #'byte-compile '(stop-work stop-foreign stop-filter stop-settings stop-after stop-report))
+(let ((byte-compile-warnings nil)) ; one is shown, and waits: the timers run all the time
+  (mapc #'byte-compile '(stop-work stop-foreign stop-filter stop-settings stop-after stop-report)))
 
 ;;; stop.el ends here

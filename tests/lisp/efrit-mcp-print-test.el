@@ -37,8 +37,8 @@
   (dolist (wrap (list #'list #'vector
                       (lambda (x) (cons x 1)) (lambda (x) (record 'r x)) (lambda (x) (list 'quote x)) (lambda (x) (list 'function x))
                       (lambda (x) (list '\` x)) (lambda (x) (propertize "s" 'p x)) (lambda (x) (make-byte-code 0 "" (vector x) 1))
-                      (lambda (x) (let ((h (make-hash-table))) (puthash 1 x h) h))
-                      (lambda (x) (let ((h (make-hash-table :test #'equal))) (puthash (list x) 1 h) h))))
+                      (lambda (x) (let ((h (make-hash-table :size 1))) (puthash 1 x h) h))
+                      (lambda (x) (let ((h (make-hash-table :test (quote eq) :size 1))) (puthash (list x) 1 h) h))))
     (let* ((print-gensym t) (print-circle t)
            (value (list (efrit-mcp-print-test--nest 30000 wrap)))
            (shown (efrit-mcp-print value 20000)))
