@@ -130,6 +130,7 @@ static emacs_value mod_set_doorbell(emacs_env *env, ptrdiff_t n, emacs_value *ar
 static emacs_value mod_ring(emacs_env *env, ptrdiff_t n, emacs_value *args, void *data)
 {
 	(void)n, (void)args, (void)data;
+	queue_look_later(queue);
 	if (server)
 		server_wake(server);
 	return lisp_nil(env);

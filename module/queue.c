@@ -327,11 +327,17 @@ static void wake_loop(struct queue *q)
 		q->wake(q->wake_data);
 }
 
+/* Lisp looks: the next job rings.  Locked. */
+static void hear(struct queue *q, double now)
+{
+	q->rung = false;
+	q->heard_at = now;
+}
+
 void queue_heard(struct queue *q)
 {
 	pthread_mutex_lock(&q->lock);
-	q->rung = false;
-	q->heard_at = queue_now();
+	hear(q, queue_now());
 	bool wake = q->wake_on_ring;
 	q->wake_on_ring = false;
 	pthread_mutex_unlock(&q->lock);
@@ -395,8 +401,17 @@ const struct job *queue_take(struct queue *q, bool nested)
 			break;
 		}
 	}
+	if (!job) /* a stop may have cut the filter before it could say that it heard the ring */
+		hear(q, now);
 	pthread_mutex_unlock(&q->lock);
 	return job;
+}
+
+void queue_look_later(struct queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	hear(q, queue_now());
+	pthread_mutex_unlock(&q->lock);
 }
 
 bool queue_begin(struct queue *q, uint64_t number, bool nested)

@@ -116,6 +116,7 @@ uint64_t queue_stop_wanted(struct queue *q); /* what runs and is to stop; 0: not
  * in front of: true, it is sent, and the loop need not know. */
 void queue_on_change(struct queue *q, void (*wake)(void *), bool (*send)(void *, const struct reply *), void *data);
 void queue_heard(struct queue *q);                                       /* the doorbell's filter runs */
+void queue_look_later(struct queue *q); /* Lisp stops taking jobs and wants to be rung for what is left or comes */
 bool queue_name_nesting(struct queue *q, char **names, size_t n);         /* tools that may run inside a job; takes the strings */
 /* The next job, marked TAKEN; NULL: none.  NESTED: only one that may run inside
  * another.  Borrowed until queue_reply; what the caller reads of it does not change. */
