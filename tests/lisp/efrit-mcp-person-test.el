@@ -18,6 +18,7 @@
   "Run BODY in a shown buffer with TEXT and undo, and an empty kill ring."
   (declare (indent 1))
   `(let ((kill-ring nil) (kill-ring-yank-pointer nil) (last-command nil) (efrit-mcp-change--all nil)
+         (line-move-visual nil) ; the first frame of a daemon is narrow
          (buffer (generate-new-buffer "person")))
      (unwind-protect
          (save-window-excursion
