@@ -32,6 +32,7 @@ EMACS = os.environ.get("EMACS", "emacs")
 WARM, CALLS, ROUNDS = 200, 1000, 5
 ALLOWED = 3.0       # per cent
 PATIENCE = 600.0    # seconds for anything: valgrind and others' load
+PATIENT = ("--set", "hello_timeout=60000", "--set", "silence=600000")  # the programs have as much
 EXECUTE = ("efrit_execute", {"content": "(+ 1 2)", "observe": "none"})
 LENT = ("count_sum", {})  # of Emacs, known to the bridge through the gateway alone
 TOOL = '(efrit-mcp-define-tool count-sum "Three." () (:read-only t) (+ 1 2))'
@@ -132,7 +133,7 @@ def ask(count, call):
 
 
 def stdio(world, count):
-    process = world.counted("bridge", BRIDGE, "--set", "gateway=off")
+    process = world.counted("bridge", BRIDGE, "--set", "gateway=off", *PATIENT)
     client = Pipes(process)
     client.open()
     ask(count, lambda: client.call(EXECUTE))
@@ -143,7 +144,7 @@ def stdio(world, count):
 @contextlib.contextmanager
 def gateway(world, figures):
     """One that knows Emacs and has said so."""
-    process = world.counted("gateway", GATEWAY, "serve", "--listen", "127.0.0.1:0", "--set", "auth=none")
+    process = world.counted("gateway", GATEWAY, "serve", "--listen", "127.0.0.1:0", "--set", "auth=none", *PATIENT)
     line = process.stdout.readline().decode()
     found = re.search(r"http://127\.0\.0\.1:(\d+)/mcp", line)
     if not found:
@@ -174,7 +175,7 @@ def modern(client):
 def link(world, count):
     figures = {}
     with gateway(world, figures):
-        process = world.counted("bridge", BRIDGE, EFRIT_MCP_FOLDERS=os.path.join(world.folder, "none"))
+        process = world.counted("bridge", BRIDGE, *PATIENT, EFRIT_MCP_FOLDERS=os.path.join(world.folder, "none"))
         client = Pipes(process)
         client.open()
         ask(count, lambda: client.call(LENT))
