@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PEEK = 4096, OFFERS_MAX = 1000 }; /* bytes of a line over the limit that are looked at; entries of a list that are taken */
 
@@ -187,7 +188,16 @@ static void put_member(struct buf *out, const char *key, const json_t *value)
 	text_put(out, ",");
 }
 
-/* Where the client works is not where we do: the gateway sees the one of this program alone. */
+/* Does the gateway see by itself where we were started? */
+static bool system_tells_folder(void)
+{
+	static enum { UNASKED, TOLD, HIDDEN } answer;
+	char folder[WORKER_FOLDER_MAX];
+	if (answer == UNASKED)
+		answer = os_process_folder(getpid(), folder, sizeof folder) ? TOLD : HIDDEN;
+	return answer == TOLD;
+}
+
 static void put_folders(struct buf *out, const json_t *context)
 {
 	json_t *said = json_object_get(context, "folder"), *started = json_object_get(context, "cwd");
@@ -195,11 +205,10 @@ static void put_folders(struct buf *out, const json_t *context)
 		text_format(out, ",\"%s\":", era_key_folder);
 		text_json(out, said);
 	}
-	text_format(out, ",\"%s\":", era_key_started);
-	if (started)
+	if (started && !system_tells_folder()) {
+		text_format(out, ",\"%s\":", era_key_started);
 		text_json(out, started);
-	else
-		text_put(out, "null");
+	}
 }
 
 void parley_call(struct gateway *g, struct request *r)
