@@ -58,13 +58,39 @@ undo lists since `efrit-mcp-person--begin'."
   (while (and (consp list) (not (eq list tail))) (setq list (cdr list)))
   (consp list))
 
-(defun efrit-mcp-person--kills-end (ring pointer)
+;; What a job kills is in the kill ring, as it is the only copy, but a yank of the person
+;; is one of their own kill; a later job yanks what the last one killed.  What a form puts
+;; there by `kill-new', or copies, is meant for the person.
+
+(defvar efrit-mcp-person-killed nil
+  "Non-nil when a command that a job ran has killed text.")
+(defvar efrit-mcp-person--kills nil
+  "The kill ring and its yank pointer for the next job, (RING . POINTER).")
+
+(defun efrit-mcp-person--kills-begin ()
+  "Have a yank of the job be one of the last kill of a job, if that is the newest.
+Return the kill ring, its first text and the person's yank pointer, a list."
+  (prog1 (list kill-ring (car kill-ring) kill-ring-yank-pointer)
+    (when (and kill-ring (eq kill-ring (car efrit-mcp-person--kills)))
+      (setq kill-ring-yank-pointer (cdr efrit-mcp-person--kills)))))
+
+(defun efrit-mcp-person--kills-apart (ring head)
+  "Have HEAD, the first text of RING, be one by itself: a job appended to it."
+  (when (and ring (not (eq head (car ring))))
+    (setcdr ring (cons head (cdr ring)))))
+
+(defun efrit-mcp-person--kills-end (kills killed)
   "Have the next kill or yank of the person not go on with a kill of the job.
-RING and POINTER are `kill-ring' and its yank pointer from before the job."
-  (unless (eq ring kill-ring)
-    (cond ((eq last-command 'kill-region) (setq last-command t))
-          ((and (eq last-command 'yank) pointer (efrit-mcp-person--tail-p pointer kill-ring))
-           (setq kill-ring-yank-pointer pointer)))))
+KILLS is as `efrit-mcp-person--kills-begin' returned it.  KILLED: the job
+took text out of a buffer."
+  (pcase-let ((`(,ring ,head ,pointer) kills))
+    (when (efrit-mcp-person--kills-apart ring head)
+      (setq killed t pointer (if (eq pointer ring) (cdr ring) pointer)))
+    (let ((new (not (and (eq ring kill-ring) (or (null ring) (eq head (car ring)))))))
+      (when (and new (eq last-command 'kill-region)) (setq last-command t))
+      (when new (setq efrit-mcp-person--kills (and killed (cons kill-ring kill-ring-yank-pointer))))
+      (when (and (or killed (not new) (eq last-command 'yank)) pointer (efrit-mcp-person--tail-p pointer kill-ring))
+        (setq kill-ring-yank-pointer pointer)))))
 
 (defun efrit-mcp-person--keys-end (keys)
   "Have KEYS be the keys of the command that the person is typing, a string."
@@ -88,14 +114,14 @@ RING and POINTER are `kill-ring' and its yank pointer from before the job."
 (defmacro efrit-mcp-person-kept (&rest body)
   "Run BODY, a job, and keep what the last command of the person left for the next."
   (declare (indent 0) (debug t))
-  (let ((pending (make-symbol "pending")) (changed (make-symbol "changed")) (ring (make-symbol "ring"))
-        (pointer (make-symbol "pointer")) (keys (make-symbol "keys")) (region (make-symbol "region"))
+  (let ((pending (make-symbol "pending")) (changed (make-symbol "changed")) (kills (make-symbol "kills"))
+        (killed (make-symbol "killed")) (keys (make-symbol "keys")) (region (make-symbol "region"))
         (depth (make-symbol "depth")))
-    `(let ((,pending (efrit-mcp-person--begin)) (,changed nil) (,ring kill-ring) (,pointer kill-ring-yank-pointer)
+    `(let ((,pending (efrit-mcp-person--begin)) (,changed nil) (,kills (efrit-mcp-person--kills-begin)) (,killed nil)
            (,keys (this-command-keys)) (,depth (efrit-mcp-person--minibuffer)) (,region (and (consp transient-mark-mode) transient-mark-mode)))
        (unwind-protect
            (let ((undo-auto--undoably-changed-buffers nil)
-                 (this-command nil) (real-this-command nil) (last-command nil)
+                 (efrit-mcp-person-killed nil) (this-command nil) (real-this-command nil) (last-command nil)
                  (real-last-command real-last-command) (last-repeatable-command last-repeatable-command)
                  (this-original-command this-original-command)
                  (prefix-arg nil) (current-prefix-arg nil) (last-prefix-arg nil)
@@ -103,9 +129,10 @@ RING and POINTER are `kill-ring' and its yank pointer from before the job."
                  (last-nonmenu-event last-nonmenu-event)
                  (temporary-goal-column temporary-goal-column))
              (unwind-protect (progn ,@body)
-               (setq ,changed undo-auto--undoably-changed-buffers)))
+               (setq ,changed undo-auto--undoably-changed-buffers
+                     ,killed (or efrit-mcp-person-killed (eq this-command 'kill-region)))))
          (efrit-mcp-person--undo-end ,pending ,changed)
-         (efrit-mcp-person--kills-end ,ring ,pointer)
+         (efrit-mcp-person--kills-end ,kills ,killed)
          (efrit-mcp-person--keys-end ,keys)
          (efrit-mcp-person--minibuffer-end ,depth)
          (when (and ,region (not (consp transient-mark-mode))) (setq transient-mark-mode ,region))))))

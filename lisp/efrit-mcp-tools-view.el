@@ -123,7 +123,9 @@ The person's window stays selected; with neither, FUNCTION is called there."
   (throw 'efrit-mcp-keys--end nil))
 
 (defun efrit-mcp-keys--watch ()
-  "Refuse a command that takes the editor away, before it runs."
+  "Refuse a command that takes the editor away, before it runs.
+Note that the one before killed text."
+  (when (eq last-command 'kill-region) (setq efrit-mcp-person-killed t))
   (when (memq this-command efrit-mcp-view--never)
     (setq efrit-mcp-keys--asked `((refused . ,(symbol-name this-command))))
     (throw 'efrit-mcp-keys--end nil)))

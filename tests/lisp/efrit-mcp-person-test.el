@@ -101,6 +101,38 @@
     (efrit-mcp-person-test--do 'yank-pop)
     (should (equal (buffer-string) "older"))))
 
+(ert-deftest efrit-mcp-person/a-yank-is-of-ones-own-kill ()
+  (dolist (kill (list (lambda () (kill-region (line-beginning-position) (line-end-position)))
+                      (lambda () (kill-line) (forward-line 0))
+                      (lambda () (efrit-mcp-keys--type (listify-key-sequence (kbd "C-k C-e"))))))
+    (efrit-mcp-person-test--with "mine\nagent\nlater\n"
+      (goto-char 1)
+      (efrit-mcp-person-test--do 'kill-line)
+      (efrit-mcp-person-kept (save-excursion (goto-char (point-min)) (forward-line 1) (funcall kill)))
+      (should (equal kill-ring '("agent" "mine")))
+      (efrit-mcp-person-kept (save-excursion (goto-char (point-max)) (insert "x\n")))
+      (efrit-mcp-person-test--do 'yank)
+      (should (equal (buffer-string) "mine\n\nlater\nx\n"))
+      ;; The agent's next call goes on with what the last one killed, until the person kills.
+      (efrit-mcp-person-kept (save-excursion (goto-char (point-max)) (yank)))
+      (should (equal (buffer-string) "mine\n\nlater\nx\nagent"))
+      (efrit-mcp-person-test--do 'yank)
+      (goto-char (point-min))
+      (efrit-mcp-person-test--do 'kill-line)
+      (efrit-mcp-person-kept (save-excursion (goto-char (point-max)) (yank)))
+      (should (equal (buffer-string) "\n\nlater\nx\nagentminemine"))))
+  (efrit-mcp-person-test--with ""
+    (kill-new "mine")
+    (efrit-mcp-person-kept (kill-append " and more" nil))
+    (should (equal kill-ring '("mine and more" "mine")))
+    (efrit-mcp-person-test--do 'yank)
+    (should (equal (buffer-string) "mine"))
+    ;; This is meant for the person.
+    (setq last-command 'ignore)
+    (efrit-mcp-person-kept (kill-new "yours"))
+    (efrit-mcp-person-test--do 'yank)
+    (should (equal (buffer-string) "mineyours"))))
+
 (ert-deftest efrit-mcp-person/what-one-command-leaves-for-the-next ()
   (efrit-mcp-person-test--with "long line here\nx\nanother long line\n"
     (goto-char 10)
