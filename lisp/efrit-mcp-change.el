@@ -136,7 +136,7 @@ announced, and where it was, (HUNK START END); the buffer was of SIZE then.  FRE
 (defun efrit-mcp-change--quiet-p ()
   "Return non-nil if changes of the current buffer are not recorded."
   (with-current-buffer (or (buffer-base-buffer) (current-buffer))
-    (or (eq (aref (buffer-name) 0) ?\s)
+    (or (and (eq (aref (buffer-name) 0) ?\s) (not buffer-file-name))
         (and buffer-read-only (not buffer-file-name))
         (member (buffer-name) '("*Messages*" "*efrit-mcp-events*")))))
 

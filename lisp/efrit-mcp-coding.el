@@ -226,6 +226,7 @@ So it is where a file was read in a coding that does not fit all of it."
   (let ((file buffer-file-name) (coding buffer-file-coding-system))
     (when (and file coding (not (file-remote-p file)) (file-regular-p file) (file-readable-p file)
                enable-multibyte-characters (not (efrit-mcp-coding--plain-p coding))
+               (not (find-file-name-handler file 'insert-file-contents)) ; it is compressed: its bytes are others anyway
                (<= (file-attribute-size (file-attributes (file-truename file))) efrit-mcp-coding--compared-max)
                (not (efrit-mcp-coding--same-p file coding)) (not (efrit-mcp-coding--same-p file coding coding)))
       (signal 'efrit-mcp-coding

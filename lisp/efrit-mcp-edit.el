@@ -23,8 +23,8 @@
   "What is proposed for BUFFER, whose tick was TICK.
 PIECES is a list of (BEG END NEW), sorted, not overlapping.  CREATES: the
 file is not there yet.  CODING, a string, says in which other coding the
-text will be saved."
-  buffer tick pieces creates coding)
+text will be saved; BEGUN is the one that an empty buffer gets with it."
+  buffer tick pieces creates coding begun)
 
 (defun efrit-mcp-edit--get (edit key)
   "Return the value of KEY, a string, in EDIT, an alist; null is nil."
@@ -61,7 +61,7 @@ text will be saved."
 
 (defun efrit-mcp-edit--replace (edit old new n)
   "Return the pieces of EDIT, number N, that makes OLD to NEW."
-  (let* ((matches (efrit-mcp-eol-matches old)) (found (mapcar #'car matches))
+  (let* ((matches (efrit-mcp-eol-matches old (efrit-mcp-edit--get edit "all"))) (found (mapcar #'car matches))
          (line (efrit-mcp-edit--get edit "near_line")))
     (cond ((null found)
            (signal 'efrit-mcp-not-found
@@ -98,7 +98,7 @@ That is missing where the last line of the text has none."
      (pcase-lambda (`(,beg ,end ,new))
        (let ((at-end (= beg end (point-max))))
          (prog1 (list beg end
-                      (if (and at-end (not ended) (> (length new) 0) (not (string-match-p "\\`\r?\n" new)))
+                      (if (and at-end (not ended) (> (length new) 0) (not (string-match-p "\\`\r?\n[\r\n]*[^\r\n]" new)))
                           (concat (efrit-mcp-eol-place "\n" beg end) new)
                         new))
            (cond ((not (= end (point-max))))
@@ -157,7 +157,7 @@ new alone is the whole text.  CREATES: BUFFER is for a new file."
         (signal 'efrit-mcp-conflict
                 (list (format "the text of %s is not the one with hash %s: it was changed since; read it again (hash now %s)"
                               (buffer-name) hash (efrit-mcp-target-hash)))))
-      (let* ((n 0)
+      (let* ((n 0) (efrit-mcp-eol-begun nil)
              (pieces (sort (seq-mapcat (lambda (e) (efrit-mcp-edit--pieces e (setq n (1+ n)) hash)) (append edits nil))
                            (lambda (a b) (or (< (car a) (car b)) (and (= (car a) (car b)) (< (cadr a) (cadr b))))))))
         (efrit-mcp-edit--judged (efrit-mcp-edit--apart pieces) creates)))))
@@ -169,7 +169,7 @@ CREATES: it is for a new file."
   (efrit-mcp-edit--check-overlap pieces)
   (efrit-mcp-kind-check-lock (efrit-mcp-save-file (current-buffer)))
   (let ((coding (efrit-mcp-coding-judge pieces)))
-    (efrit-mcp-edit--make :buffer (current-buffer) :tick (buffer-chars-modified-tick) :pieces pieces :creates creates
+    (efrit-mcp-edit--make :buffer (current-buffer) :tick (buffer-chars-modified-tick) :pieces pieces :creates creates :begun efrit-mcp-eol-begun
                           :coding (and coding (not creates) (format "%s -> %s" buffer-file-coding-system coding)))))
 
 (defun efrit-mcp-edit-of-pieces (buffer pieces)
@@ -247,6 +247,7 @@ not the one it was made for."
 (defun efrit-mcp-edit--do (proposal)
   "Do PROPOSAL, the last piece first, so that positions stay what they are."
   (with-current-buffer (efrit-mcp-edit-buffer proposal)
+    (when (efrit-mcp-edit-begun proposal) (setq buffer-file-coding-system (efrit-mcp-edit-begun proposal)))
     (save-excursion
       (save-restriction
         (widen)

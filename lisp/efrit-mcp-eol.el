@@ -71,14 +71,18 @@ leaves it open, those of the lines around."
         ((string-search "\r\n" text) (concat text "\r\n"))
         (t (concat text "\n"))))
 
-(defun efrit-mcp-eol-matches (old)
+(defun efrit-mcp-eol-matches (old &optional all)
   "Return where OLD is in the widened current buffer: a list of (BEG . END).
-Exactly as it is, or else with other line ends."
-  (or (efrit-mcp-eol--search old #'search-forward)
+Exactly as it is, or else with other line ends; with ALL both."
+  (or (unless (and all (efrit-mcp-eol--open-p old)) (efrit-mcp-eol--search old #'search-forward))
       (let ((fit (efrit-mcp-eol-bare old)))
-        (unless (equal fit old) (efrit-mcp-eol--search fit #'search-forward)))
-      (when (and (string-match-p "[\r\n]" old) (null (efrit-mcp-eol-kind)) (efrit-mcp-eol--holds-p "\r"))
+        (unless (or (equal fit old) (and all (efrit-mcp-eol--open-p old))) (efrit-mcp-eol--search fit #'search-forward)))
+      (when (efrit-mcp-eol--open-p old)
         (efrit-mcp-eol--search (efrit-mcp-eol-regexp old) #'re-search-forward))))
+
+(defun efrit-mcp-eol--open-p (old)
+  "Return non-nil if the current buffer may have OLD with several line ends."
+  (and (string-match-p "[\r\n]" old) (null (efrit-mcp-eol-kind)) (efrit-mcp-eol--holds-p "\r")))
 
 (defun efrit-mcp-eol--search (what function)
   "Return where FUNCTION finds WHAT in the current buffer: a list of (BEG . END)."
@@ -93,11 +97,17 @@ Exactly as it is, or else with other line ends."
   "Return a regexp for TEXT whatever its lines end with."
   (mapconcat #'regexp-quote (split-string (efrit-mcp-eol-bare text) "\n") "\r?\n"))
 
+(defvar efrit-mcp-eol-begun nil
+  "The coding that the current buffer, an empty one, gets with the text proposed.")
+
 (defun efrit-mcp-eol-begin (text)
   "Return TEXT as it is to stand in the current buffer, which is empty.
 On disk there will be the bytes that were given, whatever the person's
-default is; a buffer whose line ends are settled keeps these."
-  (cond ((and (efrit-mcp-eol-kind) (local-variable-p 'buffer-file-coding-system)
+default is; a buffer whose line ends are settled keeps these.  The coding
+for it is put into `efrit-mcp-eol-begun'."
+  (cond (efrit-mcp-eol-begun
+         (if (efrit-mcp-eol-of-coding efrit-mcp-eol-begun) (efrit-mcp-eol-bare text) text))
+        ((and (efrit-mcp-eol-kind) (local-variable-p 'buffer-file-coding-system)
               buffer-file-name (file-exists-p buffer-file-name))
          (efrit-mcp-eol-bare text))
         ((not (string-match-p "[\r\n]" text)) text)
@@ -106,7 +116,7 @@ default is; a buffer whose line ends are settled keeps these."
                               ((not (string-search "\n" text)) 'mac)
                               ((equal (string-replace "\n" "\r\n" bare) text) 'dos)
                               (t 'unix))))
-             (setq buffer-file-coding-system
+             (setq efrit-mcp-eol-begun
                    (coding-system-change-eol-conversion (or buffer-file-coding-system 'undecided) kind))
              (if (eq kind 'unix) text bare)))))
 

@@ -66,6 +66,7 @@ It need not be there.  ANY-SIZE: it may be as large as it is."
       (when odd (efrit-mcp-kind--refuse file "%s%s" odd (if (equal (directory-file-name file) (directory-file-name true)) ""
                                                           (format " (%s)" true))))
       (cond ((not (file-exists-p true))
+             (when (directory-name-p file) (efrit-mcp-kind--refuse file "is named as a folder, and is none"))
              (when (file-symlink-p file)
                (efrit-mcp-kind--refuse file "is a link to %s, which is not there: name that file to make it" true))
              (efrit-mcp-kind--parent true))
@@ -78,7 +79,7 @@ It need not be there.  ANY-SIZE: it may be as large as it is."
 
 (defun efrit-mcp-kind--owner (file)
   "Return who locks FILE, in words, or nil where nobody else does."
-  (let ((user (file-locked-p file)))
+  (let ((user (ignore-errors (file-locked-p file)))) ; the name of a lock can be too long
     (when (stringp user)
       (let ((link (file-symlink-p (expand-file-name (concat ".#" (file-name-nondirectory file)) (file-name-directory file)))))
         (if (and link (string-match "\\`\\(.+\\)\\.\\([0-9]+\\)\\(?::[0-9]+\\)?\\'" link))

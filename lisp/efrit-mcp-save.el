@@ -140,8 +140,10 @@ A hook may also throw to the command loop, which ends nothing here."
   "Signal that FILE, which was as BEFORE says, was not saved because of ERR."
   (signal 'efrit-mcp-error
           (list (format "%s was not saved: %s%s" file
-                        (if err (error-message-string err) "a function of the buffer's hooks said that it wrote it, and did not")
-                        (if (equal before (efrit-mcp-save--mark file)) ""
+                        (cond (err (error-message-string err))
+                              (efrit-mcp-save--wrote "it was written, and then a hook deleted or renamed it")
+                              (t "a function of the buffer's hooks said that it wrote it, and did not"))
+                        (if (or (equal before (efrit-mcp-save--mark file)) (not (file-exists-p file))) ""
                           "; what is on disk now is not whole, the buffer is: save it again")))))
 
 (defun efrit-mcp-save--outcome (file before err coding created)

@@ -117,12 +117,15 @@ again without a question."
 
 (defun efrit-mcp-target--open (file)
   "Return a new buffer that visits FILE; Git runs nothing of a repository for it."
-  (let* ((refreshes (memq 'vc-refresh-state (default-value 'find-file-hook)))
+  (let* ((refreshes (memq 'vc-refresh-state (default-value 'find-file-hook))) (before (buffer-list))
          (buffer (efrit-mcp-target-quietly
                    (if (not refreshes)
                        (find-file-noselect file t)
                      (let ((find-file-hook (remq 'vc-refresh-state (default-value 'find-file-hook))))
                        (find-file-noselect file t))))))
+    ;; A hook that kills it leaves whatever buffer comes next.
+    (when (memq buffer before)
+      (signal 'efrit-mcp-error (list (format "a hook of the person's killed the buffer of %s while it was opened" file))))
     (when refreshes (with-current-buffer buffer (efrit-mcp-distrust-vc-refresh)))
     buffer))
 

@@ -42,6 +42,7 @@ With a first :whole the hash of the text goes along."
     (should (equal "one\r\ntwo\r\nthree\nnew\nfour\nfive\r\n" (efrit-mcp-tools-text-test--after mixed "line" 4 "new" "new")))
     (should (equal "1\r\n2\r\nthree\nfour\nfive\r\n" (efrit-mcp-tools-text-test--after mixed "old" "one\ntwo" "new" "1\n2")))
     (should (equal "1\n2\r\r\nthree\nfour\nfive\r\n" (efrit-mcp-tools-text-test--after mixed "old" "one\r\ntwo" "new" "1\n2\r")))
+    (should (equal "1\r\ntwo\r\n1\n" (efrit-mcp-tools-text-test--after "one\r\ntwo\r\none\n" "old" "one\n" "new" "1\n" "all" t)))
     (should (equal "one\r\ntwo\r\n3\n4\nfive\r\n" (efrit-mcp-tools-text-test--after mixed "old" "three\r\nfour\r\n" "new" "3\n4\n")))))
 
 (ert-deftest efrit-mcp-tools-text/a-new-file-has-the-bytes-that-were-given ()
@@ -55,6 +56,11 @@ With a first :whole the hash of the text goes along."
                 (efrit-mcp-tools-test-edit new "new" text)
                 (should (equal (efrit-mcp-tools-test-bytes new) text))
                 ;; So has one that was empty.
+                (with-current-buffer (find-file-noselect a)
+                  (let ((before buffer-file-coding-system) (edits `[(("new" . ,text))]))
+                    (efrit-mcp-tools-test-call "emacs_edit" "file" a "preview" "diff" "edits" edits)
+                    (efrit-mcp-tools-test-error "emacs_edit" "file" a "edits" (vconcat edits [(("old" . "none") ("new" . "x"))]))
+                    (should (eq before buffer-file-coding-system)))) ; shown or refused it changes nothing
                 (efrit-mcp-tools-test-edit a "new" text)
                 (should (equal (efrit-mcp-tools-test-bytes a) text)))
             (setq-default buffer-file-coding-system old)))))))
@@ -66,6 +72,18 @@ With a first :whole the hash of the text goes along."
       (should (equal eol (alist-get 'eol (car (efrit-mcp-tools-test-read "emacs_read" "file" a)))))
       (find-file-noselect a)
       (should (equal eol (alist-get 'eol (car (efrit-mcp-tools-test-read "emacs_read" "file" a))))))))
+
+(ert-deftest efrit-mcp-tools-text/files-that-a-program-cannot-read ()
+  (efrit-mcp-tools-test-files (("a.txt" . ""))
+    (auto-compression-mode 1)
+    (let ((packed (expand-file-name "b.gz" folder)) (inhibit-message t))
+      (efrit-mcp-tools-test-edit packed "new" "hi\r\nho\r\n")
+      (efrit-mcp-tools-test-edit packed "old" "hi\n" "new" "h\u00e1\n")
+      (should (equal "h\u00e1\r\nho\r\n" (let ((coding-system-for-read 'utf-8-unix)) (efrit-mcp-tools-test-disk packed))))
+      (efrit-mcp-tools-test-put a "\377\376h\0\341\0\r\0\n\0")
+      (dolist (file (list packed a))
+        (with-current-buffer (find-file-noselect file) (goto-char (point-min)) (insert "new\n"))
+        (should (string-match-p "\n\\+new\n h\u00e1\n" (alist-get 'diff (efrit-mcp-tools-test-call "emacs_file" "op" "diff" "file" file))))))))
 
 (ert-deftest efrit-mcp-tools-text/search-diff-and-org-know-them-too ()
   (efrit-mcp-tools-test-files (("a.txt" . "") ("b.org" . ""))
@@ -99,7 +117,8 @@ With a first :whole the hash of the text goes along."
                    ("x = 1\n" 2 "y" "x = 1\ny\n") ("x = 1\n" -1 "y" "x = 1\ny\n")
                    ("x = 1" 2 "y" "x = 1\ny\n") ("x = 1" -1 "y" "x = 1\ny\n") ("x = 1" 1 "y" "y\nx = 1")
                    ("" 1 "y" "y\n") ("" -1 "y\n" "y\n") ("a\nb\n" 2 "" "a\n\nb\n") ("a\nb\n" 2 "1\n2" "a\n1\n2\nb\n")
-                   ("x\r\n" 1 "y" "y\r\nx\r\n") ("x\r\nz" -1 "y" "x\r\nz\r\ny\r\n") ("\n" 1 "y" "y\n\n") ("\n" 2 "y" "\ny\n")))
+                   ("x\r\n" 1 "y" "y\r\nx\r\n") ("x\r\nz" -1 "y" "x\r\nz\r\ny\r\n") ("\n" 1 "y" "y\n\n") ("\n" 2 "y" "\ny\n")
+                   ("x" -1 "" "x\n\n") ("x" 2 "\n" "x\n\n") ("x\n" -1 "" "x\n\n") ("x" -1 "\ny" "x\ny\n")))
     (should (equal (list bytes line new right) (list bytes line new (efrit-mcp-tools-text-test--after bytes "line" line "new" new)))))
   (efrit-mcp-tools-test-files (("a.txt" . "a\nb"))
     ;; Several at the end, after an edit of the last line.
