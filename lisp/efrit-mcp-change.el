@@ -216,6 +216,16 @@ announced, and where it was, (HUNK START END); the buffer was of SIZE then.  FRE
           (setf (efrit-mcp-change--part-hunks part) (cons hunk (seq-difference hunks near #'eq)))
           (efrit-mcp-change--expect part hunk))))))
 
+(defun efrit-mcp-change-ahead (beg end edits)
+  "EDITS, a number, are to come from BEG to END of the current, widened buffer.
+Many are one hunk from the beginning: to join their hunks as they come takes
+long."
+  (when (and efrit-mcp-change--open (> edits efrit-mcp-change--hunks-max) (not (efrit-mcp-change--quiet-p)))
+    (efrit-mcp-change--before beg end)
+    (let* ((part (efrit-mcp-change--part-in efrit-mcp-change--open (or (buffer-base-buffer) (current-buffer))))
+           (hunk (and part (car (efrit-mcp-change--part-expected part)))))
+      (when hunk (setf (efrit-mcp-piece-hunk-wide hunk) t)))))
+
 (defun efrit-mcp-change--check-seen (part)
   "Break the change if the buffer of PART, the current one, was changed unseen."
   (unless (and (or (eq (efrit-mcp-change--part-seen part) (buffer-chars-modified-tick))

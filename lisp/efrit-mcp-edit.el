@@ -61,17 +61,17 @@ text will be saved; BEGUN is the one that an empty buffer gets with it."
 
 (defun efrit-mcp-edit--replace (edit old new n)
   "Return the pieces of EDIT, number N, that makes OLD to NEW."
-  (let* ((matches (efrit-mcp-eol-matches old (efrit-mcp-edit--get edit "all"))) (found (mapcar #'car matches))
+  (let* ((matches (efrit-mcp-eol-matches old (efrit-mcp-edit--get edit "all")))
          (line (efrit-mcp-edit--get edit "near_line")))
-    (cond ((null found)
+    (cond ((null matches)
            (signal 'efrit-mcp-not-found
                    (list (format "edit %d: the old text is not in %s%s; nothing was changed" n (buffer-name) (efrit-mcp-edit--hint old)))))
           ((efrit-mcp-edit--get edit "all"))
-          ((null (cdr found)))
-          (line (setq found (list (efrit-mcp-edit--choose found line n))))
+          ((null (cdr matches)))
+          (line (setq matches (list (assq (efrit-mcp-edit--choose (mapcar #'car matches) line n) matches))))
           (t (efrit-mcp-invalid "edit %d: the old text is there %d times, at lines %s: give more of it, near_line, or all; nothing was changed"
-                                n (length found) (efrit-mcp-edit--lines-of found))))
-    (mapcar (lambda (beg) (let ((end (cdr (assq beg matches)))) (list beg end (efrit-mcp-eol-place new beg end)))) found)))
+                                n (length matches) (efrit-mcp-edit--lines-of (mapcar #'car matches)))))
+    (mapcar (pcase-lambda (`(,beg . ,end)) (list beg end (efrit-mcp-eol-place new beg end))) matches)))
 
 (defun efrit-mcp-edit--lines-there ()
   "Return how many lines the widened current buffer has."
@@ -251,8 +251,10 @@ not the one it was made for."
     (save-excursion
       (save-restriction
         (widen)
-        (pcase-dolist (`(,beg ,end ,new) (reverse (efrit-mcp-edit-pieces proposal)))
-          (efrit-mcp-edit--put beg end new))))))
+        (let ((pieces (efrit-mcp-edit-pieces proposal)))
+          (when pieces (efrit-mcp-change-ahead (car (car pieces)) (cadr (car (last pieces))) (length pieces)))
+          (pcase-dolist (`(,beg ,end ,new) (reverse pieces))
+            (efrit-mcp-edit--put beg end new)))))))
 
 (defun efrit-mcp-edit--put (beg end new)
   "Make the text from BEG to END to NEW; what is the same at both ends stays.

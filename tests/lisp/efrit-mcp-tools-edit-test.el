@@ -277,4 +277,18 @@
         (should (directory-files trash-directory nil "b.el"))
         (should-not (buffer-live-p b))))))
 
+;;; Many edits
+
+(ert-deftest efrit-mcp-tools/edit-of-many-places-is-recorded-as-one ()
+  (efrit-mcp-tools-test-files (("a.txt" . ""))
+    (let ((before (apply #'concat (make-list 300 "one two\n"))) (opened 0))
+      (efrit-mcp-tools-test-put a before)
+      (cl-letf* ((open (symbol-function 'efrit-mcp-piece-open))
+                 ((symbol-function 'efrit-mcp-piece-open) (lambda (&rest arguments) (setq opened (1+ opened)) (apply open arguments))))
+        (efrit-mcp-tools-test-edit a "old" "two" "new" "2" "all" t))
+      (should (= opened 1))
+      (should (equal (string-replace "two" "2" before) (efrit-mcp-tools-test-disk a)))
+      (efrit-mcp-tools-test-call "emacs_undo" "save" t)
+      (should (equal before (efrit-mcp-tools-test-disk a))))))
+
 ;;; efrit-mcp-tools-edit-test.el ends here
