@@ -124,7 +124,7 @@
 
 (defun efrit-mcp-save--write ()
   "Save the current buffer; return the error that a hook or the disk made, or nil.
-A hook may also throw to the command loop, which ends nothing here."
+A hook may also quit, or throw to the command loop, which ends nothing here."
   (let ((buffer (current-buffer)) (left t))
     (add-hook 'after-save-hook #'efrit-mcp-save--note -100 t)
     (unwind-protect
@@ -132,7 +132,7 @@ A hook may also throw to the command loop, which ends nothing here."
             (progn
               (catch 'exit (catch 'top-level (efrit-mcp-save--command) (setq left nil)))
               (and left '(error "A hook left by a throw to the command loop")))
-          (error err))
+          ((error quit) err))
       (when (buffer-live-p buffer)
         (with-current-buffer buffer (remove-hook 'after-save-hook #'efrit-mcp-save--note t))))))
 

@@ -55,9 +55,10 @@ DONE, a function, says whether it was done all the same; if not the error
 is signalled."
   (condition-case err
       (ignore (funcall function))
-    (error (if (funcall done)
-               `((hook_error . ,(format "it was done; then %s" (error-message-string err))))
-             (signal (car err) (cdr err))))))
+    ((error quit)
+     (if (funcall done)
+         `((hook_error . ,(format "it was done; then %s" (error-message-string err))))
+       (signal (car err) (cdr err))))))
 
 (defun efrit-mcp-file--there-p (file)
   "Return non-nil if FILE is there, be it a link that leads nowhere."
@@ -141,7 +142,7 @@ DISCARD its unsaved changes."
 (defun efrit-mcp-file--closed (buffer)
   "Kill BUFFER, whose file is gone; return what is told where it stays."
   (let ((why (condition-case err (if (efrit-mcp-file--kill buffer) "" "a function of its hooks refused that")
-               (error (error-message-string err)))))
+               ((error quit) (error-message-string err)))))
     (when (buffer-live-p buffer) `((not_closed . ,(format "the buffer %s stays: %s" (buffer-name buffer) why))))))
 
 (defun efrit-mcp-file--plain-copy (file coding)

@@ -24,17 +24,17 @@
 ;;; Hooks
 
 (ert-deftest efrit-mcp-tools-disk/a-hook-that-fails-after-the-file-was-written ()
-  (dolist (fail (list (lambda () (error "Hook says no")) (lambda () (throw 'nowhere nil)) (lambda () (throw 'exit nil)) (lambda () (throw 'top-level nil)) (lambda () (user-error "Hook says no"))))
+  (dolist (fail (list (lambda () (error "Hook says no")) (lambda () (signal 'quit nil)) (lambda () (throw 'nowhere nil)) (lambda () (throw 'exit nil)) (lambda () (throw 'top-level nil)) (lambda () (user-error "Hook says no"))))
     (efrit-mcp-tools-disk-test--hooked 'after-save-hook fail
       (let ((answer (efrit-mcp-tools-disk-test--one a)))
         (should (eq t (alist-get 'saved answer)))
-        (should (string-match-p "Hook says no\\|No catch\\|throw to the command loop" (alist-get 'hook_error answer)))
+        (should (string-match-p "Hook says no\\|Quit\\|No catch\\|throw to the command loop" (alist-get 'hook_error answer)))
         (should (stringp (alist-get 'hash answer)))
         (should (equal "1\n" (efrit-mcp-tools-test-disk a)))
         (efrit-mcp-tools-test-call "emacs_undo" "undo_id" (alist-get 'undo_id answer))
         (should (equal "one\n" (with-current-buffer (find-buffer-visiting a) (buffer-string)))))
       (with-current-buffer (find-buffer-visiting a) (insert "x"))
-      (should (string-match-p "Hook says no\\|No catch\\|throw to the command loop" (alist-get 'hook_error (efrit-mcp-tools-test-call "emacs_file" "op" "save" "file" a)))))))
+      (should (string-match-p "Hook says no\\|Quit\\|No catch\\|throw to the command loop" (alist-get 'hook_error (efrit-mcp-tools-test-call "emacs_file" "op" "save" "file" a)))))))
 
 (ert-deftest efrit-mcp-tools-disk/a-hook-that-fails-before ()
   ;; This one Emacs itself gets over.
