@@ -52,7 +52,8 @@ it.  STALE: it was accepted and not made, since the text is another."
   "Make the edit of REVIEW, whose diff was accepted as DIFF."
   (let* ((proposal (efrit-mcp-edit-review-proposal review)) (buffer (efrit-mcp-edit-buffer proposal)))
     (if (not (equal diff (efrit-mcp-edit-review-diff review)))
-        (efrit-mcp-diff-apply diff buffer)
+        (progn (efrit-mcp-edit-begin proposal)
+               (efrit-mcp-diff-apply diff buffer))
       (setf (efrit-mcp-edit-tick proposal) (buffer-chars-modified-tick buffer)) ; by another way maybe the same text
       (efrit-mcp-edit-apply (list proposal)))))
 

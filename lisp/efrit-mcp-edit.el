@@ -244,10 +244,16 @@ not the one it was made for."
                        (setq done t))
               (mapc (if done #'accept-change-group #'cancel-change-group) groups)))))))
 
+(defun efrit-mcp-edit-begin (proposal)
+  "Give the buffer of PROPOSAL, where it is empty, the coding of its new text."
+  (when (efrit-mcp-edit-begun proposal)
+    (with-current-buffer (efrit-mcp-edit-buffer proposal)
+      (setq buffer-file-coding-system (efrit-mcp-edit-begun proposal)))))
+
 (defun efrit-mcp-edit--do (proposal)
   "Do PROPOSAL, the last piece first, so that positions stay what they are."
   (with-current-buffer (efrit-mcp-edit-buffer proposal)
-    (when (efrit-mcp-edit-begun proposal) (setq buffer-file-coding-system (efrit-mcp-edit-begun proposal)))
+    (efrit-mcp-edit-begin proposal)
     (save-excursion
       (save-restriction
         (widen)

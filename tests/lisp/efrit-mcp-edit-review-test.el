@@ -67,6 +67,14 @@
       (should (equal (alist-get 'review (cdr (efrit-mcp-edit-review-test--call a "two" "TWO" context))) "accepted"))
       (with-current-buffer (find-file-noselect a) (should (equal (buffer-string) "one\nTWO\n"))))))
 
+(ert-deftest efrit-mcp-edit-review/an-amended-diff-keeps-the-line-ends ()
+  (efrit-mcp-tools-test-files (("a.txt" . ""))
+    (let* ((buffer (find-file-noselect a)) (proposal (efrit-mcp-edit-propose buffer '((("new" . "a\r\nb\r\n"))))))
+      (efrit-mcp-edit-review--make-it (efrit-mcp-edit-review--make :proposal proposal :diff (efrit-mcp-edit-diff proposal))
+                                      (string-replace "+b" "+B" (efrit-mcp-edit-diff proposal)))
+      (efrit-mcp-save buffer)
+      (should (equal (efrit-mcp-tools-test-bytes a) "a\r\nB\r\n")))))
+
 (ert-deftest efrit-mcp-edit-review/where ()
   (efrit-mcp-tools-test-files (("a.txt" . "one\n"))
     ;; Where somebody sees a frame: in it, unless the person has said otherwise.
