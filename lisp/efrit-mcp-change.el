@@ -125,7 +125,7 @@ announced, and where it was, (HUNK START END); the buffer was of SIZE then.  FRE
       (when (and (buffer-live-p buffer)
                  (not (and (eq (aref efrit-mcp-change--ticks i) (buffer-chars-modified-tick buffer))
                            (eq (aref efrit-mcp-change--sizes i) (buffer-size buffer))))
-                 (not (with-current-buffer buffer (efrit-mcp-change--quiet-p)))
+                 (not (efrit-mcp-change-quiet-p buffer))
                  (not (efrit-mcp-change--part-in change (or (buffer-base-buffer buffer) buffer))))
         (setq found buffer))
       (setq i (1+ i)))
@@ -133,9 +133,9 @@ announced, and where it was, (HUNK START END); the buffer was of SIZE then.  FRE
 
 ;;; Recording
 
-(defun efrit-mcp-change--quiet-p ()
-  "Return non-nil if changes of the current buffer are not recorded."
-  (with-current-buffer (or (buffer-base-buffer) (current-buffer))
+(defun efrit-mcp-change-quiet-p (&optional buffer)
+  "Return non-nil if changes of BUFFER, or the current one, are not recorded."
+  (with-current-buffer (or (buffer-base-buffer buffer) buffer (current-buffer))
     (or (and (eq (aref (buffer-name) 0) ?\s) (not buffer-file-name))
         (and buffer-read-only (not buffer-file-name))
         (member (buffer-name) '("*Messages*" "*efrit-mcp-events*")))))
@@ -147,7 +147,7 @@ announced, and where it was, (HUNK START END); the buffer was of SIZE then.  FRE
 
 (defun efrit-mcp-change--before (beg end)
   "The text from BEG to END of the current buffer is about to change: keep it."
-  (when (and efrit-mcp-change--open (buffer-name) (not (efrit-mcp-change--quiet-p)))
+  (when (and efrit-mcp-change--open (buffer-name) (not (efrit-mcp-change-quiet-p)))
     ;; An error here would take the hook away, and this change is the person's matter.
     (condition-case err
         (save-match-data
@@ -220,7 +220,7 @@ announced, and where it was, (HUNK START END); the buffer was of SIZE then.  FRE
   "EDITS, a number, are to come from BEG to END of the current, widened buffer.
 Many are one hunk from the beginning: to join their hunks as they come takes
 long."
-  (when (and efrit-mcp-change--open (> edits efrit-mcp-change--hunks-max) (not (efrit-mcp-change--quiet-p)))
+  (when (and efrit-mcp-change--open (> edits efrit-mcp-change--hunks-max) (not (efrit-mcp-change-quiet-p)))
     (efrit-mcp-change--before beg end)
     (let* ((part (efrit-mcp-change--part-in efrit-mcp-change--open (or (buffer-base-buffer) (current-buffer))))
            (hunk (and part (car (efrit-mcp-change--part-expected part)))))

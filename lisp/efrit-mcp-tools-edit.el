@@ -80,6 +80,8 @@ Return what is told of it."
     (let ((told (efrit-mcp-edit-saved saves buffer)))
       `(,@(when (cdr target) '((created . t)))
         ,@(if (cdr target) (assq-delete-all 'created told) told)
+        ,@(when (and (buffer-live-p buffer) (efrit-mcp-change-quiet-p buffer))
+            '((undo . "incomplete") (undo_why . "changes of a buffer whose name begins with a blank are not kept")))
         ,@(unless (or (assq 'coding told) (eq t (cdr (assq 'saved told)))) (efrit-mcp-edit--coding-told proposal))
         ,@(when (buffer-live-p buffer) `((hash . ,(with-current-buffer buffer (efrit-mcp-target-hash)))))))))
 

@@ -81,6 +81,7 @@ In a folder, or what is named as one, it keeps its own."
     (when (or (efrit-mcp-file--there-p to) (efrit-mcp-target-visiting to))
       (signal 'efrit-mcp-conflict (list (format "%s exists: it is not overwritten" to))))
     (efrit-mcp-kind-check to t)
+    (efrit-mcp-kind-check-lock to)
     to))
 
 (defun efrit-mcp-file--visit-as (buffer to)
@@ -116,14 +117,22 @@ In a folder, or what is named as one, it keeps its own."
                                        (file-name-nondirectory (or from (buffer-name live))))))
     (unless (or live (efrit-mcp-file--there-p from)) (signal 'efrit-mcp-not-found (list (format "there is no file %s" from))))
     (when (and from (file-exists-p from) (not (file-directory-p from))) (efrit-mcp-kind-check from t))
+    (efrit-mcp-kind-check-lock from)
     (make-directory (file-name-directory to) t)
     (if (and from (file-directory-p from) (not (file-symlink-p from)))
         (efrit-mcp-file--rename-folder from to)
-      (when (and from (efrit-mcp-file--there-p from)) (rename-file from to))
-      (if (not live)
-          `((file . ,to))
-        (let ((told (efrit-mcp-file--take-along live to)))
-          (append (efrit-mcp-file--facts live) told))))))
+      (efrit-mcp-file--rename-file (and from (efrit-mcp-file--there-p from) from) to live))))
+
+(defun efrit-mcp-file--rename-file (from to live)
+  "Rename FROM, nil where it is not there, to TO; the buffer LIVE goes along.
+Where that refuses the new name, nothing is renamed."
+  (when from (rename-file from to))
+  (if (not live)
+      `((file . ,to))
+    (let ((told (condition-case err (efrit-mcp-file--take-along live to)
+                  (error (when from (rename-file to from))
+                         (signal (car err) (cdr err))))))
+      (append (efrit-mcp-file--facts live) told))))
 
 (defun efrit-mcp-file--delete (file buffer discard)
   "Move FILE, or that of BUFFER, to the trash; its buffer is killed.
@@ -134,6 +143,7 @@ DISCARD its unsaved changes."
     (efrit-mcp-target-check-remote name)
     (when (file-directory-p name) (efrit-mcp-invalid "%s is a folder: folders are not deleted" name))
     (when (file-exists-p name) (efrit-mcp-kind-check name t)) ; one that is copied to the trash would be read
+    (efrit-mcp-kind-check-lock name)
     (when live (efrit-mcp-file--discard-check live discard))
     (let ((delete-by-moving-to-trash t)) (delete-file name t))
     `((deleted . ,name) (trash . t)

@@ -184,7 +184,11 @@
     (let ((file (expand-file-name " a" folder)))
       (rename-file a file)
       (efrit-mcp-tools-test-call "emacs_undo" "undo_id" (alist-get 'undo_id (efrit-mcp-tools-disk-test--one file)) "save" t)
-      (should (equal "one\n" (efrit-mcp-tools-test-disk file))))))
+      (should (equal "one\n" (efrit-mcp-tools-test-disk file)))))
+  ;; One without a file is Emacs's own: that it is not kept is said.
+  (let ((buffer (get-buffer-create " *efrit-mcp-own*")))
+    (should (string-match-p "not kept" (alist-get 'undo_why (efrit-mcp-tools-test-call "emacs_edit" "buffer" (buffer-name buffer) "edits" [(("new" . "x"))]))))
+    (kill-buffer buffer)))
 
 ;;; The file on disk
 
@@ -380,6 +384,20 @@
         (make-symbolic-link (format "%s@%s.999999:1" (user-login-name) (system-name)) lock)
         (efrit-mcp-tools-disk-test--one a)
         (should (equal "1\n" (efrit-mcp-tools-test-disk a)))))))
+
+(ert-deftest efrit-mcp-tools-disk/a-locked-file-is-not-moved ()
+  (efrit-mcp-tools-test-files (("a.txt" . "one\n") ("b.txt" . "two\n"))
+    (let ((new (expand-file-name "c.txt" folder)) (owner "somebody@elsewhere.4711:1700000000"))
+      (find-file-noselect b)
+      (make-symbolic-link owner (expand-file-name ".#a.txt" folder))
+      (make-symbolic-link owner (expand-file-name ".#c.txt" folder))
+      (dolist (call `(("op" "delete" "file" ,a) ("op" "rename" "file" ,a "to" ,(concat a ".new")) ("op" "rename" "file" ,b "to" ,new)))
+        (should (equal "efrit-mcp-locked" (apply #'efrit-mcp-tools-test-fails "emacs_file" call))))
+      ;; A buffer that cannot have the new name keeps the file under the old one.
+      (cl-letf (((symbol-function 'set-visited-file-name) (lambda (&rest _) (error "Not now"))))
+        (should (equal "Not now" (efrit-mcp-tools-test-error "emacs_file" "op" "rename" "file" b "to" (concat b ".new")))))
+      (should (equal '("a.txt" "b.txt") (directory-files folder nil "\\`[^.]")))
+      (should (get-file-buffer b)))))
 
 (ert-deftest efrit-mcp-tools-disk/forms-and-commands-are-told-too ()
   (efrit-mcp-tools-test-files (("a.txt" . "one\n") ("b.txt" . "one\n") ("c.txt" . ""))
