@@ -64,15 +64,15 @@ undo lists since `efrit-mcp-person--begin'."
 
 (defvar efrit-mcp-person-killed nil
   "Non-nil when a command that a job ran has killed text.")
-(defvar efrit-mcp-person--kills nil
+(defvar efrit-mcp-person--kill-ring nil
   "The kill ring and its yank pointer for the next job, (RING . POINTER).")
 
 (defun efrit-mcp-person--kills-begin ()
   "Have a yank of the job be one of the last kill of a job, if that is the newest.
 Return the kill ring, its first text and the person's yank pointer, a list."
   (prog1 (list kill-ring (car kill-ring) kill-ring-yank-pointer)
-    (when (and kill-ring (eq kill-ring (car efrit-mcp-person--kills)))
-      (setq kill-ring-yank-pointer (cdr efrit-mcp-person--kills)))))
+    (when (and kill-ring (eq kill-ring (car efrit-mcp-person--kill-ring)))
+      (setq kill-ring-yank-pointer (cdr efrit-mcp-person--kill-ring)))))
 
 (defun efrit-mcp-person--kills-apart (ring head)
   "Have HEAD, the first text of RING, be one by itself: a job appended to it."
@@ -88,7 +88,7 @@ took text out of a buffer."
       (setq killed t pointer (if (eq pointer ring) (cdr ring) pointer)))
     (let ((new (not (and (eq ring kill-ring) (or (null ring) (eq head (car ring)))))))
       (when (and new (eq last-command 'kill-region)) (setq last-command t))
-      (when new (setq efrit-mcp-person--kills (and killed (cons kill-ring kill-ring-yank-pointer))))
+      (when new (setq efrit-mcp-person--kill-ring (and killed (cons kill-ring kill-ring-yank-pointer))))
       (when (and (or killed (not new) (eq last-command 'yank)) pointer (efrit-mcp-person--tail-p pointer kill-ring))
         (setq kill-ring-yank-pointer pointer)))))
 
