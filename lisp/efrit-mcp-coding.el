@@ -127,6 +127,7 @@ Signal an `efrit-mcp-coding' where none will do without a question."
       (let ((coding (if (and cookie (not (eq (efrit-mcp-coding--base cookie) (efrit-mcp-coding--base settled)))
                              (or (eq (coding-system-type (or settled 'undecided)) 'undecided)
                                  (not (file-exists-p (or file "")))
+                                 (coding-system-get cookie :pre-write-conversion) ; Emacs takes UTF-7 for UTF-16 after a save
                                  (not (eq cookie (efrit-mcp-coding--cookie-on-disk file)))))
                         (efrit-mcp-coding--with-eol cookie settled)
                       (or settled 'undecided))))

@@ -104,9 +104,18 @@
             (widen)
             (equal bytes (encode-coding-region (point-min) (point-max) (or buffer-file-coding-system 'no-conversion) t)))))))
 
+(defvar efrit-mcp-save--chosen nil "The coding in which the text that is saved now is written.")
+
 (defun efrit-mcp-save--coding (_from _to &optional _default _accept file)
   "Return the coding in which the current buffer is written to FILE."
-  (save-restriction (widen) (efrit-mcp-coding-choose (or file buffer-file-name))))
+  (setq efrit-mcp-save--chosen
+        (save-restriction (widen) (efrit-mcp-coding-choose (or file buffer-file-name)))))
+
+(defun efrit-mcp-save--keep-coding ()
+  "Have the current buffer keep the coding in which it was written.
+Emacs takes for that what was used last, inside of UTF-7 another one."
+  (when (and efrit-mcp-save--chosen (coding-system-get efrit-mcp-save--chosen :pre-write-conversion))
+    (setq buffer-file-coding-system efrit-mcp-save--chosen)))
 
 (defvar efrit-mcp-save--wrote nil
   "Non-nil when the text that is saved now was written.")
@@ -120,7 +129,8 @@
   (let ((require-final-newline (and (memq require-final-newline '(t visit visit-save)) require-final-newline))
         (select-safe-coding-system-function #'efrit-mcp-save--coding) ; a symbol, as Emacs wants it
         (backup-by-copying-when-linked t))
-    (efrit-mcp-target-quietly (basic-save-buffer))))
+    (efrit-mcp-target-quietly (basic-save-buffer))
+    (efrit-mcp-save--keep-coding)))
 
 (defun efrit-mcp-save--write ()
   "Save the current buffer; return the error that a hook or the disk made, or nil.
@@ -180,7 +190,7 @@ where the text did not reach the disk."
       (if (and there (not force) (not (buffer-modified-p)))
           '((saved . t))
         (unless there (set-buffer-modified-p t))
-        (let* ((efrit-mcp-save--wrote nil) (err (efrit-mcp-save--write)))
+        (let* ((efrit-mcp-save--wrote nil) (efrit-mcp-save--chosen nil) (err (efrit-mcp-save--write)))
           (unless (buffer-live-p buffer)
             (signal 'efrit-mcp-error (list (format "a hook killed the buffer of %s while it was saved" file))))
           (set-buffer buffer)

@@ -217,6 +217,12 @@ With a first :whole the hash of the text goes along."
       (should (equal (raw) (concat before added)))
       (efrit-mcp-tools-test-call "emacs_undo" "save" t)
       (should (equal (raw) before))))
+  ;; Inside of UTF-7 Emacs uses UTF-16, and would take the file for that from then on.
+  (efrit-mcp-tools-text-test--coded "-*- coding: utf-7 -*-\n+AOk-\n"
+    (should-not (alist-get 'coding (efrit-mcp-tools-test-edit a "line" -1 "new" "\u00e0")))
+    (with-current-buffer (find-buffer-visiting a) (setq buffer-file-coding-system 'utf-16be))
+    (efrit-mcp-tools-test-edit a "line" -1 "new" "x")
+    (should (equal (raw) "-*- coding: utf-7 -*-\n+AOk-\n+AOA-\nx\n")))
   ;; Where Emacs would change them it does not come to that, unless it is wanted.
   (dolist (before '(";; -*- coding: utf-16 -*-\nplain\n" ";; -*- coding: utf-8-dos -*-\r\na\nb\r\n"))
     (efrit-mcp-tools-text-test--coded before
