@@ -74,7 +74,7 @@
              (with-current-buffer (messages-buffer)
                (save-excursion (goto-char (point-max)) (forward-line -20)
                                (buffer-substring-no-properties (point) (point-max)))))
-            (if backtrace
+            (if (and backtrace (not (efrit-mcp-secret-p backtrace)))
                 (concat "\n\nThe backtrace:\n"
                         (efrit-mcp-prompts-emacs--fence
                          (with-current-buffer backtrace

@@ -18,9 +18,11 @@
 (require 'efrit-mcp-names)
 (require 'seq)
 (require 'subr-x)
+(eval-when-compile (require 'cl-lib))
 
 (defvar auth-sources)
 (defvar savehist-file)
+(defvar server-auth-dir)
 
 (define-error 'efrit-mcp-secret "Refused, it is secret" 'efrit-mcp-error)
 (define-error 'efrit-mcp-eval-off "Evaluation is off" 'efrit-mcp-error)
@@ -34,20 +36,25 @@
     "/\\.msmtprc\\'" "/\\.fetchmailrc\\'" "/\\.mbsyncrc\\'" "/\\.offlineimaprc\\'" "/\\.smbcredentials\\'" "/\\.htpasswd\\'"
     "/\\.claude\\.json\\'" "/\\.config/efrit-mcp/config\\.json\\'"
     "/\\.\\(claude\\|codex\\|gemini\\|qwen\\)/[^/]*\\(auth\\|cred\\|oauth\\)[^/]*\\'" "/\\.\\(cache/\\)?huggingface/\\(stored_\\)?tokens?\\'"
-    "/\\(credentials\\|client_secret[^/]*\\|service[-_]account[^/]*\\)\\.json\\'" "/\\.env\\(\\.[^/]*\\)?\\'"
-    "/secrets?\\.\\(ya?ml\\|json\\|toml\\|ini\\|env\\)\\'"
+    "/\\(credentials\\|client_secret[^/]*\\|service[-_]account[^/]*\\)\\.json\\'" "/\\.env\\([-_.][^/]*\\)?\\'" "[^/]\\.env\\'"
+    "/secrets?\\.\\(ya?ml\\|json\\|toml\\|ini\\|env\\)\\'" "\\.tfstate\\'" "\\.tfvars\\(\\.json\\)?\\'" "/\\.terraformrc\\'"
+    "/\\.?vault[-_]pass\\(word\\)?\\(\\.txt\\)?\\'" "/\\.\\(dockercfg\\|cvspass\\|wgetrc\\|curlrc\\|lftprc\\|mailrc\\|muttrc\\)\\'" "/\\.subversion/auth/"
+    "/\\.\\(X\\|ICE\\)authority\\'" "/pulse/cookie\\'" "/\\.config/\\(pip/pip\\.conf\\|n?e?o?mutt/\\|age/\\|msmtp/\\|Bitwarden CLI/\\)"
+    ;; whoever has the key of a server of Emacs evaluates there
+    "/\\.?emacs\\(\\.d\\)?/server/" "\\.plstore\\'"
     ;; clouds, chats, browsers, key rings
     "/\\.aws/\\(credentials\\|config\\|sso/\\|cli/\\)" "/\\.azure/" "/\\.oci/" "/\\.docker/config\\.json\\'" "/\\.kube/" "/\\.password-store/"
     "/\\.config/\\(gh/hosts\\.yml\\|glab-cli/\\|hub\\'\\|gcloud/\\|op/\\|rclone/\\|sops/\\|gopass/\\|github-copilot/\\|doctl/\\|hcloud/\\|containers/auth\\.json\\)"
     "/keyrings/" "/kwalletd/" "/\\(key[34]\\.db\\|logins\\.json\\|cookies\\(\\.sqlite\\)?\\|login data\\)\\'"
     ;; private keys
-    "/\\.ssh/" "/id_\\(rsa\\|dsa\\|ecdsa\\|ed25519\\|xmss\\)\\(_sk\\)?\\([-_.@][^/.]*\\)?\\'" "/\\.gnupg/" "/ssh_host_[^/]*_key\\'" "\\.\\(pem\\|key\\|ppk\\|jks\\|keystore\\|agekey\\|keytab\\|ovpn\\)\\'"
+    "/\\.ssh/" "/id_\\(rsa\\|dsa\\|ecdsa\\|ed25519\\|xmss\\)\\(_sk\\)?\\([-_.@][^/.]*\\)?\\'" "/\\.gnupg/" "/secring\\.[a-z]+\\'" "/ssh_host_[^/]*_key\\'" "\\.\\(pem\\|key\\|p8\\|ppk\\|jks\\|keystore\\|agekey\\|keytab\\|ovpn\\)\\'"
     "\\.\\(gpg\\|kdbx?\\|p12\\|pfx\\|pk8\\)\\'"
     ;; of the system
     "/etc/\\(g?shadow\\|sudoers\\|ssl/private/\\|letsencrypt/\\|wireguard/\\|krb5\\.keytab\\|NetworkManager/system-connections/\\)"
     "/run/\\(secrets\\|credentials\\)/" "\\`/dev/\\(k?mem\\|kmsg\\|port\\|core\\)\\'"
     ;; what was typed
-    "/\\.[a-z_]+_history\\'" "/\\.lesshst\\'" "/fish_history\\'" "/eshell/history\\'" "/\\.?emacs\\(\\.d\\)?/\\(history\\|tramp\\|network-security\\.data\\)\\'")
+    "/\\.[a-z_]+_history\\'" "/\\.lesshst\\'" "/fish_history\\'" "/eshell/history\\'" "/\\.\\(histfile\\|zhistory\\)\\'" "/rl_history\\'"
+    "/\\.?emacs\\.desktop\\'" "/savehist\\(\\.el\\)?\\'" "/\\(url\\|emacs\\(\\.d\\)?\\)/history\\'" "/\\.emacs\\.d/\\(session\\.[^/]*\\|bookmarks\\)\\'" "/\\.?emacs\\(\\.d\\)?/\\(history\\|tramp\\|network-security\\.data\\)\\'")
   "Regexps of the names of files that agents' tools do not read or write.
 They are matched against all names of a file: with links followed, of a
 copy, of a member of an archive.  Files in `auth-sources', what /proc shows
@@ -68,7 +75,10 @@ A file is public if the name it truly has is matched."
 The gateway puts one into its state folder, wherever that is.")
 
 (defcustom efrit-mcp-secret-buffers
-  '("\\`\\*\\(password\\|auth-source\\|pass\\|1password\\|epg\\|gpg\\|code-conversion\\)" "\\`\\*efrit-mcp\\(-output\\|-program\\|\\*\\'\\)")
+  '("\\`\\*\\(password\\|auth-source\\|pass\\|1password\\|epg\\|gpg\\|code-conversion\\)"
+    ;; what was killed, kept or said to servers
+    "\\`\\*\\(kill ring\\|browse-kill-ring\\|register preview\\|http \\|url-http\\|trace of \\|imap log\\|pop3? log\\|nntp-log\\|debug tramp\\)"
+    "\\`\\*efrit-mcp\\(-output\\|-program\\|\\*\\'\\)")
   "Regexps of the names of buffers that agents' tools do not read or write."
   :type '(repeat regexp) :group 'efrit-mcp)
 
@@ -172,6 +182,32 @@ FOLDER is a true name."
           ((member (cons (file-attribute-device-number facts) (file-attribute-inode-number facts)) (efrit-mcp-secrets--identities))
            "it is a file of the gateway's state by another name"))))
 
+(defconst efrit-mcp-secrets--well-known
+  '("~/" "~/.ssh" "~/.gnupg" "~/.gnupg/private-keys-v1.d" "~/.aws" "~/.kube" "~/.docker" "~/.config/gh" "~/.config/gcloud" "~/.emacs.d/server")
+  "Folders whose secret files are known by any name.")
+
+(defun efrit-mcp-secrets--well-known ()
+  "Return (DEVICE . INODE) of `auth-sources' and secret files in usual places."
+  (efrit-mcp-names-once 'well-known
+    (let ((file-name-handler-alist nil) (case-fold-search t) (found nil))
+      (cl-flet ((note (facts) (when (and facts (null (file-attribute-type facts)))
+                                (push (cons (file-attribute-device-number facts) (file-attribute-inode-number facts)) found))))
+        (dolist (folder efrit-mcp-secrets--well-known)
+          (let ((folder (expand-file-name folder)))
+            (dolist (entry (ignore-errors (directory-files-and-attributes folder nil nil t 'integer)))
+              (let ((name (list (concat (file-name-as-directory folder) (car entry)))))
+                (when (and (efrit-mcp-secrets--any-p efrit-mcp-secret-files name)
+                           (not (efrit-mcp-secrets--any-p efrit-mcp-public-files name)))
+                  (note (cdr entry)))))))
+        (dolist (file (efrit-mcp-secrets--sources)) (note (file-attributes file 'integer))))
+      found)))
+
+(defun efrit-mcp-secrets--linked-p (name)
+  "Return non-nil if NAME, a true name, is another one of a secret file."
+  (let* ((file-name-handler-alist nil) (facts (file-attributes name 'integer)))
+    (and facts (null (file-attribute-type facts)) (> (file-attribute-link-number facts) 1)
+         (member (cons (file-attribute-device-number facts) (file-attribute-inode-number facts)) (efrit-mcp-secrets--well-known)))))
+
 (defvar efrit-mcp-secrets--one nil
   "The regexps that were made of lists of regexps last: (LIST . REGEXP) ....")
 
@@ -200,6 +236,12 @@ They are made one: Emacs keeps 20 compiled, and compiling takes the longest."
                     ((and (bound-and-true-p savehist-file)
                           (equal true (efrit-mcp-names-once 'savehist (car (efrit-mcp-names savehist-file)))))
                      "%s is savehist-file")
+                    ((and (bound-and-true-p server-auth-dir)
+                          (equal (directory-file-name (or (file-name-directory true) "/"))
+                                 (efrit-mcp-names-once 'server (car (efrit-mcp-names (directory-file-name server-auth-dir))))))
+                     "%s is the key of a server of Emacs")
+                    ((and (efrit-mcp-secrets--linked-p true) (not (efrit-mcp-secrets--any-p efrit-mcp-public-files (list true))))
+                     "%s is another name of a secret file")
                     (t (let ((of (efrit-mcp-secrets--of-gateway true)))
                          (and of (concat "%s: " (replace-regexp-in-string "%" "%%" of))))))))
     (and why (format why (abbreviate-file-name (let ((non-essential t)) (expand-file-name file)))))))

@@ -49,6 +49,12 @@
 (defun efrit-mcp-describe--function (symbol)
   "Return what Emacs's help says of the function SYMBOL."
   (unless (fboundp symbol) (signal 'efrit-mcp-not-found (list (format "%s is no function" symbol))))
+  (if (or (stringp (indirect-function symbol)) (vectorp (indirect-function symbol)))
+      (format "%s is a keyboard macro" symbol) ; its keys were typed
+    (efrit-mcp-describe--help symbol)))
+
+(defun efrit-mcp-describe--help (symbol)
+  "Return the text of Emacs's help on the function SYMBOL."
   (with-temp-buffer
     (delay-mode-hooks (help-mode))
     (let ((standard-output (current-buffer)) (help-xref-following t) (inhibit-read-only t))

@@ -21,7 +21,7 @@
     ;; the environment, and what was given to the program
     "environment\\'" "\\`command-line" "\\`process-env"
     ;; what was killed, typed, evaluated, changed
-    "kill-ring" "\\(search\\|kmacro\\|input\\)-ring" "\\`register-" "clipboard" "selected-text" "selection-\\(alist\\|value\\)" "histor\\(y\\|ies\\)"
+    "kill-ring" "killed" "saved-region" "\\`isearch-\\(string\\|message\\)" "incomplete-input" "\\`bookmark-alist" "undo-tree" "\\`mail-sources" "\\(search\\|kmacro\\|input\\)-ring" "\\`register-" "clipboard" "selected-text" "selection-\\(alist\\|value\\)" "histor\\(y\\|ies\\)"
     "\\`values\\'" "undo-list" "kbd-macro\\|keyboard-macro\\|\\`kmacro" "\\`\\(last-\\|unread-\\|this-\\)" "recent-keys" "replace-defaults" "\\`insert-ring"
     "\\`efrit-mcp-change--" "\\`efrit-mcp-activity--" "\\`efrit-mcp-tool-" "\\`efrit-mcp-client" "\\`desktop-" "minibuffer-default")
   "Regexps of the names of variables whose values agents' tools do not show.
@@ -53,23 +53,49 @@ Its aliases and what it is an alias of count too."
                                           (append process-environment initial-environment)))
                         (mapcar (lambda (text) (and (stringp text) (substring-no-properties text))) kill-ring)))))
 
+(defconst efrit-mcp-values--shapes
+  (let ((string "\"\\(?:[^\"\\]\\|\\\\.\\)*\\(?:\"\\|\\'\\)"))
+    (list
+     ;; what stands beside a name that says so, in a list, a table, what is closed over
+     (concat "[a-z0-9_]*\\(?:passw\\|passphrase\\|secret\\|token\\|credential\\|cookie\\|bearer\\|authorization\\|\\(?:api\\|access\\|private\\)[-_]?key\\|:key\\)"
+             "[a-z0-9_-]*\"?[ \n]+\\(?:\\.[ \n]+\\)?[(\\['#]*\\(" string "\\)")
+     "://\\([^/@ \"\n]+:[^/@ \"\n]+\\)@"
+     "\\(?:bearer\\|basic\\|token\\) +\\([a-z0-9._~+/=-]\\{8,\\}\\)"
+     ;; tokens that are known by how they begin
+     "\\b\\(\\(?:sk\\|pk\\|rk\\|xox[abeprs]\\|glpat\\|gh[opsur]\\|github_pat\\|hf\\|npm\\|pypi\\)[-_][a-z0-9_-]\\{16,\\}\\|AKIA[0-9A-Z]\\{16\\}\\|AIza[a-z0-9_-]\\{30,\\}\\|eyJ[a-z0-9_-]+\\.[a-z0-9_-]+\\.[a-z0-9_-]*\\)"
+     "-----BEGIN [A-Z ]*PRIVATE KEY-----\\([^-]*\\)"))
+  "Regexps of what holds a secret by its looks; the first group is that.")
+
+(defun efrit-mcp-values--hide-shapes (text)
+  "Return TEXT, printed Lisp, without what looks like a secret."
+  (let ((case-fold-search t))
+    (dolist (re efrit-mcp-values--shapes)
+      (let ((at 0))
+        (while (string-match re text at)
+          (setq at (+ (match-beginning 1) (length "(hidden)"))
+                text (replace-match "(hidden)" t t text 1)))))
+    text))
+
 (defun efrit-mcp-values-clean (text)
   "Return TEXT, printed Lisp, without the secrets that are known."
   (dolist (secret (efrit-mcp-values--secrets))
     (let ((printed (let ((print-escape-newlines nil)) (substring (prin1-to-string secret) 1 -1))))
       (when (string-search printed text)
         (setq text (string-replace printed "(hidden)" text)))))
-  text)
+  (efrit-mcp-values--hide-shapes text))
 
 (defun efrit-mcp-values-show (symbol value max)
   "Return VALUE of the variable SYMBOL printed, MAX characters of it.
 One that is not for agents is left out, but for nil, t and the number of a
 setting, which say nothing."
-  (if (and (not (memq value '(nil t))) (not (and (numberp value) (custom-variable-p symbol))) (efrit-mcp-secret-variable-p symbol))
-      "(not for agents: efrit-mcp-secret-variables)"
-    ;; Cleaned before it is cut: half a secret is one.
-    (let ((text (efrit-mcp-values-clean (car (efrit-mcp-print value (* 4 max))))))
-      (if (> (length text) max) (concat (substring text 0 max) "...") text))))
+  (cond ((and (not (memq value '(nil t))) (not (and (numberp value) (custom-variable-p symbol))) (efrit-mcp-secret-variable-p symbol))
+         "(not for agents: efrit-mcp-secret-variables)")
+        ;; What was typed is in the one, what was closed over in the other.
+        ((keymapp value) "(a keymap: kind key says what a key runs)")
+        ((and (functionp value) (not (symbolp value))) "(a function without a name)")
+        ;; Cleaned before it is cut: half a secret is one.
+        (t (let ((text (efrit-mcp-values-clean (car (efrit-mcp-print value (* 4 max))))))
+             (if (> (length text) max) (concat (substring text 0 max) "...") text)))))
 
 (provide 'efrit-mcp-values)
 ;;; efrit-mcp-values.el ends here

@@ -82,7 +82,8 @@
             (save-match-data
               (widen)
               (goto-char (or (plist-get watch :from) (point-min)))
-              (when (re-search-forward (plist-get watch :pattern) nil t)
+              (when (and (re-search-forward (plist-get watch :pattern) nil t)
+                         (not (efrit-mcp-secret-p buffer))) ; as it is now
                 (let* ((inhibit-field-text-motion t)
                        (line (buffer-substring-no-properties
                               (progn (goto-char (match-beginning 0)) (line-beginning-position))
