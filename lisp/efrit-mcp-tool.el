@@ -376,11 +376,28 @@ It returns nil, signals why not, or returns `efrit-mcp-tool-deferred'.")
       '(deferred)
     (efrit-mcp-tool--pass name arguments)))
 
+(defcustom efrit-mcp-looking-text-max 20000
+  "Characters of a text that a tool which only reads, or a resource, is given.
+Such a text is a name or a pattern; Emacs would work on a long one for
+seconds, and the person would wait."
+  :type 'natnum :group 'efrit-mcp)
+
+(defun efrit-mcp-tool--check-texts (given)
+  "Signal an error if a text in GIVEN, conses, is longer than looking takes."
+  (while (consp given)
+    (efrit-mcp-tool--check-texts (pop given)))
+  (when (and (stringp given) (> (length given) efrit-mcp-looking-text-max))
+    (signal 'efrit-mcp-invalid-argument
+            (list (format "a text of %d characters is given; what only reads takes %d (efrit-mcp-looking-text-max)"
+                          (length given) efrit-mcp-looking-text-max)))))
+
 (defun efrit-mcp-tool--value (tool arguments)
   "Return what the function of TOOL returns, called with ARGUMENTS, a list.
 One that only reads does not run what a folder or a file brings along."
   (if (plist-get (plist-get tool :options) :read-only)
-      (efrit-mcp-distrusting (efrit-mcp-tool--apply (plist-get tool :function) arguments))
+      (efrit-mcp-distrusting
+        (efrit-mcp-tool--check-texts arguments)
+        (efrit-mcp-tool--apply (plist-get tool :function) arguments))
     (efrit-mcp-tool--apply (plist-get tool :function) arguments)))
 
 (defun efrit-mcp-tool--pass (name arguments)
@@ -390,7 +407,11 @@ One that only reads does not run what a folder or a file brings along."
         ;; A line is a line, also at a prompt; what does as the person would takes this back.
         (inhibit-field-text-motion t))
     (cond
-     (method (cons 'whole (efrit-mcp-distrusting (efrit-mcp-tool--apply method (list arguments)))))
+     (method
+      (unless (equal name "prompts/get") ; the person's own words
+        (condition-case err (efrit-mcp-tool--check-texts arguments)
+          (efrit-mcp-invalid-argument (efrit-mcp-refuse 'params (cadr err)))))
+      (cons 'whole (efrit-mcp-distrusting (efrit-mcp-tool--apply method (list arguments)))))
      ((or (null tool) (plist-get (plist-get tool :options) :bridge))
       `(failed . ((status . "error") (error_code . "unknown_tool")
                   (error . ,(format "This Emacs has no tool %s" name)))))

@@ -217,7 +217,7 @@ static bool read_arguments(struct request *r, struct tool *tool, const json_t *a
 	}
 	if (tool->takes_instance && id && !json_is_null(id)) {
 		*instance = json_string_value(id);
-		if (!*instance || strlen(*instance) != json_string_length(id))
+		if (!*instance || strlen(*instance) != json_string_length(id) || json_string_length(id) > WORKER_NAME_MAX)
 			return bad_argument(r, "/instance_id", "it must be the name of an Emacs instance");
 		if (!**instance)
 			*instance = NULL;

@@ -41,6 +41,7 @@ def long_echoes():
     yield rpc(b'{"name":"' + b"x" * LONG + b'"}', method="tools/call")
     yield rpc(b'{"name":"efrit_execute","arguments":{"' + b"~/" * (LONG // 2) + b'":1}}', method="tools/call")
     yield rpc(b'{"name":"efrit_execute","arguments":{"content":{"' + b"x" * LONG + b'":1}}}', method="tools/call")
+    yield rpc(b'{"name":"efrit_status","arguments":{"instance_id":"' + b"x" * LONG + b'"}}', method="tools/call")
     yield rpc(b'{"uri":"' + b"x" * LONG + b'"}', method="resources/subscribe")
     yield rpc(b'{"uri":"' + b"x" * LONG + b'"}', method="resources/read")
     yield rpc(b'{"cursor":"' + b"x" * LONG + b'"}', method="tools/list")

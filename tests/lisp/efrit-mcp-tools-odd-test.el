@@ -146,4 +146,16 @@ A failure is to be one that a tool has words for."
                             (efrit-mcp-tools-test-call "emacs_edit" "buffer" name "save" "never" "edits" [(("old" . "Doc.") ("new" . "Document."))])
                             (should (with-current-buffer (buffer-base-buffer) (string-match-p "Document" (buffer-string))))))))
 
+(ert-deftest efrit-mcp-tools-odd/texts-of-what-looks ()
+  (let ((long (make-string (1+ efrit-mcp-looking-text-max) ?/)))
+    (dolist (each '(("emacs_describe" . "name") ("emacs_search" . "pattern") ("emacs_read" . "file") ("emacs_project" . "folder")))
+      (pcase-let ((`(,outcome . ,value) (efrit-mcp-tool-call (car each) `(("pattern" . "x") ("name" . "car") (,(cdr each) . ,long)
+                                                                          ,@(when (equal (cdr each) "pattern") `(("pattern" . ,long)))))))
+        (should (eq outcome 'failed))
+        (should (string-match-p "looking-text-max" (alist-get 'error value)))))
+    (should (eq 'fault (car (efrit-mcp-tool-call "resources/read" `(("uri" . ,long))))))
+    (should (eq 'fault (car (efrit-mcp-tool-call "completion/complete" `(("argument" . (("name" . "x") ("value" . ,long))))))))
+    ;; What acts takes any.
+    (should (eq 'done (car (efrit-mcp-tool-call "efrit_execute" `(("content" . ,(concat ";" long "\n1")) ("observe" . "none"))))))))
+
 ;;; efrit-mcp-tools-odd-test.el ends here
