@@ -1,6 +1,7 @@
 /* main_commands.c - call, status, instances: what a tool says, printed for people. */
 #include "log.h"
 #include "main_house.h"
+#include "plain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +20,48 @@ static long number(const json_t *object, const char *key)
 	return (long)json_number_value(json_object_get(object, key));
 }
 
+/* Has every string in VALUE be one line that may be printed. */
+static void make_plain(json_t *value)
+{
+	const char *key;
+	size_t i;
+	json_t *one;
+	if (json_is_string(value)) {
+		char *copy = strdup(json_string_value(value));
+		if (!copy)
+			log_no_memory();
+		json_string_set(value, plain_text(copy, copy, strlen(copy) + 1));
+		free(copy);
+	}
+	json_object_foreach(value, key, one)
+		make_plain(one);
+	json_array_foreach(value, i, one)
+		make_plain(one);
+}
+
 static void print_json(const json_t *value, FILE *out)
 {
-	if (json_dumpf(value, out, SHOWN) != 0)
+	char *text = json_dumps(value, SHOWN);
+	if (text)
+		plain_print(text, out);
+	else
 		log_error("the answer cannot be printed");
+	free(text);
 	fputc('\n', out);
+}
+
+static void print_error(const char *why)
+{
+	fputs("efrit-bridge: ", stderr);
+	plain_print(why, stderr);
+	fputc('\n', stderr);
+}
+
+static void print_whole(const char *text)
+{
+	plain_print(text, stdout);
+	if (!*text || text[strlen(text) - 1] != '\n')
+		fputc('\n', stdout);
 }
 
 static void print_block(const json_t *block)
@@ -33,7 +71,7 @@ static void print_block(const json_t *block)
 	if (value)
 		print_json(value, stdout);
 	else if (text)
-		printf("%s%s", text, *text && text[strlen(text) - 1] == '\n' ? "" : "\n");
+		print_whole(text);
 	else
 		printf("[%s %s, %zu bytes in base64; --json prints it]\n", word(block, "type", "something"),
 		       word(block, "mimeType", ""), strlen(data));
@@ -58,7 +96,7 @@ static int print_response(const json_t *response, bool raw)
 	if (raw)
 		print_json(result ? result : response, stdout);
 	else if (!result)
-		fprintf(stderr, "efrit-bridge: %s\n", word(json_object_get(response, "error"), "message", "no answer"));
+		print_error(word(json_object_get(response, "error"), "message", "no answer"));
 	else
 		json_array_foreach(json_object_get(result, "content"), i, block)
 			print_block(block);
@@ -250,8 +288,10 @@ int command_status(struct house *h, const struct cli *cli)
 	house_know_gateway(h); /* it knows more of what it keeps */
 	json_t *response = house_call(h, "efrit_status", arguments);
 	status = (int)house_status_of(response, &said);
+	if (!cli->json)
+		make_plain(said);
 	if (status != EXIT_GOOD && !cli->json)
-		fprintf(stderr, "efrit-bridge: %s\n", word(said, "error", "no answer"));
+		print_error(word(said, "error", "no answer"));
 	else if (cli->json)
 		print_json(add_gateway(h, said), stdout);
 	else
@@ -288,12 +328,14 @@ int command_instances(struct house *h, const struct cli *cli)
 	json_t *said, *response = house_call(h, "efrit_list_instances", json_object());
 	enum exit_status status = house_status_of(response, &said);
 	json_t *all = json_object_get(said, "instances");
+	if (!cli->json)
+		make_plain(said);
 	if (cli->json)
 		print_json(said, stdout);
 	else
 		print_instances(all);
 	if (!cli->json && *word(said, "why", ""))
-		fprintf(stderr, "efrit-bridge: %s\n", word(said, "why", ""));
+		print_error(word(said, "why", ""));
 	if (status == EXIT_GOOD && !json_array_size(all))
 		status = EXIT_NO_INSTANCE;
 	json_decref(said);

@@ -3,6 +3,7 @@
 #include "log.h"
 #include "main_house.h"
 #include "os.h"
+#include "plain.h"
 #include "wire/runtime.h"
 #include "wire/wire.h"
 
@@ -40,6 +41,7 @@ static void __attribute__((format(printf, 5, 6))) add(struct report *r, enum fin
 		log_no_memory();
 	va_end(ap);
 	r->bad |= finding == FAILED;
+	plain_text(detail, detail, strlen(detail) + 1);
 	if (!r->json)
 		printf("%s  %-10s %s\n%s%s%s", marks[finding], check, detail, mend ? "                 to mend it: " : "", mend ? mend : "",
 		       mend ? "\n" : "");

@@ -3,6 +3,7 @@
 #include "log.h"
 #include "main_gateway.h"
 #include "os.h"
+#include "plain.h"
 #include "top_source.h"
 #include "top_view.h"
 #include "wire/runtime.h"
@@ -196,7 +197,7 @@ static int print_once(struct top *t, bool json)
 	char *text = json ? json_dumps(t->look, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : top_view_draw(t->look, 0, COLUMNS, "\n");
 	if (!text)
 		log_no_memory();
-	fputs(text, stdout);
+	plain_print(text, stdout);
 	if (json)
 		putchar('\n');
 	free(text);

@@ -1,7 +1,11 @@
 /* plain.c - see plain.h */
 #include "plain.h"
+#include "log.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 /* The character at P and, returned, its bytes; 0: UTF-8 has none such. */
 static size_t decode(const unsigned char *p, unsigned *code)
@@ -20,9 +24,9 @@ static size_t decode(const unsigned char *p, unsigned *code)
 /* Does it command a terminal (C1), end a line, turn the direction of what follows, or hide? */
 static bool is_odd(unsigned code)
 {
-	return code == 127 || (code >= 0x80 && code < 0xA0) || code == 0x61C || code == 0x200B || code == 0x200E || code == 0x200F
+	return (code >= 0x7F && code < 0xA0) || code == 0xAD || code == 0x61C || code == 0x180E || code == 0x200B || code == 0x200E || code == 0x200F
 	       || (code >= 0x2028 && code <= 0x202E) || (code >= 0x2060 && code <= 0x206F) || code == 0xFEFF
-	       || (code >= 0xE0000 && code <= 0xE007F);
+	       || (code >= 0xFFF9 && code <= 0xFFFB) || (code >= 0xE0000 && code <= 0xE007F);
 }
 
 char *plain_text(const char *text, char *room, size_t size)
@@ -44,4 +48,25 @@ char *plain_text(const char *text, char *room, size_t size)
 	}
 	room[n] = 0;
 	return room;
+}
+
+void plain_print(const char *text, FILE *out)
+{
+	if (!isatty(fileno(out))) {
+		fputs(text, out);
+		return;
+	}
+	char *copy = strdup(text), *p = copy;
+	if (!copy)
+		log_no_memory();
+	while (*p) {
+		size_t len = strcspn(p, "\n\t");
+		char end = p[len], *next = p + len + (end != 0);
+		p[len] = 0;
+		fputs(plain_text(p, p, len + 1), out);
+		if (end)
+			fputc(end, out);
+		p = next;
+	}
+	free(copy);
 }

@@ -1,6 +1,8 @@
 """The operator's log of a real gateway: formats, times, rotation, refused clients; it tells no secret."""
+import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -10,7 +12,7 @@ from gate.driver import PATIENCE, Gateway, case, check, until
 from gate.sharing import above
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-EVIL = "x\r\nefrit-bridge: error: forged\x1b[2J\x9b31m\u202eabc\u2028"
+EVIL = "x\r\nefrit-bridge: error: forged\x1b[2J\x9b31m\u202eabc\u2028\u00ad"
 
 
 def read(path):
@@ -41,7 +43,7 @@ def each_line(text, as_json):
             line = entry["message"]
         else:
             check(re.match(TIME.pattern + " efrit-bridge: (error|warning|info|debug): ", line), "no line of the log:", line)
-        check(not re.search(r"[\x00-\x1f\x7f-\x9f\u202e]", line), "it commands:", repr(line))
+        check(not re.search(r"[\x00-\x1f\x7f-\x9f\u00ad\u202e]", line), "it commands:", repr(line))
 
 
 @case()
@@ -56,6 +58,39 @@ def log_lines():
         check(g.process.wait(PATIENCE) == 2, g.process.returncode)
         check("must be text or json" in g.said(), g.said())
         g.process.returncode = 0
+
+
+def on_terminal(g, *command):
+    """What a person sees of it."""
+    ours, theirs = pty.openpty()
+    p = subprocess.Popen([g.bridge, *command], env=dict(g.env, EFRIT_MCP_LOG_LEVEL="error"), stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    text = b""
+    with contextlib.suppress(OSError): # its end
+        while True:
+            text += os.read(ours, 65536)
+    os.close(ours)
+    p.wait(PATIENCE)
+    return text.decode()
+
+
+@case(emacs="first")
+def terminal_is_plain():
+    """Names that clients choose neither command a terminal nor forge a line where a person looks."""
+    with Gateway() as g:
+        g.start_emacs()
+        with g.client(path=g.socket) as c:
+            for n, (method, params) in enumerate((("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": EVIL, "version": EVIL}}),
+                                                  ("tools/call", {"name": "efrit_execute", "arguments": {"content": "(sleep-for 60)", "timeout": 100}}))):
+                c.send(json.dumps({"jsonrpc": "2.0", "id": n, "method": method, "params": params}) + "\n")
+                if not n:
+                    check(c.more())
+                    c.send('{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
+            until(lambda: g.state() == "running", "the form")
+            for command in (("instances",), ("status",), ("doctor",), ("call", "efrit_status"), ("status", "--json"), ("top", "--json")):
+                text = on_terminal(g, *command)
+                check("efrit-bridge: error: forged" in text or command[0] == "doctor", "it is not told there:", command, text)
+                check(not re.search(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u00ad\u2028\u202e]|^efrit-bridge: error", text, re.M), command, repr(text))
 
 
 @case()

@@ -27,7 +27,7 @@ HOOKS = "post-index-change fsmonitor-watchman query-watchman pre-commit post-che
 SHADOWS = "git grep find diff rg ls sort xargs sh gzip emacs hg".split() # the folder's own, where PATH has "."
 VARIABLES = ("kill-ring kill-ring-yank-pointer process-environment initial-environment register-alist minibuffer-history command-history values "
              "file-name-history search-ring regexp-search-ring gate-api-key gate-password gate-token gate-alias gate-copy gate-kept auth-source-netrc-cache "
-             "password-data last-kbd-macro kmacro-ring buffer-undo-list url-request-extra-headers command-line-args unread-command-events").split()
+             "gate-settings gate-url gate-closure gate-map gate-macro killed-rectangle bookmark-alist password-data last-kbd-macro kmacro-ring buffer-undo-list url-request-extra-headers command-line-args unread-command-events").split()
 
 
 class Trap:
@@ -86,7 +86,7 @@ def git(repository, *arguments):
 
 def plant_files(trap, home, state, foreign):
     for name in (".authinfo", ".netrc", ".ssh/id_ed25519", ".ssh/work", ".gnupg/private-keys-v1.d/1.key", ".aws/credentials", ".git-credentials",
-                 ".config/gh/hosts.yml", ".pgpass", ".bash_history", ".local/state/efrit-mcp/token-before", ".local/state/efrit-mcp/results/x"):
+                 ".config/gh/hosts.yml", ".pgpass", ".bash_history", ".emacs.d/server/server", ".local/state/efrit-mcp/token-before", ".local/state/efrit-mcp/results/x"):
         trap.secret(os.path.join(home, name))
     for name in ("server.pem", ".env", ".env.local", ".netrc~", "#.netrc#", "id_rsa.bak", "secrets.yaml"):
         trap.secret(os.path.join(trap.folder, "project", name), 0o644)
@@ -104,6 +104,9 @@ def plant_files(trap, home, state, foreign):
     os.link(token, hard)
     trap.names += [hard, "/:" + token, "file://" + token, "/sudo::" + token, "/sudo:root@localhost:" + token, "/ssh:localhost:" + token,
                    "/proc/self/root" + token, "/proc/thread-self/root" + token, "/proc//self/./root" + token, "/proc/1/root" + token]
+    for name in (".netrc", ".ssh/work"):
+        os.link(os.path.join(home, name), os.path.join(trap.folder, "project", "linked" + os.path.basename(name)))
+        trap.names.append(os.path.join(trap.folder, "project", "linked" + os.path.basename(name)))
     for pid in ("self", "thread-self"):
         trap.names += [f"/proc/{pid}/{name}" for name in ("environ", "task/1/environ", "maps", "mem", "auxv", "cmdline", "fd/0", "cwd/x", "exe")]
     trap.names += ["/dev/fd/0", "/dev/stdin"]
@@ -145,6 +148,7 @@ def plant_repository(trap):
         f.write("changed\n")
     with open(os.path.join(top, "main.c"), "a", encoding="utf-8") as f:
         f.write("/* changed */\n")
+    os.utime(os.path.join(top, "evil.el"), (1, 1)) # of the size that Git knows: it has to look, through the filter
     # Another one, whose files are said to be those of the state folder.
     elsewhere = os.path.join(trap.folder, "elsewhere")
     os.mkdir(elsewhere)
@@ -184,6 +188,9 @@ def plant_emacs(g, trap):
       (defvar gate-api-key "{word('key')}") (defvar gate-password "{word('password')}") (defvar gate-token '(("x" . "{word('token')}")))
       (defvar gate-copy (concat "see " (getenv "GATE_SECRET_TOKEN"))) (defvar gate-kept (list (copy-sequence (car kill-ring))))
       (defvaralias 'gate-alias 'kill-ring)
+      (defvar gate-settings '((:host "x" :password "{word('setting')}") ("passwd" . "{word('entry')}"))) (defvar gate-url "https://u:{word('url')}@x.org/")
+      (defvar gate-closure (let ((secret "{word('closure')}")) (lambda () secret))) (defvar gate-map '(keymap (97 . "{word('keys')}")))
+      (setq killed-rectangle '("{word('rectangle')}") bookmark-alist '(("x" (front-context-string . "{word('bookmark')}"))))
       (setq url-request-extra-headers '(("Authorization" . "{word('header')}")))
       (customize-set-variable 'efrit-mcp-packs '(org vc debug))
       (dolist (hook '(python-mode-hook emacs-lisp-mode-hook c-mode-hook text-mode-hook find-file-hook))
@@ -245,15 +252,16 @@ class Look:
 
 
 class Some:
-    """Of many values some, others each time; of those that lead to most of the rest all, always.  RIGHTS_EACH=1: all."""
-    each = int(os.environ.get("RIGHTS_EACH", "20"))
+    """Of many values some, others each time; those that lead to most of the rest where a tool is tried first.  RIGHTS_EACH=1: all."""
+    each = int(os.environ.get("RIGHTS_EACH", "40"))
 
     def __init__(self, values, always):
-        self.values, self.always, self.turn = values, [v for v in values if v in always], 0
+        self.values, self.turn = values, 0
+        self.always = [v for v in values if v in always] if self.each > 1 else values
 
-    def __call__(self, every=False):
+    def __call__(self, first=False, every=False):
         self.turn += 1
-        return self.values if every else dict.fromkeys(self.always + self.values[self.turn % self.each::self.each])
+        return self.values if every else dict.fromkeys((self.always if first else []) + self.values[self.turn % self.each::self.each])
 
 
 def fillings(schema, some):
@@ -268,16 +276,16 @@ def fillings(schema, some):
         always["timeout"] = 0.02 if "for" in properties else 20
     kinds = [dict(zip([n for n, _ in choices], words)) for words in itertools.product(*[words for _, words in choices])] or [{}]
     for kind in kinds:
+        first = kind is kinds[0] or some.each == 1
         yield {**always, **{n: words for n, words in lists if words}, **kind}
         for name in texts:
-            for value in some(every=kind is kinds[0] and name in ("file", "name")):
+            for value in some(first, every=first and name in ("file", "name")):
                 yield {**always, **kind, name: value}
-        for value in some.always:
+            if "line" in properties and name == "file":
+                for value in some(first):
+                    yield {**always, **kind, name: value, "line": 1}
+        for value in some.always if first else some():
             yield {**always, **kind, **flags, **({"file": value} if "file" in texts else {})}
-    if "line" in properties and "file" in texts:
-        for kind in kinds:
-            for value in some():
-                yield {**always, **kind, "file": value, "line": 1}
 
 
 def every_tool(look, trap):
@@ -384,6 +392,8 @@ def look_rights():
         # What was planted is there, and would run.
         with open(os.path.join(trap.folder, "by-proc.txt"), encoding="utf-8") as f:
             check(f.read().strip() == g.token)
-        subprocess.run(["git", "status"], cwd=os.path.join(trap.folder, "project"), capture_output=True, check=False)
+        for before in (), ("-c", "core.fsmonitor=false"): # that one may say that no file is another
+            os.utime(os.path.join(trap.folder, "project/evil.el"), (2, 2 + len(before)))
+            subprocess.run(["git", *before, "status"], cwd=os.path.join(trap.folder, "project"), capture_output=True, check=False)
         check("core.fsmonitor" in trap.what_ran() and "filter" in trap.what_ran(), trap.what_ran())
     shutil.rmtree(os.path.dirname(state))
