@@ -183,7 +183,7 @@ FOLDER is a true name."
            "it is a file of the gateway's state by another name"))))
 
 (defconst efrit-mcp-secrets--well-known
-  '("~/" "~/.ssh" "~/.gnupg" "~/.gnupg/private-keys-v1.d" "~/.aws" "~/.kube" "~/.docker" "~/.config/gh" "~/.config/gcloud" "~/.emacs.d/server")
+  '("~/" "~/.ssh" "~/.gnupg" "~/.gnupg/private-keys-v1.d" "~/.aws" "~/.kube" "~/.docker" "~/.config/gh" "~/.config/gcloud")
   "Folders whose secret files are known by any name.")
 
 (defun efrit-mcp-secrets--well-known ()
@@ -192,7 +192,7 @@ FOLDER is a true name."
     (let ((file-name-handler-alist nil) (case-fold-search t) (found nil))
       (cl-flet ((note (facts) (when (and facts (null (file-attribute-type facts)))
                                 (push (cons (file-attribute-device-number facts) (file-attribute-inode-number facts)) found))))
-        (dolist (folder efrit-mcp-secrets--well-known)
+        (dolist (folder (append efrit-mcp-secrets--well-known (list (expand-file-name "server" user-emacs-directory))))
           (let ((folder (expand-file-name folder)))
             (dolist (entry (ignore-errors (directory-files-and-attributes folder nil nil t 'integer)))
               (let ((name (list (concat (file-name-as-directory folder) (car entry)))))
