@@ -131,12 +131,6 @@ files that are opened for it would run the hooks of their modes."
 
 ;;; Git
 
-;; Git quotes lines that it does not understand, in whatever file it takes for its own.
-(defconst efrit-mcp-distrust--quoted
-  '("HEAD" "config" "config.worktree" "packed-refs" "shallow" "commondir" "gitdir" "info/attributes" "info/exclude" "info/grafts"
-    "info/sparse-checkout" "objects/info/alternates" "objects/info/http-alternates")
-  "Files of a repository whose text Git may quote.")
-
 (defun efrit-mcp-distrust--git-folder (root)
   "Return where the repository of ROOT keeps what it knows."
   (let ((entry (expand-file-name ".git" root)))
@@ -147,14 +141,33 @@ files that are opened for it would run the hooks of their modes."
         (insert-file-contents entry nil 0 4096)
         (if (looking-at "gitdir: \\(.+\\)") (expand-file-name (match-string 1) root) entry)))))
 
+;; Git quotes lines that it does not understand, in whatever file it takes for its own:
+;; config, shallow, MERGE_HEAD, info/grafts and more.
+(defun efrit-mcp-distrust--check-entries (folder)
+  "Signal an `efrit-mcp-secret' if FOLDER has another name of a secret file."
+  (dolist (entry (ignore-errors (directory-files-and-attributes folder t nil t 'integer)))
+    (let ((facts (cdr entry)))
+      (when (or (stringp (file-attribute-type facts))
+                (and (null (file-attribute-type facts)) (> (file-attribute-link-number facts) 1)))
+        (efrit-mcp-secret-check (car entry))))))
+
+(defun efrit-mcp-distrust--common (folder)
+  "Return the folder that FOLDER, of a work tree's repository, shares, or nil."
+  (let ((file (expand-file-name "commondir" folder)))
+    (when (file-regular-p file)
+      (with-temp-buffer
+        (insert-file-contents file nil 0 4096)
+        (expand-file-name (buffer-substring (point-min) (line-end-position)) folder)))))
+
 (defun efrit-mcp-distrust--check-links (root)
   "Signal an `efrit-mcp-secret' if the repository of ROOT links to what is secret."
-  (let ((folder (efrit-mcp-distrust--git-folder root)))
+  (let ((folder (efrit-mcp-distrust--git-folder root)) (file-name-handler-alist nil))
     (efrit-mcp-secret-check folder)
-    (dolist (name efrit-mcp-distrust--quoted)
-      (let* ((file (expand-file-name name folder)) (facts (file-attributes file 'integer)))
-        (when (and facts (or (stringp (file-attribute-type facts)) (> (file-attribute-link-number facts) 1)))
-          (efrit-mcp-secret-check file))))))
+    (efrit-mcp-distrust--check-entries folder) ; before a file of it is read
+    (dolist (each (delq nil (list folder (efrit-mcp-distrust--common folder))))
+      (efrit-mcp-secret-check each)
+      (dolist (part '("." "info" "objects/info" "logs"))
+        (efrit-mcp-distrust--check-entries (expand-file-name part each))))))
 
 (defun efrit-mcp-distrust--drivers (root)
   "Return settings that turn off the filters which Git would run in ROOT.
@@ -184,17 +197,21 @@ The files are those of ROOT, wherever the repository says that they are."
             (list (concat "GIT_WORK_TREE=" (directory-file-name (expand-file-name root))))
             process-environment)))
 
-;;; Visiting
+;;; Visiting and saving
 
-(defun efrit-mcp-distrust-vc-refresh ()
-  "Have the current buffer's mode line show what Git knows of its file.
+(defun efrit-mcp-distrust-vc (function)
+  "Call FUNCTION, which asks Git about the current buffer's file.
 No program of the repository is run for it."
   (when (and buffer-file-name (not (file-remote-p buffer-file-name)))
     (let* ((root (locate-dominating-file buffer-file-name ".git"))
            (exec-path (efrit-mcp-distrust-exec-path)))
       (ignore-errors
         (let ((process-environment (if root (efrit-mcp-distrust-git-environment root) (efrit-mcp-distrust-environment))))
-          (vc-refresh-state))))))
+          (funcall function))))))
+
+(defun efrit-mcp-distrust-vc-refresh ()
+  "Have the current buffer's mode line show what Git knows of its file."
+  (efrit-mcp-distrust-vc #'vc-refresh-state))
 
 (provide 'efrit-mcp-distrust)
 ;;; efrit-mcp-distrust.el ends here

@@ -128,8 +128,12 @@ Emacs takes for that what was used last, inside of UTF-7 another one."
   "Save the current buffer as Emacs does, without a question."
   (let ((require-final-newline (and (memq require-final-newline '(t visit visit-save)) require-final-newline))
         (select-safe-coding-system-function #'efrit-mcp-save--coding) ; a symbol, as Emacs wants it
-        (backup-by-copying-when-linked t))
-    (efrit-mcp-target-quietly (basic-save-buffer))
+        (backup-by-copying-when-linked t)
+        (before (symbol-function 'vc-before-save)) (after (symbol-function 'vc-after-save)))
+    ;; The person did not ask for what a repository has Git run when Emacs asks it for the state.
+    (cl-letf (((symbol-function 'vc-before-save) (lambda () (efrit-mcp-distrust-vc before)))
+              ((symbol-function 'vc-after-save) (lambda () (efrit-mcp-distrust-vc after))))
+      (efrit-mcp-target-quietly (basic-save-buffer)))
     (efrit-mcp-save--keep-coding)))
 
 (defun efrit-mcp-save--write ()

@@ -162,7 +162,7 @@ def plant_repository(trap):
             os.remove(os.path.join(elsewhere, ".git", name))
     git(elsewhere, "config", "core.worktree", os.path.join(trap.folder, "folder"))
     git(elsewhere, "config", "blame.ignoreRevsFile", os.path.join(trap.folder, "folder/token"))
-    for name in ("packed-refs", "shallow", "info/grafts", "objects/info/alternates", "info/attributes"):
+    for name in ("packed-refs", "shallow", "info/grafts", "objects/info/alternates", "info/attributes", "MERGE_HEAD"):
         repository = os.path.join(trap.folder, "quotes-" + os.path.basename(name))
         shutil.copytree(elsewhere, repository)
         git(repository, "config", "--unset", "core.worktree")
@@ -307,6 +307,8 @@ def searches(look, trap):
     for where, more in itertools.product(("buffers", "project", "files"), ({}, {"regexp": True, "context": 20})):
         for folder in (trap.folder, project, os.path.join(trap.folder, "folder"), look.gateway.env["HOME"], "/proc/self"):
             look.tool("emacs_search", {"pattern": "SNTL", "in": where, "folder": folder, **more})
+    for name in ("shallow", "MERGE_HEAD"):
+        look.tool("emacs_vc", {"op": "blame", "line": 1, "file": os.path.join(trap.folder, "quotes-" + name, "token")})
     said = look.tool("emacs_search", {"pattern": "nothing to hide", "in": "files", "folder": trap.folder}).json["result"]
     check("plain.txt:1" in said["content"][0]["text"] and '"skipped":[' in said["content"][0]["text"], said)
     look.quiet("a search")

@@ -182,6 +182,10 @@
      (efrit-mcp-tools-test-call "emacs_file" "op" "open" "file" b)
      (should (equal "Git" (format "%s" (vc-backend b))))
      (should (string-search "Git" (with-current-buffer (find-buffer-visiting b) (format "%s" vc-mode))))
+     ;; Nor is it to save one.
+     (efrit-mcp-tools-test-call "emacs_edit" "file" b "edits" [(("line" . 1) ("new" . "bbb"))] "save" "always")
+     (should (string-search "bbb" (efrit-mcp-tools-test-disk b)))
+     (should (eq 'edited (vc-state b)))
      (should-not (file-exists-p ran))
      ;; A commit is the person's.
      (efrit-mcp-tools-test-call "emacs_vc_commit" "op" "commit" "files" ["b.txt"] "message" "m")
@@ -223,8 +227,12 @@
            (efrit-mcp-tools-vc-test--git "config" "blame.ignoreRevsFile" (concat elsewhere "a.txt"))
            (should (equal "efrit-mcp-secret" (efrit-mcp-tools-test-fails "emacs_vc" "op" "blame" "file" a "line" 1)))
            (efrit-mcp-tools-vc-test--git "config" "--unset" "blame.ignoreRevsFile")
-           (make-symbolic-link (concat elsewhere "a.txt") ".git/shallow")
-           (should (equal "efrit-mcp-secret" (efrit-mcp-tools-test-fails "emacs_vc" "op" "log"))))
+           (dolist (name '("shallow" "MERGE_HEAD" "info/grafts"))
+             (let ((name (concat ".git/" name)))
+               (make-symbolic-link (concat elsewhere "a.txt") name)
+               (should (equal "efrit-mcp-secret" (efrit-mcp-tools-test-fails "emacs_vc" "op" "log")))
+               (should (equal "efrit-mcp-secret" (efrit-mcp-tools-test-fails "emacs_vc" "op" "blame" "file" a "line" 1)))
+               (delete-file name))))
        (delete-directory elsewhere t)))))
 
 ;;; efrit-mcp-tools-vc-test.el ends here
