@@ -36,20 +36,33 @@
          (when efrit-mcp-names--seen (puthash ,name ,value efrit-mcp-names--seen)))
        ,value)))
 
+;; A `let' of `case-fold-search' sets it in each buffer there is, so it takes as long as there are buffers.
+(defvar efrit-mcp-names--folds nil "A buffer where upper and lower case are the same.")
+
+(defun efrit-mcp-names-match (regexp name)
+  "Match REGEXP in NAME, upper and lower case alike, as `string-match'."
+  (unless (buffer-live-p efrit-mcp-names--folds)
+    (setq efrit-mcp-names--folds (generate-new-buffer " *efrit-mcp-names*" t)))
+  (with-current-buffer efrit-mcp-names--folds
+    (setq case-fold-search t)
+    (string-match regexp name)))
+
 (defun efrit-mcp-names--local (file)
   "Return the name that FILE has on its machine, without quotes, absolute.
 No connection is made for it."
-  (let ((name (let ((non-essential t)) (expand-file-name file))) (before nil))
-    (while (not (equal name before))
-      (setq before name
-            name (or (file-remote-p name 'localname) name)
-            name (file-name-unquote name t)
-            name (if (string-match "\\`file:/+\\(?:localhost/\\)?" name)
-                     (concat "/" (substring name (match-end 0)))
-                   name)))
-    (if (string-prefix-p "/" name)
-        (let ((file-name-handler-alist nil)) (expand-file-name name))
-      name)))
+  (if (and (string-prefix-p "/" file) (not (string-search ":" file)))
+      (let ((file-name-handler-alist nil)) (expand-file-name file)) ; neither remote nor quoted
+    (let ((name (let ((non-essential t)) (expand-file-name file))) (before nil))
+      (while (not (equal name before))
+        (setq before name
+              name (or (file-remote-p name 'localname) name)
+              name (file-name-unquote name t)
+              name (if (string-match "\\`file:/+\\(?:localhost/\\)?" name)
+                       (concat "/" (substring name (match-end 0)))
+                     name)))
+      (if (string-prefix-p "/" name)
+          (let ((file-name-handler-alist nil)) (expand-file-name name))
+        name))))
 
 (defun efrit-mcp-names--follow (name)
   "Return the names on the way from NAME, absolute, to where it leads, that first."
@@ -82,10 +95,12 @@ While many files are looked at their folder is followed once."
           (efrit-mcp-names--follow name)
         (cons here (mapcar (lambda (each) (concat (directory-file-name each) "/" base)) (cdr way)))))))
 
-(defconst efrit-mcp-names--copies
-  '("\\(?:~\\|\\.~[^/~]*~\\)\\'"        ; backups, and revisions as vc writes them
-    "\\.\\(?:gz\\|bz2\\|xz\\|zst\\|lz\\|lzma\\|z\\|tgz\\|age\\|enc\\)\\'"
-    "\\.\\(?:bak\\|backup\\|old\\|orig\\|save\\|saved\\|copy\\|swp\\|swo\\|tmp\\|new\\)\\'")
+;; Emacs keeps 20 regexps compiled, and compiling takes the longest: few are asked here.
+(defconst efrit-mcp-names--copy
+  (concat "[^/]"
+          "\\(\\(?:~\\|\\.~[^/~]*~\\)" ; backups, and revisions as vc writes them
+          "\\|\\.\\(?:gz\\|bz2\\|xz\\|zst\\|lz\\|lzma\\|z\\|tgz\\|age\\|enc\\)"
+          "\\|\\.\\(?:bak\\|backup\\|old\\|orig\\|save\\|saved\\|copy\\|swp\\|swo\\|tmp\\|new\\)\\)\\'")
   "What is added to a file's name for a copy of it.")
 
 (defconst efrit-mcp-names--archive
@@ -94,21 +109,18 @@ While many files are looked at their folder is followed once."
 
 (defun efrit-mcp-names--meant (name)
   "Return NAME and the names it may be a copy of, or a member in."
-  (let* ((folder (or (file-name-directory name) "/")) (base (file-name-nondirectory name)) (names (list name)) (case-fold-search t))
-    (when (string-match "\\`#\\(.+\\)#\\'" base) ; what Emacs saves by itself
-      (setq base (match-string 1 base))
+  (let* ((folder (or (file-name-directory name) "/")) (base (file-name-nondirectory name)) (names (list name)))
+    (when (and (string-prefix-p "#" base) (string-suffix-p "#" base) (length> base 2)) ; what Emacs saves by itself
+      (setq base (substring base 1 -1))
       (push (concat folder base) names))
-    (when (string-match "\\`!" base) ; backups and the like of all files in one folder
+    (when (string-prefix-p "!" base) ; backups and the like of all files in one folder
       (setq folder "" base (replace-regexp-in-string "!" "/" base t t))
       (push base names))
-    (let ((copy (concat folder base)) (tries 5) (more t))
-      (while (and more (> (setq tries (1- tries)) 0))
-        (setq more nil)
-        (dolist (re efrit-mcp-names--copies)
-          (when (and (string-match re copy) (> (match-beginning 0) 1) (not (eq (aref copy (1- (match-beginning 0))) ?/)))
-            (setq copy (substring copy 0 (match-beginning 0)) more t)
-            (push copy names)))))
-    (when (string-match efrit-mcp-names--archive name)
+    (let ((copy (concat folder base)) (tries 12))
+      (while (and (> (setq tries (1- tries)) 0) (efrit-mcp-names-match efrit-mcp-names--copy copy))
+        (setq copy (substring copy 0 (match-beginning 1)))
+        (push copy names)))
+    (when (efrit-mcp-names-match efrit-mcp-names--archive name)
       (push (concat "/" (match-string 1 name)) names))
     names))
 
@@ -118,7 +130,7 @@ Links are followed one by one, so that none on the way is missed."
   (let* ((name (efrit-mcp-names--local file))
          (way (if (string-prefix-p "/" name) (efrit-mcp-names--way name) (list name)))
          (file-name-handler-alist nil))
-    (cons (car way) (delete-dups (seq-mapcat #'efrit-mcp-names--meant way)))))
+    (cons (car way) (delete-dups (mapcan #'efrit-mcp-names--meant way)))))
 
 (defconst efrit-mcp-names--environment
   '("HOME" "USER" "LOGNAME" "TMPDIR" "PWD" "XDG_CONFIG_HOME" "XDG_DATA_HOME" "XDG_STATE_HOME" "XDG_CACHE_HOME" "XDG_RUNTIME_DIR")

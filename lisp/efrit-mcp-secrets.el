@@ -107,12 +107,12 @@ list; some of them run commands, so it is no sandbox."
 (defun efrit-mcp-secrets--in-proc-p (name)
   "Return non-nil if NAME is of /proc and tells what a process holds.
 What tells how it fares is nobody's secret."
-  (and (string-match "\\`/+proc/+\\(?:self\\|thread-self\\|[0-9]+\\)/+\\(?:task/+[0-9]+/+\\)?\\(.+\\)\\'" name)
+  (and (efrit-mcp-names-match "\\`/+proc/+\\(?:self\\|thread-self\\|[0-9]+\\)/+\\(?:task/+[0-9]+/+\\)?\\(.+\\)\\'" name)
        (not (member (match-string 1 name) '("status" "stat" "statm" "comm" "limits" "cgroup")))))
 
 (defun efrit-mcp-secrets--kernel-p (name)
   "Return non-nil if NAME is memory of the kernel or its keys."
-  (string-match-p "\\`/+proc/+\\(?:kcore\\|kmsg\\|keys\\|key-users\\|vmallocinfo\\)\\'" name))
+  (efrit-mcp-names-match "\\`/+proc/+\\(?:kcore\\|kmsg\\|keys\\|key-users\\|vmallocinfo\\)\\'" name))
 
 (defun efrit-mcp-secrets--signed-p (folder)
   "Return non-nil if FOLDER holds the sign that keeps agents out."
@@ -177,7 +177,7 @@ FOLDER is a true name."
           (out (format "%s keeps agents out" (abbreviate-file-name out)))
           ((or (null facts) (file-attribute-type facts)) nil)
           ;; Its own token, though nothing says so any more: a name like that and nobody else's to read.
-          ((and (string-match-p "/token\\(-[^/]+\\)?\\'" name) (string-match-p "\\`-..-------" (file-attribute-modes facts)))
+          ((and (string-suffix-p "-------" (file-attribute-modes facts)) (efrit-mcp-names-match "/token\\(-[^/]+\\)?\\'" name))
            "it is a token that nobody else may read")
           ((member (cons (file-attribute-device-number facts) (file-attribute-inode-number facts)) (efrit-mcp-secrets--identities))
            "it is a file of the gateway's state by another name"))))
@@ -218,11 +218,13 @@ They are made one: Emacs keeps 20 compiled, and compiling takes the longest."
                  (let ((made (mapconcat (lambda (re) (concat "\\(?:" re "\\)")) (or regexps '("\\`\\'")) "\\|")))
                    (setq efrit-mcp-secrets--one (cons (cons (copy-sequence regexps) made) (seq-take efrit-mcp-secrets--one 3)))
                    made))))
-    (seq-some (lambda (name) (string-match-p one name)) names)))
+    (let ((found nil))
+      (while (and names (not (setq found (efrit-mcp-names-match one (pop names))))))
+      found)))
 
 (defun efrit-mcp-secrets--file (file)
   "Return why FILE is secret, a string, or nil."
-  (let* ((names (efrit-mcp-names file)) (true (car names)) (case-fold-search t)
+  (let* ((names (efrit-mcp-names file)) (true (car names))
          (why (cond ((seq-some (lambda (name)
                                  (and (string-prefix-p "/proc/" name)
                                       (or (efrit-mcp-secrets--in-proc-p name) (efrit-mcp-secrets--kernel-p name))))
@@ -252,7 +254,7 @@ They are made one: Emacs keeps 20 compiled, and compiling takes the longest."
   "Return why BUFFER is secret, a string, or nil."
   (let ((buffer (or (buffer-base-buffer buffer) buffer)))
     (with-current-buffer buffer
-      (let ((name (string-trim-left (buffer-name))) (case-fold-search t))
+      (let ((name (string-trim-left (buffer-name))))
         (cond ((or (bound-and-true-p read-passwd-mode)
                    (eq (current-local-map) (bound-and-true-p read-passwd-map)))
                "a password is typed into it")
@@ -265,7 +267,8 @@ They are made one: Emacs keeps 20 compiled, and compiling takes the longest."
               (t (let ((file (or buffer-file-name (bound-and-true-p list-buffers-directory))))
                    (or (and file (efrit-mcp-secrets--file file))
                        ;; Its file may be another one by now.
-                       (and buffer-file-name buffer-file-truename (not (equal buffer-file-truename (abbreviate-file-name buffer-file-name)))
+                       (and buffer-file-name buffer-file-truename
+                            (not (equal buffer-file-name (let ((file-name-handler-alist nil)) (expand-file-name buffer-file-truename))))
                             (efrit-mcp-secrets--file buffer-file-truename))))))))))
 
 (defun efrit-mcp-secret-p (what)

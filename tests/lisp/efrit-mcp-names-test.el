@@ -33,6 +33,38 @@
   (dolist (name '("/h/notes~" "/h/a.zip:readme" "/proc/self/status" "/proc/self" "/proc/1/task/1/stat" "/proc/cpuinfo" "/h/id_rsa.pub" "/h/.ssh/id_rsa.pub" "/h/id_rsa_parser.c" "/h/token.c" "/h/token"))
     (when (efrit-mcp-secret-p name) (error "%s is secret: %s" name (efrit-mcp-secret-p name)))))
 
+;; A `let' of it walks over all buffers, so one for each would take as long as their number squared.
+(defun efrit-mcp-names-test--folds (buffers)
+  "Return how often case is let-bound while BUFFERS more are searched."
+  (let* ((n 0) (watch (lambda (_ _ operation where) (when (and (memq operation '(let set)) (null where)) (setq n (1+ n))))) (made nil))
+    (unwind-protect
+        (progn
+          (dotimes (i buffers)
+            (push (generate-new-buffer "names-test") made)
+            (with-current-buffer (car made) (setq buffer-file-name (format "/nowhere/%d/file" i))))
+          (efrit-mcp-tools-test-read "emacs_search" "in" "buffers" "pattern" "not to be found")
+          (add-variable-watcher 'case-fold-search watch)
+          (efrit-mcp-tools-test-read "emacs_search" "in" "buffers" "pattern" "not to be found")
+          n)
+      (remove-variable-watcher 'case-fold-search watch)
+      (dolist (b made) (with-current-buffer b (setq buffer-file-name nil)) (kill-buffer b)))))
+
+(ert-deftest efrit-mcp-names/many-buffers ()
+  (should (< 0 (efrit-mcp-names-test--folds 1)))
+  (should (= (efrit-mcp-names-test--folds 1) (efrit-mcp-names-test--folds 40))))
+
+(ert-deftest efrit-mcp-names/case-is-the-same-whatever-the-buffer-says ()
+  (let ((case-fold-search nil))
+    (dolist (each '("/h/.AUTHINFO.GPG" "/h/.NetRC.BAK" "/h/A.ZIP:.netrc"))
+      (should (efrit-mcp-secret-p each))
+      (with-current-buffer efrit-mcp-names--folds (setq case-fold-search nil))
+      (should (efrit-mcp-secret-p each))
+      (kill-buffer efrit-mcp-names--folds)))
+  (dolist (name '("/h/.netrc.bak.gz.old~" "/h/.netrc.~1.2~" "/h/#.netrc.gz#" "/b/!h!.netrc.gz~"))
+    (should (efrit-mcp-secret-p name)))
+  (dolist (name '("/h/#" "/h/##" "/h/~" "/h/.gz" "/h/!" "/"))
+    (should-not (efrit-mcp-secret-p name))))
+
 (ert-deftest efrit-mcp-names/a-folder-with-the-sign ()
   (efrit-mcp-tools-test-files ((".not-for-agents" . "") ("words.txt" . "x\n"))
     (let ((below (expand-file-name "a/b/c.txt" folder)) (beside (make-temp-file "names-")))
