@@ -192,7 +192,9 @@ names a secret file whose lines Git would quote."
   "Return `process-environment' for a Git that reads what is in ROOT.
 The files are those of ROOT, wherever the repository says that they are."
   (let* ((process-environment (efrit-mcp-distrust-environment)) (exec-path (efrit-mcp-distrust-exec-path))
-         (drivers (progn (efrit-mcp-distrust--check-links root) (efrit-mcp-distrust--drivers root))))
+         (drivers (efrit-mcp-names-of-many
+                    (efrit-mcp-distrust--check-links root)
+                    (efrit-mcp-distrust--drivers root))))
     (append (and drivers (efrit-mcp-distrust--as-environment (append efrit-mcp-distrust--settings drivers)))
             (list (concat "GIT_WORK_TREE=" (directory-file-name (expand-file-name root))))
             process-environment)))

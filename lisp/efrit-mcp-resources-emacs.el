@@ -166,7 +166,8 @@
 (efrit-mcp-define-resource diagnostics "emacs://diagnostics" "What flymake and flycheck say of all open buffers."
     (:mime "application/json" :title "Diagnostics" :watch (flycheck-after-syntax-check-hook after-save-hook))
   (vconcat (seq-take (apply #'append (mapcar #'efrit-mcp-resources--diagnostics
-                                             (seq-remove #'efrit-mcp-secret-p (efrit-mcp-resources--seen))))
+                                             (efrit-mcp-names-of-many
+                                               (seq-remove #'efrit-mcp-secret-p (efrit-mcp-resources--seen)))))
                      efrit-mcp-resources--listed)))
 
 (defun efrit-mcp-resources--open-files ()

@@ -146,15 +146,12 @@ Their files are known by any name.")
   "Return the folder that agents are kept out of, FOLDER or one above it, or nil.
 FOLDER is a true name."
   (efrit-mcp-names-once (cons 'kept-out folder)
-    (let ((state (efrit-mcp-secrets--known)) (at folder) (found nil))
-      (while (and at (not found))
-        (cond ((member at state) (setq found at))
-              ((efrit-mcp-secrets--signed-p at)
-               (push at efrit-mcp-secrets--known)
-               (setq found at)))
-        (let ((above (directory-file-name (or (file-name-directory at) "/"))))
-          (setq at (unless (equal above at) above))))
-      found)))
+    (cond ((member folder (efrit-mcp-secrets--known)) folder)
+          ((efrit-mcp-secrets--signed-p folder)
+           (push folder efrit-mcp-secrets--known)
+           folder)
+          (t (let ((above (directory-file-name (or (file-name-directory folder) "/"))))
+               (unless (equal above folder) (efrit-mcp-secrets--kept-out above)))))))
 
 (defun efrit-mcp-secrets--identities ()
   "Return (DEVICE . INODE) of the files in the state folders that are known."

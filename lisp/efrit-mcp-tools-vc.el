@@ -161,7 +161,7 @@ that runs; else nothing of the repository does."
 
 (defun efrit-mcp-vc--shown (root text max key)
   "Return what is told of TEXT, diffs in ROOT, under KEY: MAX characters of it."
-  (let* ((split (efrit-mcp-vc--hide root text)) (cut (efrit-mcp-vc--cut (car split) max))
+  (let* ((split (efrit-mcp-names-of-many (efrit-mcp-vc--hide root text))) (cut (efrit-mcp-vc--cut (car split) max))
          (unsaved (efrit-mcp-vc--unsaved root)))
     `((root . ,root)
       (,key . ,cut)
