@@ -11,7 +11,11 @@
 ;; wait above all, gets its debugger as ever.
 ;;
 ;; The person's `debugger' stays in force and can be seen and set, so `debug' itself is
-;; advised, to which all ways lead.
+;; advised, to which all ways lead.  What a job leaves behind calls it later, outside of
+;; any job: where no frame is, Emacs goes on then as if the person had said so.
+;;
+;; Suspending Emacs is the same: a daemon without a frame aborts, a terminal is deaf until
+;; the person comes.
 
 ;;; Code:
 
@@ -53,25 +57,31 @@ only member is the debugger's value.")
       ('watchpoint (efrit-mcp-debugger--refuse (format "debug-on-variable-change watches %s" value)))
       (_ (efrit-mcp-debugger--refuse "The debugger was called: (debug)")))))
 
+(defun efrit-mcp-debugger--ends-p ()
+  "Return non-nil if the debugger would end this Emacs: no frame is selected."
+  (equal (terminal-name) "initial_terminal"))
+
 (defun efrit-mcp-debugger--enter (function &rest arguments)
   "Around advice of `debug', FUNCTION, called with ARGUMENTS."
-  (if (not efrit-mcp-prompt--base)
-      (apply function arguments)
-    (let ((stopped (funcall efrit-mcp-debugger-stop-function arguments)))
-      (cond (stopped (car stopped))
-            ((efrit-mcp-debugger--own-p)
-             (setq debug-on-next-call nil)
-             (efrit-mcp-debugger--own arguments))
-            ((not (efrit-mcp-prompt-nobody-p)) (apply function arguments))
-            ((memq (car arguments) '(error exit lambda t)) (and (eq (car arguments) 'exit) (cadr arguments)))
-            (t (efrit-mcp-debugger--refuse "The debugger was called where there is no frame"))))))
+  (let ((stopped (and efrit-mcp-prompt--base (funcall efrit-mcp-debugger-stop-function arguments))))
+    (cond (stopped (car stopped))
+          ((and efrit-mcp-prompt--base (efrit-mcp-debugger--own-p))
+           (setq debug-on-next-call nil)
+           (efrit-mcp-debugger--own arguments))
+          ((not (efrit-mcp-debugger--ends-p)) (apply function arguments))
+          (t (setq debug-on-next-call nil)
+             (and (eq (car arguments) 'exit) (cadr arguments))))))
 
 (defun efrit-mcp-debugger--breakpoint (function &rest arguments)
   "Around advice of `edebug--display', FUNCTION, called with ARGUMENTS."
-  (if (or (not efrit-mcp-prompt--base)
-          (not (or (efrit-mcp-debugger--own-p) (efrit-mcp-prompt-nobody-p))))
-      (apply function arguments)
-    (efrit-mcp-debugger--refuse "Edebug stops in a function that was instrumented for it")))
+  (cond ((and efrit-mcp-prompt--base (efrit-mcp-debugger--own-p))
+         (efrit-mcp-debugger--refuse "Edebug stops in a function that was instrumented for it"))
+        ((not (efrit-mcp-debugger--ends-p)) (apply function arguments))))
+
+(defun efrit-mcp-debugger--suspend (&rest _)
+  "Refuse to suspend Emacs inside a job, or where that would end it."
+  (when (or (and efrit-mcp-prompt--base (efrit-mcp-debugger--own-p)) (efrit-mcp-debugger--ends-p))
+    (signal 'efrit-mcp-error '("Emacs is not suspended by a call, nor without a terminal: agents would not be heard"))))
 
 (defconst efrit-mcp-debugger--advice
   '((debug . efrit-mcp-debugger--enter) (edebug . efrit-mcp-debugger--enter)
@@ -90,10 +100,14 @@ only member is the debugger's value.")
 (defun efrit-mcp-debugger-guard ()
   "Have jobs not enter the debugger."
   (efrit-mcp-debugger--add)
+  (add-hook 'suspend-hook #'efrit-mcp-debugger--suspend)
+  (add-hook 'suspend-tty-functions #'efrit-mcp-debugger--suspend)
   (add-hook 'after-load-functions #'efrit-mcp-debugger--loaded))
 
 (defun efrit-mcp-debugger-unguard ()
   "Take back `efrit-mcp-debugger-guard'."
+  (remove-hook 'suspend-hook #'efrit-mcp-debugger--suspend)
+  (remove-hook 'suspend-tty-functions #'efrit-mcp-debugger--suspend)
   (remove-hook 'after-load-functions #'efrit-mcp-debugger--loaded)
   (pcase-dolist (`(,function . ,advice) efrit-mcp-debugger--advice)
     (advice-remove function advice)))

@@ -54,14 +54,14 @@
 (defconst efrit-mcp-recover--plain
   (seq-filter
    (lambda (pair) (or (boundp (car pair)) (string-prefix-p "efrit-mcp-" (symbol-name (car pair)))))
-   '((inhibit-quit) (quit-flag) (throw-on-input) (debug-on-next-call) (inhibit-debugger)
+   '((inhibit-quit) (quit-flag) (throw-on-input) (debug-on-next-call) (inhibit-debugger) (inhibit-debug-on-entry)
      (internal-when-entered-debugger . -1) (inhibit-redisplay) (inhibit-modification-hooks)
      (inhibit-read-only) (inhibit-field-text-motion) (inhibit-changing-match-data) (executing-kbd-macro)
      (overriding-local-map) (overriding-terminal-local-map) (coding-system-for-read) (coding-system-for-write)
      (load-in-progress) (load-file-name) (cursor-in-echo-area) (undo-inhibit-record-point)
      (efrit-mcp-server--busy) (efrit-mcp-server--tag) (efrit-mcp-server--done)
      (efrit-mcp-foreign-depth . 0) (efrit-mcp-foreign--since)
-     (efrit-mcp-server--number) (efrit-mcp-server--form) (efrit-mcp-server--hook)
+     (efrit-mcp-limits--bound) (efrit-mcp-server--number) (efrit-mcp-server--form) (efrit-mcp-server--hook)
      (efrit-mcp-prompt--refuse) (efrit-mcp-prompt--allowed) (efrit-mcp-prompt--base) (efrit-mcp-prompt--outside)
      (efrit-mcp-tool-job) (efrit-mcp-tool-client) (efrit-mcp-tool-timeout)
      (efrit-mcp-client-context) (efrit-mcp-client--used) (efrit-mcp-client--state)

@@ -29,6 +29,7 @@
 (require 'efrit-mcp-prompt)
 (require 'efrit-mcp-debugger)
 (require 'efrit-mcp-foreign)
+(require 'efrit-mcp-limits)
 (require 'efrit-mcp-recover)
 (require 'efrit-mcp-person)
 (require 'efrit-mcp-userlock)
@@ -59,6 +60,7 @@
 (defvar efrit-mcp-queue-max)
 (defvar efrit-mcp-client-queue-max)
 (defvar efrit-mcp-heartbeat)
+(defvar inhibit-debug-on-entry)
 (defvar internal-when-entered-debugger)
 (defvar debugger-may-continue)
 
@@ -177,7 +179,7 @@ A quit that a stop has caused ends the job here, before any handler sees
 it.  Inside something foreign only the debugger can have Emacs go on as
 if there had been none, so it goes by ours, whatever `debugger' is.
 Emacs bars that way where the signal arrived in a garbage collection."
-  (let ((number (efrit-mcp--mod-stop-wanted)) (quit (eq symbol 'quit)))
+  (let ((number (efrit-mcp--mod-stop-wanted)) (quit (eq symbol 'quit)) (inhibit-debug-on-entry t))
     (when (and quit inhibit-modification-hooks) ; perhaps C-g ends a change hook
       (efrit-mcp-foreign-keep-hooks))
     (when number
@@ -265,6 +267,7 @@ assigns to them is kept.  `debug-on-event' is bound last: while another Lisp
 thread holds Emacs it is the first to have the person's value again, and then
 the signal does nothing."
   (let ((hook signal-hook-function) (on-quit debug-on-quit) (on-signal debug-on-signal) (the-debugger debugger)
+        (limits (efrit-mcp-limits-begin))
         (quit nil) (marked nil) (assigned nil))
     (let ((efrit-mcp-server--tag (list 'efrit-mcp-job)) ; like no other
           (efrit-mcp-server--number number)
@@ -273,6 +276,7 @@ the signal does nothing."
           (efrit-mcp-prompt--base (recursion-depth))
           (efrit-mcp-prompt--outside nil)
           (efrit-mcp-prompt--refuse t)
+          (efrit-mcp-limits--bound 0)
           (efrit-mcp-server--form nil)
           (efrit-mcp-server--hook hook)
           (inhibit-interaction t)
@@ -302,6 +306,7 @@ the signal does nothing."
         (push (cons 'signal-hook-function signal-hook-function) assigned))
       (unless (eq inhibit-interaction t) (push (cons 'inhibit-interaction inhibit-interaction) assigned)))
     (efrit-mcp-server--right on-quit)
+    (efrit-mcp-limits-end limits)
     (while assigned
       (set (car (car assigned)) (cdr (car assigned)))
       (setq assigned (cdr assigned)))
@@ -488,9 +493,10 @@ job runs, ours shall be an event and no more."
   "Somebody rang PROCESS.
 No error leaves this: with `debug-on-error' it would end a daemon."
   (if (efrit-mcp-server--main-thread-p)
-      (condition-case err
-          (efrit-mcp-server--heard)
-        (error (efrit-mcp--mod-log (format "an error outside of a job: %S" err))))
+      (let ((inhibit-debug-on-entry t)) ; of what we call; a form may meet its own
+        (condition-case err
+            (efrit-mcp-server--heard)
+          (error (efrit-mcp--mod-log (format "an error outside of a job: %S" err)))))
     (set-process-thread process (symbol-value 'main-thread)) ; somebody let all threads read it
     (efrit-mcp--mod-ring)))
 
@@ -557,6 +563,7 @@ cannot be."
   (efrit-mcp-prompt-guard)
   (setq efrit-mcp-debugger-stop-function #'efrit-mcp-server--debugger-for-stop)
   (efrit-mcp-debugger-guard)
+  (efrit-mcp-limits-guard)
   (efrit-mcp-recover-watch)
   (efrit-mcp-userlock-guard)
   (efrit-mcp-client-listen)
@@ -577,6 +584,7 @@ cannot be."
     (efrit-mcp--mod-stop (or why "the server in Emacs was stopped"))
     (efrit-mcp-prompt-unguard)
     (efrit-mcp-debugger-unguard)
+    (efrit-mcp-limits-unguard)
     (efrit-mcp-recover-unwatch)
     (efrit-mcp-userlock-unguard)
     (efrit-mcp-client-deafen)

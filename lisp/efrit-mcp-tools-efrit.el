@@ -19,6 +19,7 @@
 
 (defvar efrit-mcp-server-instance)
 (defvar efrit-mcp-max-chars)
+(defvar inhibit-debug-on-entry)
 
 (push 'efrit-mcp-efrit--eval efrit-mcp-tool-backtrace-ends)
 
@@ -52,14 +53,30 @@
     (signal (car err)
             (list (format "in the form that begins at line %d, column %d; nothing was evaluated" line column)))))
 
+(defconst efrit-mcp-efrit--output-name " *efrit-mcp-output*" "Name of the buffer that takes what a form prints.")
+
 (defun efrit-mcp-efrit--output ()
   "Return the buffer that takes what a form prints, empty."
-  (let ((buffer (get-buffer-create " *efrit-mcp-output*" t)))
-    (when (> (buffer-size buffer) 0)
-      (with-current-buffer buffer
-        (widen)
-        (erase-buffer)))
-    buffer))
+  (let ((buffer (get-buffer-create efrit-mcp-efrit--output-name t)))
+    (if (and (= (buffer-size buffer) 0) (efrit-mcp-efrit--writable-p buffer))
+        buffer
+      (condition-case nil
+          (with-current-buffer buffer
+            (widen)
+            (erase-buffer)
+            (if (efrit-mcp-efrit--writable-p buffer) buffer (error "No")))
+        (error (efrit-mcp-efrit--new-output buffer))))))
+
+(defun efrit-mcp-efrit--writable-p (buffer)
+  "Return non-nil if any text can be printed to BUFFER."
+  (not (or (buffer-local-value 'buffer-read-only buffer)
+           (not (buffer-local-value 'enable-multibyte-characters buffer)))))
+
+(defun efrit-mcp-efrit--new-output (buffer)
+  "Return a new buffer in the place of BUFFER, which a form has made unusable."
+  (with-current-buffer buffer (rename-buffer (generate-new-buffer-name efrit-mcp-efrit--output-name)))
+  (ignore-errors (kill-buffer buffer))
+  (get-buffer-create efrit-mcp-efrit--output-name t))
 
 (defvar efrit-mcp-efrit--fields nil
   "The person's `inhibit-field-text-motion', while a form is evaluated.")
@@ -78,7 +95,8 @@ OUTPUT is what `standard-output' was bound to."
          (output (efrit-mcp-efrit--output))
          (efrit-mcp-efrit--fields (default-toplevel-value 'inhibit-field-text-motion))
          (value nil))
-    (let ((standard-output output) (inhibit-field-text-motion efrit-mcp-efrit--fields))
+    (let ((standard-output output) (inhibit-field-text-motion efrit-mcp-efrit--fields)
+          (inhibit-debug-on-entry nil)) ; the server's own code runs without
       (unwind-protect
           (dolist (form forms) (setq value (eval form t)))
         (efrit-mcp-efrit--assigned output)))
