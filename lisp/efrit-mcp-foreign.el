@@ -120,6 +120,15 @@ What was remembered in this job before is the better one."
                   (null (buffer-local-value hook buffer)))
              (with-current-buffer buffer (set hook value)))))))
 
+(defun efrit-mcp-foreign-forget-insertion ()
+  "Have Emacs forget the hooks of an insertion that a stop has left.
+It keeps those of the text around it (`insert-in-front-hooks') until the next
+change where there are text properties, and calls them elsewhere until then."
+  (let ((inhibit-modification-hooks t))
+    (with-temp-buffer
+      (insert (propertize "x" 'face 'default))
+      (insert "x"))))
+
 (defun efrit-mcp-foreign-wait-p (what)
   "Return non-nil if a stop waits for WHAT, as `efrit-mcp-foreign' returned it.
 When it does not, what the stop goes through is remembered."
@@ -148,7 +157,7 @@ again and again is not missed, and a long one is not held up much."
 
 (defconst efrit-mcp-foreign-functions
   '(efrit-mcp-foreign--in-p efrit-mcp-foreign--in-hook-p efrit-mcp-foreign--change-p efrit-mcp-foreign--name efrit-mcp-foreign--frame
-    efrit-mcp-foreign efrit-mcp-foreign-keep-hooks efrit-mcp-foreign-mend-hooks efrit-mcp-foreign-wait-p
+    efrit-mcp-foreign efrit-mcp-foreign-keep-hooks efrit-mcp-foreign-mend-hooks efrit-mcp-foreign-forget-insertion efrit-mcp-foreign-wait-p
     efrit-mcp-foreign-step-p)
   "What a stop calls; compiled, as the runner must be.")
 

@@ -21,6 +21,7 @@
 ;;; Code:
 
 (require 'efrit-mcp-native)
+(require 'efrit-mcp-doorbell)
 (require 'seq)
 
 (declare-function efrit-mcp--mod-begun "efrit-mcp-module")
@@ -33,8 +34,6 @@
 (declare-function efrit-mcp--mod-use-signal "efrit-mcp-module")
 (declare-function efrit-mcp-server--filter "efrit-mcp-server")
 (declare-function efrit-mcp-server--pick-signal "efrit-mcp-server")
-(declare-function efrit-mcp-server--renew-doorbell "efrit-mcp-server")
-(declare-function efrit-mcp-server--sentinel "efrit-mcp-server")
 (declare-function efrit-mcp-foreign-mend-hooks "efrit-mcp-foreign")
 
 (defvar efrit-mcp-server-instance)
@@ -61,7 +60,7 @@
      (load-in-progress) (load-file-name) (cursor-in-echo-area) (undo-inhibit-record-point)
      (efrit-mcp-server--busy) (efrit-mcp-server--tag) (efrit-mcp-server--done)
      (efrit-mcp-foreign-depth . 0) (efrit-mcp-foreign--since)
-     (efrit-mcp-limits--bound) (efrit-mcp-server--number) (efrit-mcp-server--form) (efrit-mcp-server--hook)
+     (efrit-mcp-limits--bound) (efrit-mcp-server--thrown . 0) (efrit-mcp-server--passing) (efrit-mcp-server--number) (efrit-mcp-server--form) (efrit-mcp-server--hook)
      (efrit-mcp-prompt--refuse) (efrit-mcp-prompt--allowed) (efrit-mcp-prompt--base) (efrit-mcp-prompt--outside)
      (efrit-mcp-tool-job) (efrit-mcp-tool-client) (efrit-mcp-tool-timeout)
      (efrit-mcp-client-context) (efrit-mcp-client--used) (efrit-mcp-client--state)
@@ -113,13 +112,13 @@ One that lives is not deleted: where another Lisp thread waits, Emacs may abort
 because a descriptor is closed."
   (let ((doorbell efrit-mcp-server--doorbell))
     (cond ((not (and (processp doorbell) (process-live-p doorbell)))
-           (efrit-mcp-server--renew-doorbell)
+           (efrit-mcp-doorbell-renew)
            "had been deleted")
           ((not (eq (process-filter doorbell) #'efrit-mcp-server--filter))
            (set-process-filter doorbell #'efrit-mcp-server--filter)
            "had another filter")
-          ((not (eq (process-sentinel doorbell) #'efrit-mcp-server--sentinel))
-           (set-process-sentinel doorbell #'efrit-mcp-server--sentinel)
+          ((not (eq (process-sentinel doorbell) #'efrit-mcp-doorbell--sentinel))
+           (set-process-sentinel doorbell #'efrit-mcp-doorbell--sentinel)
            "had another sentinel")
           ((not (eq (process-status doorbell) 'open))
            (continue-process doorbell)

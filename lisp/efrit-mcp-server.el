@@ -28,6 +28,7 @@
 (require 'efrit-mcp-tool)
 (require 'efrit-mcp-prompt)
 (require 'efrit-mcp-debugger)
+(require 'efrit-mcp-doorbell)
 (require 'efrit-mcp-foreign)
 (require 'efrit-mcp-limits)
 (require 'efrit-mcp-recover)
@@ -54,7 +55,6 @@
 (declare-function efrit-mcp--mod-reply "efrit-mcp-module")
 (declare-function efrit-mcp--mod-events "efrit-mcp-module")
 (declare-function efrit-mcp--mod-signal-number "efrit-mcp-module")
-(declare-function efrit-mcp--mod-set-doorbell "efrit-mcp-module")
 (declare-function efrit-mcp--mod-set-catalogue "efrit-mcp-module")
 
 (defvar efrit-mcp-queue-max)
@@ -119,9 +119,22 @@ it began, and (STATE RESULT SEEN).")
   (efrit-mcp--mod-stop-seen number) ; no further signal meanwhile
   (let ((what (efrit-mcp-foreign)))
     (unless (efrit-mcp-foreign-wait-p what)
+      (when (> (setq efrit-mcp-server--thrown (1+ efrit-mcp-server--thrown)) efrit-mcp-server--throws-max)
+        (efrit-mcp-server--take-debugger)
+        (setq efrit-mcp-server--passing t
+              debug-on-next-call t)) ; a clean-up form that throws comes by our debugger first
       (throw efrit-mcp-server--tag nil))
     (efrit-mcp--mod-stop-seen number (if (consp what) (cdr what) what) (consp what))
     what))
+
+(defconst efrit-mcp-server--throws-max 1
+  "Throws to the end of a job after which its clean-up forms are cut.
+One that throws elsewhere takes the place of ours, and a loop around it goes on.")
+
+(defvar efrit-mcp-server--passing nil
+  "Non-nil: the next call the debugger is entered for is our own throw.")
+
+(defvar efrit-mcp-server--thrown 0 "Throws to the end of the job that runs.")
 
 (defvar efrit-mcp-server--form nil
   "The form's (DEBUGGER . ON-SIGNAL), once a stop has met something foreign.
@@ -133,6 +146,13 @@ Called with ARGUMENTS (exit VALUE) its value is that of the function
 that exits."
   (setq debug-on-next-call nil
         internal-when-entered-debugger -1)
+  (if efrit-mcp-server--passing
+      (setq efrit-mcp-server--passing nil
+            debug-on-next-call t) ; nothing is called after this
+    (efrit-mcp-server--entered arguments)))
+
+(defun efrit-mcp-server--entered (arguments)
+  "End the job if it is to stop; return the debugger's value for ARGUMENTS."
   (let ((number (efrit-mcp--mod-stop-wanted)) (again nil))
     (when number
       (let* ((inhibit-quit t) ; a quit in here would come by here again
@@ -228,9 +248,11 @@ stopped before it began, `ended', or `quit'.
 No quit and no throw of ours leaves this function."
   (let ((phase 0) (ended nil) (state 'quit) (result nil) (seen nil) (lost nil))
     (while (not ended)
+      (setq debug-on-next-call nil)
       (catch efrit-mcp-server--tag
         (condition-case nil
             (while (not ended)
+              (setq debug-on-next-call nil) ; of a throw, before anything is called
               (catch efrit-mcp-server--tag
                 (condition-case nil
                     (progn
@@ -278,6 +300,8 @@ the signal does nothing."
           (efrit-mcp-prompt--refuse t)
           (efrit-mcp-limits--bound 0)
           (efrit-mcp-server--form nil)
+          (efrit-mcp-server--thrown 0)
+          (efrit-mcp-server--passing nil)
           (efrit-mcp-server--hook hook)
           (inhibit-interaction t)
           (signal-hook-function #'efrit-mcp-server--signalled)
@@ -306,6 +330,7 @@ the signal does nothing."
         (push (cons 'signal-hook-function signal-hook-function) assigned))
       (unless (eq inhibit-interaction t) (push (cons 'inhibit-interaction inhibit-interaction) assigned)))
     (efrit-mcp-server--right on-quit)
+    (when (eq (car marked) 'quit) (efrit-mcp-foreign-forget-insertion))
     (efrit-mcp-limits-end limits)
     (while assigned
       (set (car (car assigned)) (cdr (car assigned)))
@@ -320,7 +345,7 @@ the signal does nothing."
   (efrit-mcp-foreign-mend-hooks))
 
 (defconst efrit-mcp-server--runner
-  '(efrit-mcp-server--leave efrit-mcp-server--debugger efrit-mcp-server--debugger-for-stop efrit-mcp-server--take-debugger
+  '(efrit-mcp-server--leave efrit-mcp-server--debugger efrit-mcp-server--entered efrit-mcp-server--debugger-for-stop efrit-mcp-server--take-debugger
     efrit-mcp-server--signalled efrit-mcp-debugger--enter efrit-mcp-debugger--own-p efrit-mcp-prompt-own-p efrit-mcp-prompt--of-job-p efrit-mcp-server--call
     efrit-mcp-server--marked
     efrit-mcp-server--bound efrit-mcp-server--right efrit-mcp-tool-call efrit-mcp-tool--run efrit-mcp-tool--pass efrit-mcp-tool--value
@@ -500,38 +525,9 @@ No error leaves this: with `debug-on-error' it would end a daemon."
     (set-process-thread process (symbol-value 'main-thread)) ; somebody let all threads read it
     (efrit-mcp--mod-ring)))
 
-;;; The doorbell's process
-
 (defun efrit-mcp-server-events ()
   "Return what happened since the last call, lines in a string; nil: nothing."
   (efrit-mcp--mod-events))
-
-(defun efrit-mcp-server--sentinel (process _event)
-  "If somebody killed PROCESS, the doorbell, hang up another one."
-  (when (and efrit-mcp-server-instance (eq process efrit-mcp-server--doorbell)
-             (not (process-live-p process)))
-    (efrit-mcp--mod-log "the doorbell was killed; there is a new one")
-    (efrit-mcp-server--renew-doorbell)))
-
-(defun efrit-mcp-server--renew-doorbell ()
-  "Hang up another doorbell."
-  (efrit-mcp--mod-set-doorbell (efrit-mcp-server--make-doorbell)))
-
-(defun efrit-mcp-server--take-down (doorbell)
-  "End the process DOORBELL and its buffer."
-  (let ((buffer (process-buffer doorbell)))
-    (delete-process doorbell)
-    (when (buffer-live-p buffer) (kill-buffer buffer))))
-
-(defun efrit-mcp-server--make-doorbell ()
-  "Return a new pipe process whose filter takes jobs."
-  ;; With adaptive buffering calls took 50 ms and wake-ups were lost.
-  (let ((process-adaptive-read-buffering nil))
-    (setq efrit-mcp-server--doorbell
-          (make-pipe-process :name "efrit-mcp" :buffer (generate-new-buffer " *efrit-mcp*" t)
-                             :noquery t :coding 'binary
-                             :filter #'efrit-mcp-server--filter
-                             :sentinel #'efrit-mcp-server--sentinel))))
 
 ;;; Start and stop
 
@@ -552,13 +548,13 @@ Return the name.  Signal an `efrit-mcp-error' that says what to do if it
 cannot be."
   (unless (efrit-mcp-server--main-thread-p)
     (signal 'efrit-mcp-error '("efrit-mcp can be started from Emacs's main thread only")))
-  (let ((doorbell (efrit-mcp-server--make-doorbell)))
+  (let ((doorbell (efrit-mcp-doorbell-make)))
     (condition-case err
         (setq efrit-mcp-server-instance
               (efrit-mcp--mod-start name doorbell emacs-version (efrit-mcp-server--pick-signal)
                                     efrit-mcp-queue-max efrit-mcp-client-queue-max efrit-mcp-heartbeat
                                     noninteractive))
-      (error (efrit-mcp-server--take-down doorbell)
+      (error (efrit-mcp-doorbell-take-down doorbell)
              (signal (car err) (cdr err)))))
   (efrit-mcp-prompt-guard)
   (setq efrit-mcp-debugger-stop-function #'efrit-mcp-server--debugger-for-stop)
@@ -588,7 +584,7 @@ cannot be."
     (efrit-mcp-recover-unwatch)
     (efrit-mcp-userlock-unguard)
     (efrit-mcp-client-deafen)
-    (efrit-mcp-server--take-down efrit-mcp-server--doorbell)))
+    (efrit-mcp-doorbell-take-down efrit-mcp-server--doorbell)))
 
 (defun efrit-mcp-server--goodbye ()
   "Emacs ends."

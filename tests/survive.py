@@ -191,6 +191,14 @@ def throws(mode):
                 assert answer.get("status"), (wrap % form, answer)
                 succeed(peer, "(list efrit-mcp-tool-client (recursion-depth))", '("test" 0)')
             settled(emacs, peer)
+        # A clean-up form throws in the place of the stop, and a loop around it would go on.
+        for clean_up in ("(while t)", "(sleep-for 9)"):
+            for form in ("(%s)", "(funcall (byte-compile '(lambda () (%s))))"):
+                loop = "while t (catch 'x (unwind-protect %s (throw 'x 1)))" % clean_up
+                answer = peer.eval(form % loop, 20, observe="none")
+                assert answer.get("error_code") == "timeout", answer
+                succeed(peer, "(+ 1 2)", "3")
+        settled(emacs, peer)
     finally:
         emacs.end()
 
@@ -259,6 +267,12 @@ def hooks(mode):
             assert answer.get("error_code") == "timeout" or "condition-case" in form, answer
             succeed(peer, SAME_HOOKS, "(t 0 nil)")
         settled(emacs, peer)
+        # Emacs would call the hook that a stop has left in whatever buffer is changed next.
+        for hook, where in (("insert-in-front-hooks", 2), ("insert-behind-hooks", 4)):
+            form = "(progn (setq n 0) (with-temp-buffer (insert \"abc\") (put-text-property 2 4 '%s (list (lambda (&rest _) (setq n (1+ n)) (while (= n 1))))) (goto-char %d) (insert \"x\")))"
+            answer = peer.eval(form % (hook, where), 20, observe="none")
+            assert answer.get("error_code") == "timeout", answer
+            succeed(peer, "(progn (with-temp-buffer (insert \"y\")) n)", "1")
         # One that waits is waited for; one that never ends is cut, and put back.
         before = "(progn (setq survive-begun 0 survive-ended 0 survive-slow %s) (with-current-buffer \"edited\" (insert \"x\")) 1)"
         succeed(peer, "(progn (defun survive-last (&rest _) (setq survive-begun (1+ survive-begun)) (eval survive-slow t) (setq survive-ended (1+ survive-ended))) (defvar survive-slow nil) (with-current-buffer \"edited\" (add-hook 'after-change-functions #'survive-last t t)) (setq survive-hooks-before (survive-hooks)) nil)")
