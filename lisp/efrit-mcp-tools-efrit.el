@@ -86,6 +86,8 @@
 OUTPUT is what `standard-output' was bound to."
   (unless (eq standard-output output)
     (set-default-toplevel-value 'standard-output standard-output))
+  (unless (eq inhibit-debug-on-entry (default-toplevel-value 'inhibit-debug-on-entry))
+    (set-default-toplevel-value 'inhibit-debug-on-entry inhibit-debug-on-entry))
   (unless (eq inhibit-field-text-motion efrit-mcp-efrit--fields)
     (set-default-toplevel-value 'inhibit-field-text-motion inhibit-field-text-motion)))
 
@@ -96,7 +98,8 @@ OUTPUT is what `standard-output' was bound to."
          (efrit-mcp-efrit--fields (default-toplevel-value 'inhibit-field-text-motion))
          (value nil))
     (let ((standard-output output) (inhibit-field-text-motion efrit-mcp-efrit--fields)
-          (inhibit-debug-on-entry nil)) ; the server's own code runs without
+          ;; The server's own code runs without.
+          (inhibit-debug-on-entry (default-toplevel-value 'inhibit-debug-on-entry)))
       (unwind-protect
           (dolist (form forms) (setq value (eval form t)))
         (efrit-mcp-efrit--assigned output)))
