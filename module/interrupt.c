@@ -23,7 +23,8 @@ static _Atomic int stop_signal;
 
 /* Our signal leaves Emacs's quit flag set until Lisp looks.  Emacs takes a C-g that finds it
  * set for the second one, and drops the person to a shell: the emergency escape. */
-static _Atomic enum { FLAG_UNTOUCHED, FLAG_OURS, FLAG_PERSONS } flag;
+enum { FLAG_UNTOUCHED, FLAG_OURS, FLAG_PERSONS };
+static _Atomic int flag;
 static struct sigaction keyboard; /* Emacs's own */
 
 static void on_keyboard(int number, siginfo_t *info, void *context)
