@@ -3,9 +3,11 @@
 ;; Loaded into the Emacs of tests/stop.py: settings of a person, timers and a filter
 ;; that count how often they begin and end.
 
-;; Where a process ends or is deleted while another Lisp thread waits, Emacs may abort: that one
-;; waits for a closed descriptor.  So no process of ours ends, and none compiles.
-(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil)
+;; Where a process ends or is deleted while another Lisp thread waits, Emacs may abort: it
+;; waits for a closed descriptor (module/README.md).  So no process of ours ends, and none
+;; compiles: in a terminal Emacs has begun with that before it loads this file.
+(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil comp-files-queue nil)
+(mapc #'delete-process (process-list))
 
 (require 'efrit-mcp)
 
