@@ -422,31 +422,34 @@ job runs, ours shall be an event and no more."
          (deactivate-mark nil))
     (unless nested (setq efrit-mcp-prompt--aborted-by nil))
     (unwind-protect
-        (let ((marked (efrit-mcp-person-kept
-                        (with-current-buffer (efrit-mcp-server--buffer)
-                          (if nested
-                              (efrit-mcp-server--nested-call number tool arguments)
-                            (efrit-mcp-server--bound number tool arguments))))))
-          (efrit-mcp-server--quietly
-            (condition-case err
-                (funcall efrit-mcp-server-ran-function number tool client arguments began marked)
-              (error (efrit-mcp-server--failed "the record of a call" err)))
-            (efrit-mcp-server--finish number marked)
-            (funcall efrit-mcp-server-active-function client))
-          (setq efrit-mcp-server--done t))
-      (efrit-mcp-server--left))))
+        (condition-case err
+            (let ((marked (efrit-mcp-person-kept
+                            (with-current-buffer (efrit-mcp-server--buffer)
+                              (if nested
+                                  (efrit-mcp-server--nested-call number tool arguments)
+                                (efrit-mcp-server--bound number tool arguments))))))
+              (efrit-mcp-server--quietly
+                (condition-case err
+                    (funcall efrit-mcp-server-ran-function number tool client arguments began marked)
+                  (error (efrit-mcp-server--failed "the record of a call" err)))
+                (efrit-mcp-server--finish number marked)
+                (funcall efrit-mcp-server-active-function client))
+              (setq efrit-mcp-server--done t))
+          (error (efrit-mcp-server--left (efrit-mcp-tool--error err)))) ; around the form: no memory, as a rule
+      (efrit-mcp-server--left efrit-mcp-server--thrown))))
 
-(defun efrit-mcp-server--left ()
-  "Answer the job that runs if it left by a throw to a tag of someone else."
+(defconst efrit-mcp-server--thrown
+  '((status . "error") (error_code . "no-catch")
+    (error . "The form left by a throw to a catch outside of it"))
+  "What an agent is told of a job that left by a throw to a tag of someone else.")
+
+(defun efrit-mcp-server--left (answer)
+  "Give ANSWER for the job that runs if it has none: it has not ended as it should."
   (unless efrit-mcp-server--done
     (efrit-mcp--mod-end efrit-mcp-tool-job)
     (efrit-mcp-server--right debug-on-quit)
-    (efrit-mcp--mod-reply efrit-mcp-tool-job
-                          (if memory-full
-                              efrit-mcp-tool-no-memory
-                            '((status . "error") (error_code . "no-catch")
-                              (error . "The form left by a throw to a catch outside of it")))
-                          1)))
+    (efrit-mcp--mod-reply efrit-mcp-tool-job answer 1)
+    (setq efrit-mcp-server--done t)))
 
 (defun efrit-mcp-server--nested-call (number tool arguments)
   "Run TOOL with ARGUMENTS as job NUMBER inside another job, never signalled."
@@ -521,7 +524,8 @@ No error leaves this: with `debug-on-error' it would end a daemon."
       (let ((inhibit-debug-on-entry t)) ; of what we call; a form may meet its own
         (condition-case err
             (efrit-mcp-server--heard)
-          (error (efrit-mcp--mod-log (format "an error outside of a job: %S" err)))))
+          (error (efrit-mcp-tool-memory-p err)
+                 (efrit-mcp--mod-log (format "an error outside of a job: %S" err)))))
     (set-process-thread process (symbol-value 'main-thread)) ; somebody let all threads read it
     (efrit-mcp--mod-ring)))
 

@@ -309,15 +309,25 @@ Errors that the form itself handles come by here too, so this is cheap."
     (error . "No memory is left for this Emacs: the form makes more than it may have, and was left.  Do it in smaller pieces.  A worker of a pool is replaced now; a person's Emacs is to be saved and started again"))
   "What an agent is told when Emacs had no memory; made beforehand.")
 
+(defun efrit-mcp-tool-memory-p (err)
+  "Return non-nil if ERR says that Emacs has no memory; then look for some.
+Until something is freed, what is told of ERR fails too, and so does the next
+command.  Emacs does not look by itself: it does so after something was made.
+It sets `memory-full' only where not even 16 kB are left, and asks for more to
+make a list; without it the collection begins by making one."
+  (let ((said (car-safe (cdr-safe err))))
+    (when (and (eq (car-safe err) 'error) (stringp said) (string-prefix-p "Memory exhausted--" said))
+      (let ((memory-full t)) (ignore-errors (garbage-collect)))
+      t)))
+
 (defun efrit-mcp-tool--error (err)
   "Return what an agent is told of ERR, an alist in Efrit's shape."
-  (let ((said (car-safe (cdr-safe err))))
-    (if (and (eq (car-safe err) 'error) (stringp said) (string-prefix-p "Memory exhausted--" said))
-        efrit-mcp-tool-no-memory
-      (condition-case again
-          (efrit-mcp-tool--describe err)
-        (error `((status . "error") (error_code . "error")
-                 (error . ,(format "An error was signalled that cannot be told (%s)" (car-safe again)))))))))
+  (if (efrit-mcp-tool-memory-p err)
+      efrit-mcp-tool-no-memory
+    (condition-case again
+        (efrit-mcp-tool--describe err)
+      (error `((status . "error") (error_code . "error")
+               (error . ,(format "An error was signalled that cannot be told (%s)" (car-safe again))))))))
 
 (defun efrit-mcp-tool--ours-p (symbol)
   "Return non-nil if SYMBOL, of an error, is what a tool says of its arguments.

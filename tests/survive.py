@@ -8,6 +8,7 @@ jobs and by what a person's own Lisp does, and then checks that Emacs lives, tha
 call is answered, that the settings are the person's, and that the text is there."""
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ import stop
 SETTINGS = "(list debugger debug-on-event debug-on-quit debug-on-error debug-on-signal debug-on-next-call inhibit-interaction throw-on-input signal-hook-function inhibit-message (default-toplevel-value 'inhibit-quit) max-lisp-eval-depth)"
 # What the person's Emacs has before: unsaved text, and a timer that notes the settings outside of jobs.
 PERSON = f"""
+(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil comp-files-queue nil) ; see stop.el
+(mapc #'delete-process (process-list))
 (with-current-buffer (get-buffer-create "unsaved") (insert "the person's text"))
 (defvar survive-now nil)
 (defvar survive-before {SETTINGS})
@@ -235,6 +238,27 @@ def doorbell(mode):
         emacs.end()
 
 
+# ---- memory ----
+
+def memory(mode):
+    """A form uses up the memory there is: it is told so, what it made is freed, and Emacs goes on."""
+    if "san" in os.environ.get("B", ""):
+        print("the address sanitizer reserves more memory than the limit")
+        return
+    emacs = Person(mode)
+    try:
+        peer = emacs.connect()
+        with open("/proc/%d/statm" % emacs.process.pid, encoding="ascii") as f:
+            now = int(f.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.prlimit(emacs.process.pid, resource.RLIMIT_AS, (now + (100 << 20), resource.RLIM_INFINITY))
+        answer = peer.eval("(let ((gc-cons-threshold most-positive-fixnum) l) (while t (push (list 1 2) l)))")
+        assert answer.get("error_code") == "memory_exhausted", answer
+        succeed(peer, "(+ 1 2)", "3")
+        settled(emacs, peer)
+    finally:
+        emacs.end()
+
+
 # ---- change hooks ----
 
 HOOKED = """
@@ -321,7 +345,7 @@ def keyboard(mode):
 ROUNDS = int(os.environ.get("SURVIVE_ROUNDS", "12"))
 CASES = {"threads": (beside_threads, "daemon"), "debugger": (beside_a_debugger, "daemon", "batch"),
          "overflow": (overflow, "daemon", "terminal"), "doorbell": (doorbell, "daemon"),
-         "throws": (throws, "daemon"), "hooks": (hooks, "daemon"), "keyboard": (keyboard, "terminal")}
+         "throws": (throws, "daemon"), "memory": (memory, "daemon"), "hooks": (hooks, "daemon"), "keyboard": (keyboard, "terminal")}
 
 
 def main():
