@@ -33,7 +33,7 @@
 (require 'efrit-mcp-limits)
 (require 'efrit-mcp-recover)
 (require 'efrit-mcp-person)
-(require 'efrit-mcp-userlock)
+(require 'efrit-mcp-guards)
 (require 'efrit-mcp-garbage)
 
 (declare-function efrit-mcp--mod-start "efrit-mcp-module")
@@ -481,7 +481,8 @@ job runs, ours shall be an event and no more."
     (unwind-protect
         (progn
           (while (and (setq job (efrit-mcp-server--quietly (efrit-mcp--mod-take nil)))
-                      (progn (efrit-mcp-server--run job nil)
+                      (progn (efrit-mcp-server--quietly (efrit-mcp-guards-mend))
+                             (efrit-mcp-server--run job nil)
                              (< (float-time) until))
                       (not (input-pending-p))
                       ;; One of the interactive lane does not let the others in.
@@ -560,15 +561,8 @@ cannot be."
                                     noninteractive))
       (error (efrit-mcp-doorbell-take-down doorbell)
              (signal (car err) (cdr err)))))
-  (efrit-mcp-prompt-guard)
   (setq efrit-mcp-debugger-stop-function #'efrit-mcp-server--debugger-for-stop)
-  (efrit-mcp-debugger-guard)
-  (efrit-mcp-limits-guard)
-  (efrit-mcp-recover-watch)
-  (efrit-mcp-userlock-guard)
-  (efrit-mcp-client-listen)
-  (add-hook 'efrit-mcp-tool-changed-hook #'efrit-mcp-server-announce)
-  (add-hook 'kill-emacs-hook #'efrit-mcp-server--goodbye)
+  (efrit-mcp-guards-install)
   (efrit-mcp-server-announce)
   efrit-mcp-server-instance)
 
@@ -577,17 +571,10 @@ cannot be."
   (when efrit-mcp-server-instance
     (setq efrit-mcp-server-instance nil)
     (funcall efrit-mcp-server-watches-function nil)
-    (remove-hook 'efrit-mcp-tool-changed-hook #'efrit-mcp-server-announce)
-    (remove-hook 'kill-emacs-hook #'efrit-mcp-server--goodbye)
     (let ((events (efrit-mcp--mod-events)))
       (when events (funcall efrit-mcp-server-log-function events)))
     (efrit-mcp--mod-stop (or why "the server in Emacs was stopped"))
-    (efrit-mcp-prompt-unguard)
-    (efrit-mcp-debugger-unguard)
-    (efrit-mcp-limits-unguard)
-    (efrit-mcp-recover-unwatch)
-    (efrit-mcp-userlock-unguard)
-    (efrit-mcp-client-deafen)
+    (efrit-mcp-guards-remove)
     (efrit-mcp-doorbell-take-down efrit-mcp-server--doorbell)))
 
 (defun efrit-mcp-server--goodbye ()

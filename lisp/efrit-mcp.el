@@ -224,6 +224,13 @@ A value, no form: nothing of ours runs in redisplay.")
              daemon))
       "default"))
 
+(defun efrit-mcp--whole ()
+  "Signal an `efrit-mcp-error' if Lisp of ours has been unloaded."
+  (let ((gone (seq-remove #'featurep (get 'efrit-mcp-mode 'efrit-mcp-features))))
+    (when gone
+      (signal 'efrit-mcp-error
+              (list (format "%s has been unloaded, and what is built on it is not whole: restart Emacs" (car gone)))))))
+
 (defun efrit-mcp--start ()
   "Load the module and serve; return the name."
   (efrit-mcp-native-load efrit-mcp-version)
@@ -267,9 +274,9 @@ nobody but you can connect.  `efrit-mcp-events' shows what they did, and
   (if (not efrit-mcp-mode)
       (progn (efrit-mcp-observe-stop)
              (efrit-mcp-server-stop))
-    (unless efrit-mcp-server-instance
+    (unless (bound-and-true-p efrit-mcp-server-instance)
       (condition-case err
-          (let ((name (efrit-mcp--start)))
+          (let ((name (progn (efrit-mcp--whole) (efrit-mcp--start))))
             (efrit-mcp--mod-log (format "serving as %s at %s" name (efrit-mcp--mod-path)))
             (unless noninteractive
               (message "efrit-mcp: agents find this Emacs as %s" name)))

@@ -238,6 +238,62 @@ def doorbell(mode):
         emacs.end()
 
 
+# ---- advice and hooks of ours, and our Lisp itself ----
+
+GUARDS = [
+    "(advice-remove 'read-key #'efrit-mcp-prompt--refuse)", "(advice-remove 'sit-for #'efrit-mcp-prompt--sit-for)",
+    "(advice-mapc (lambda (f _) (advice-remove 'read-key-sequence f)) 'read-key-sequence)",
+    "(fset 'read-key (lambda (&rest _) (read-event)))", "(advice-add 'read-key :around #'survive-around)",
+    "(setq post-command-hook nil pre-command-hook nil minibuffer-setup-hook nil)", "(setq kill-emacs-hook nil efrit-mcp-tool-changed-hook nil)",
+    "(mapc (lambda (v) (remove-variable-watcher v #'efrit-mcp-prompt--watch)) '(last-nonmenu-event standard-input))",
+    "(define-key special-event-map (vector efrit-mcp-server--signal) 'ignore)", "(advice-remove 'debug #'efrit-mcp-debugger--enter)",
+]
+GUARDED = """(list (and (eq 'no (condition-case nil (progn (read-key) 'yes) (inhibited-interaction 'no)))
+  (eq 'no (condition-case nil (progn (read-key-sequence "?") 'yes) (inhibited-interaction 'no)))
+  (progn (sit-for 0.001) t) (memq 'efrit-mcp-recover (default-value 'post-command-hook)) (memq 'efrit-mcp-prompt--note minibuffer-setup-hook)
+  (memq 'efrit-mcp-server--goodbye kill-emacs-hook) (memq 'efrit-mcp-server-announce efrit-mcp-tool-changed-hook)
+  (memq 'efrit-mcp-prompt--watch (get-variable-watchers 'standard-input)) (advice-member-p 'efrit-mcp-debugger--enter 'debug)
+  (eq 'efrit-mcp-recover (lookup-key special-event-map (vector efrit-mcp-server--signal))) t))"""
+
+
+def guards(mode):
+    """Advice, hooks and watchers of ours that were taken away are there again in the next job."""
+    emacs = Person(mode, "(defun survive-around (f &rest a) (apply f a))")
+    try:
+        peer = emacs.connect()
+        for form in GUARDS:
+            succeed(peer, "(progn %s nil)" % form)
+            succeed(peer, GUARDED, "(t)")
+        for form in GUARDS[:8:3]: # outside of a job
+            succeed(peer, "(progn (setq done nil) (run-with-timer 0 nil (lambda () %s (setq done t))) nil)" % form)
+            until(lambda: peer.eval("done", observe="none").get("result") == "t", form)
+            succeed(peer, GUARDED, "(t)")
+        settled(emacs, peer)
+    finally:
+        emacs.end()
+
+
+def unloaded(mode):
+    """Our Lisp is unloaded: by a job it is refused, for the person the server is stopped first."""
+    for feature in ("efrit-mcp-server", "efrit-mcp-guards", "efrit-mcp-diff", "efrit-mcp-foreign"):
+        emacs = Person(mode)
+        try:
+            peer = emacs.connect()
+            answer = peer.eval("(unload-feature '%s t)" % feature, observe="none")
+            assert "cannot be unloaded while a job runs" in answer.get("error", ""), answer
+            settled(emacs, peer)
+            told = "(lambda () (unload-feature '%s t) (write-region (format \"%%S\" (list efrit-mcp-mode (featurep '%s) (condition-case e (efrit-mcp-mode 1) (error (cadr e))))) nil \"told\" nil 0))"
+            succeed(peer, "(progn (run-with-timer 0 nil %s) nil)" % (told % (feature, feature)))
+            until(lambda: os.path.exists(emacs.dir + "/told"), "the end of serving")
+            assert not os.path.exists(emacs.path), "its socket is still there"
+            with open(emacs.dir + "/told", encoding="utf-8") as f:
+                said = f.read()
+            assert said.startswith("(nil nil ") and feature + " has been unloaded" in said, said
+            assert emacs.process.poll() is None, emacs.tail()
+        finally:
+            emacs.end()
+
+
 # ---- memory ----
 
 def memory(mode):
@@ -345,7 +401,7 @@ def keyboard(mode):
 ROUNDS = int(os.environ.get("SURVIVE_ROUNDS", "12"))
 CASES = {"threads": (beside_threads, "daemon"), "debugger": (beside_a_debugger, "daemon", "batch"),
          "overflow": (overflow, "daemon", "terminal"), "doorbell": (doorbell, "daemon"),
-         "throws": (throws, "daemon"), "memory": (memory, "daemon"), "hooks": (hooks, "daemon"), "keyboard": (keyboard, "terminal")}
+         "throws": (throws, "daemon"), "guards": (guards, "daemon"), "unloaded": (unloaded, "daemon"), "memory": (memory, "daemon"), "hooks": (hooks, "daemon"), "keyboard": (keyboard, "terminal")}
 
 
 def main():
