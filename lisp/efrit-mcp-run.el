@@ -96,10 +96,17 @@ called at its end."
     (when run
       (efrit-mcp-run--end run (if (eq (process-status process) 'signal) "signalled" "exited")))))
 
+(defun efrit-mcp-run--hang-up (process)
+  "Send SIGHUP to what PROCESS runs, if it still does.
+The one of Emacs is lost while the child has not yet become a group."
+  (when (process-live-p process)
+    (signal-process (- (process-id process)) 'SIGHUP)))
+
 (defun efrit-mcp-run--killed ()
   "The buffer of a command is killed: in `kill-buffer-hook'."
   (let ((run efrit-mcp-run--here))
     (when (and run (efrit-mcp-run-going-p run))
+      (run-with-timer efrit-mcp-run--patience nil #'efrit-mcp-run--hang-up (efrit-mcp-run-process run))
       (setf (efrit-mcp-run-last run) (efrit-mcp-run--tail run 4000))
       (efrit-mcp-run--end run "buffer-killed"))))
 
