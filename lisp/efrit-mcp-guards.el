@@ -122,11 +122,15 @@
          (not (memq (cdr (assq efrit-mcp-server--signal (cdr special-event-map))) '(nil ignore))))))
 
 (defun efrit-mcp-guards-mend ()
-  "Install again what somebody has taken away."
-  (unless (and (efrit-mcp-guards--advice-p) (efrit-mcp-guards--hooks-p) (efrit-mcp-guards--watched-p))
-    (efrit-mcp-guards--install)
-    (efrit-mcp-guards--note)
-    (efrit-mcp--mod-log "advice, a hook or a watcher of efrit-mcp had been taken away; it is there again")))
+  "Install again what somebody has taken away.
+Nothing that this meets keeps the job from being run."
+  (condition-case err
+      (unless (ignore-errors ; a hook may be void
+                (and (efrit-mcp-guards--advice-p) (efrit-mcp-guards--hooks-p) (efrit-mcp-guards--watched-p)))
+        (efrit-mcp-guards--install)
+        (efrit-mcp-guards--note)
+        (efrit-mcp--mod-log "advice, a hook or a watcher of efrit-mcp had been taken away; it is there again"))
+    (error (efrit-mcp--mod-log (format "advice, hooks and watchers of efrit-mcp cannot be looked at: %S" err)))))
 
 ;;; Unloading
 

@@ -246,7 +246,7 @@ GUARDS = [
     "(fset 'read-key (lambda (&rest _) (read-event)))", "(advice-add 'read-key :around #'survive-around)",
     "(setq post-command-hook nil pre-command-hook nil minibuffer-setup-hook nil)", "(setq kill-emacs-hook nil efrit-mcp-tool-changed-hook nil)",
     "(mapc (lambda (v) (remove-variable-watcher v #'efrit-mcp-prompt--watch)) '(last-nonmenu-event standard-input))",
-    "(define-key special-event-map (vector efrit-mcp-server--signal) 'ignore)", "(advice-remove 'debug #'efrit-mcp-debugger--enter)",
+    "(makunbound 'minibuffer-exit-hook)", "(define-key special-event-map (vector efrit-mcp-server--signal) 'ignore)", "(advice-remove 'debug #'efrit-mcp-debugger--enter)",
 ]
 GUARDED = """(list (and (eq 'no (condition-case nil (progn (read-key) 'yes) (inhibited-interaction 'no)))
   (eq 'no (condition-case nil (progn (read-key-sequence "?") 'yes) (inhibited-interaction 'no)))
@@ -275,7 +275,7 @@ def guards(mode):
 
 def unloaded(mode):
     """Our Lisp is unloaded: by a job it is refused, for the person the server is stopped first."""
-    for feature in ("efrit-mcp-server", "efrit-mcp-guards", "efrit-mcp-diff", "efrit-mcp-foreign"):
+    for feature in ("efrit-mcp-server", "efrit-mcp-guards", "efrit-mcp-diff"):
         emacs = Person(mode)
         try:
             peer = emacs.connect()
@@ -284,7 +284,7 @@ def unloaded(mode):
             settled(emacs, peer)
             told = "(lambda () (unload-feature '%s t) (write-region (format \"%%S\" (list efrit-mcp-mode (featurep '%s) (condition-case e (efrit-mcp-mode 1) (error (cadr e))))) nil \"told\" nil 0))"
             succeed(peer, "(progn (run-with-timer 0 nil %s) nil)" % (told % (feature, feature)))
-            until(lambda: os.path.exists(emacs.dir + "/told"), "the end of serving")
+            until(lambda: os.path.exists(emacs.dir + "/told") and os.path.getsize(emacs.dir + "/told"), "the end of serving")
             assert not os.path.exists(emacs.path), "its socket is still there"
             with open(emacs.dir + "/told", encoding="utf-8") as f:
                 said = f.read()
