@@ -87,16 +87,17 @@
     (should (eq (efrit-mcp-prompt-test--may) 'may-not))))
 
 (ert-deftest efrit-mcp-prompt/keys-and-loops-are-refused-where-nobody-is ()
-  (efrit-mcp-prompt-test--job
-    (dolist (form '((read-key-sequence "x") (read-key-sequence-vector "x") (read-key "x") (recursive-edit)
-                    (call-interactively 'describe-key) (call-interactively 'describe-key-briefly)
-                    (call-interactively 'quoted-insert) (isearch-forward) (isearch-backward-regexp)
-                    (read-event) (read-char) (read-char-exclusive) (y-or-n-p "x") (yes-or-no-p "x")
-                    (read-multiple-choice "x" '((?a "a"))) (read-char-choice "x" '(?a)) (read-passwd "x")
-                    (map-y-or-n-p "x" #'ignore '(1)) (read-from-minibuffer "x") (completing-read "x" nil)
-                    (electric-buffer-list nil) (with-temp-buffer (insert "a") (goto-char 1) (query-replace "a" "b"))))
-      (should (eq 'inhibited-interaction
-                  (condition-case err (progn (eval form t) form) (inhibited-interaction (car err)))))))
+  (cl-letf (((symbol-function 'efrit-mcp-prompt-nobody-p) #'always))
+    (efrit-mcp-prompt-test--job
+     (dolist (form '((read-key-sequence "x") (read-key-sequence-vector "x") (read-key "x") (recursive-edit)
+                     (call-interactively 'describe-key) (call-interactively 'describe-key-briefly)
+                     (call-interactively 'quoted-insert) (isearch-forward) (isearch-backward-regexp)
+                     (read-event) (read-char) (read-char-exclusive) (y-or-n-p "x") (yes-or-no-p "x")
+                     (read-multiple-choice "x" '((?a "a"))) (read-char-choice "x" '(?a)) (read-passwd "x")
+                     (map-y-or-n-p "x" #'ignore '(1)) (read-from-minibuffer "x") (completing-read "x" nil)
+                     (electric-buffer-list nil) (with-temp-buffer (insert "a") (goto-char 1) (query-replace "a" "b"))))
+       (should (eq 'inhibited-interaction
+                   (condition-case err (progn (eval form t) form) (inhibited-interaction (car err))))))))
   (should-not (get-variable-watchers 'standard-input)))
 
 ;;; The debugger
@@ -109,7 +110,8 @@
     (quit (cons 'quit (cdr err)))))
 
 (ert-deftest efrit-mcp-debugger/a-job-is-refused ()
-  (should (eq (efrit-mcp-prompt-test--debug) 'entered))
+  (cl-letf (((symbol-function 'efrit-mcp-debugger--ends-p) #'ignore)) ; somebody sits there
+    (should (eq (efrit-mcp-prompt-test--debug) 'entered)))
   (let ((efrit-mcp-debugger-stop-function #'ignore))
     (efrit-mcp-prompt-test--job
       (dolist (arguments '(nil (debug) (nil "x") (t) (lambda) (watchpoint x) (error "a message")))
@@ -121,7 +123,7 @@
 (ert-deftest efrit-mcp-debugger/the-person-is-not ()
   "What runs inside a job and is not its own."
   (let ((seen nil) (efrit-mcp-debugger-stop-function #'ignore))
-    (cl-letf (((symbol-function 'efrit-mcp-prompt-nobody-p) #'ignore))
+    (cl-letf (((symbol-function 'efrit-mcp-debugger--ends-p) #'ignore))
       (efrit-mcp-prompt-test--job
         (run-with-timer 0 nil (lambda () (setq seen (mapcar (lambda (arguments) (apply #'efrit-mcp-prompt-test--debug arguments))
                                                             '(nil (debug) (lambda) (error (quit)) (exit 1))))))
@@ -129,12 +131,14 @@
     (should (equal seen '(entered entered entered entered entered)))))
 
 (ert-deftest efrit-mcp-debugger/without-a-frame-nobody-enters ()
+  "There the debugger would end Emacs; it goes on as if told to continue."
   (let ((seen nil) (efrit-mcp-debugger-stop-function #'ignore))
-    (efrit-mcp-prompt-test--job
-      (run-with-timer 0 nil (lambda () (setq seen (mapcar (lambda (arguments) (apply #'efrit-mcp-prompt-test--debug arguments))
-                                                          '(nil (debug) (error (arith-error)) (exit 1))))))
-      (efrit-mcp-prompt-test--until seen))
-    (should (equal seen '(refused refused nil 1)))))
+    (cl-letf (((symbol-function 'efrit-mcp-debugger--ends-p) #'always))
+      (efrit-mcp-prompt-test--job
+        (run-with-timer 0 nil (lambda () (setq seen (mapcar (lambda (arguments) (apply #'efrit-mcp-prompt-test--debug arguments))
+                                                            '(nil (debug) (error (arith-error)) (exit 1))))))
+        (efrit-mcp-prompt-test--until seen)))
+    (should (equal seen '(nil nil nil 1)))))
 
 (provide 'efrit-mcp-prompt-test)
 ;;; efrit-mcp-prompt-test.el ends here
