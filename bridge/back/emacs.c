@@ -312,14 +312,6 @@ static bool unbegun(const struct worker *w, const struct request *r)
 	return e->ledger && e->plug.hung_up && ledger_lacks(e->ledger, r->begun_before, e->peer, emacs_wire_id(r));
 }
 
-/* The module begins no call whose time is over, and none whose cancellation is in the socket:
- * one that is not written down by then never runs. */
-static bool waits(const struct worker *w, const struct request *r)
-{
-	const struct emacs *e = (const struct emacs *)(const void *)w;
-	return e->ledger && !r->patient && !buf_len(&e->plug.out) && ledger_lacks(e->ledger, r->begun_before, e->peer, emacs_wire_id(r));
-}
-
 static double heard(const struct worker *w)
 {
 	return ((const struct emacs *)(const void *)w)->heard;
@@ -328,6 +320,18 @@ static double heard(const struct worker *w)
 static void cancel(struct worker *w, struct request *r, const char *reason)
 {
 	emacs_send_frame(of(w), WIRE_CANCEL, emacs_wire_id(r), reason, strlen(reason));
+}
+
+/* The module begins no call whose time is over, and none whose cancellation is in the socket:
+ * one that is not written down once that is there never runs. */
+static bool withdraw(struct worker *w, struct request *r)
+{
+	struct emacs *e = of(w);
+	if (!e->ledger || r->patient)
+		return false;
+	cancel(w, r, "its time is over");
+	plug_flush(&e->plug);
+	return !buf_len(&e->plug.out) && ledger_lacks(e->ledger, r->begun_before, e->peer, emacs_wire_id(r));
 }
 
 static void credit(struct worker *w, struct request *r, size_t bytes)
@@ -398,7 +402,7 @@ static void destroy(struct worker *w)
 
 static const struct worker_ops ops = {
 	.noun = "the Emacs", .key = "instance_id", .gone = "emacs_gone",
-	.call = call, .unbegun = unbegun, .waits = waits, .heard = heard, .cancel = cancel, .credit = credit, .ask = ask_it, .drop = drop, .watch = watch, .distrust = emacs_distrust, .destroy = destroy};
+	.call = call, .unbegun = unbegun, .withdraw = withdraw, .heard = heard, .cancel = cancel, .credit = credit, .ask = ask_it, .drop = drop, .watch = watch, .distrust = emacs_distrust, .destroy = destroy};
 
 struct worker *emacs_create(struct ev_loop *loop, const struct config *config, struct service *service, const char *name,
 			    char (*folders)[RUNTIME_PATH_MAX])

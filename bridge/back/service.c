@@ -456,7 +456,7 @@ void service_give_up(struct worker *w, struct request *r, const char *code, cons
 		return;
 	if (w->pool)
 		pool_failed(w);
-	fail(r, w, code, w->ops->waits && w->ops->waits(w, r) ? UNBEGUN : UNKNOWN, why); /* settling it cancels what may still wait in Emacs */
+	fail(r, w, code, w->ops->withdraw && w->ops->withdraw(w, r) ? UNBEGUN : UNKNOWN, why);
 	r->resume(r);
 }
 

@@ -42,7 +42,7 @@ struct worker_ops {
 	const char *gone; /* the error_code when it was lost */
 	void (*call)(struct worker *, struct request *);
 	bool (*unbegun)(const struct worker *, const struct request *); /* it is lost, and certainly had not begun that call; NULL: it never knows */
-	bool (*waits)(const struct worker *, const struct request *);   /* its time is over, and it certainly has not begun; NULL: it never knows */
+	bool (*withdraw)(struct worker *, struct request *);            /* its time is over: cancels it; true: it certainly never begins.  NULL: it never knows */
 	double (*heard)(const struct worker *);                         /* os_now when it said something last, while calls fly; NULL: not known */
 	void (*cancel)(struct worker *, struct request *, const char *reason);
 	void (*credit)(struct worker *, struct request *, size_t bytes);
