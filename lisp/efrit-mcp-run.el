@@ -97,10 +97,12 @@ called at its end."
       (efrit-mcp-run--end run (if (eq (process-status process) 'signal) "signalled" "exited")))))
 
 (defun efrit-mcp-run--hang-up (process)
-  "Send SIGHUP to what PROCESS runs, if it still does.
-The one of Emacs is lost while the child has not yet become a group."
+  "End what PROCESS runs, if it still does though its buffer is gone.
+The SIGHUP of Emacs is lost while the child is not yet a group of its own,
+and ignored where Emacs itself was started by nohup."
   (when (process-live-p process)
-    (signal-process (- (process-id process)) 'SIGHUP)))
+    (signal-process (- (process-id process)) 'SIGHUP)
+    (signal-process process 'SIGKILL)))
 
 (defun efrit-mcp-run--killed ()
   "The buffer of a command is killed: in `kill-buffer-hook'."
