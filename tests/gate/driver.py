@@ -278,9 +278,9 @@ class Gateway:
     def reload(self, config, words="read again"):
         """Settings are another file now; the log then says WORDS."""
         self.configure(config)
-        before = self.said().count(words)
+        before = self.whole_log().count(words)
         self.process.send_signal(signal.SIGHUP)
-        until(lambda: self.said().count(words) > before, words)
+        until(lambda: self.whole_log().count(words) > before, words)
 
     def ready(self):
         self.line = self.read_line(self.process.stdout)

@@ -93,7 +93,7 @@ def slurp(path):
 def fleet_config():
     bad = '{\n"instances": {\n"main": {\n"wrokspace": "/"}}}'
     with Fleet(config='{"auth":"none"}') as g:
-        before = g.said().count("stay as they were")
+        before = g.whole_log().count("stay as they were")
         g.reload(bad, "stay as they were")
         check("line 4: instances.main.wrokspace is no field of an instance; did you mean workspace?" in g.said(), g.said())
         check(before == 0 and not g.list())

@@ -112,8 +112,8 @@ def planted_settings():
             before = os.stat(path)
             spoil(path)
             g.process.send_signal(signal.SIGHUP)
-            count = g.said().count("stay as they were")
-            until(lambda count=count: g.said().count("stay as they were") >= max(count, 1) and words in g.said(), words)
+            count = g.whole_log().count("stay as they were")
+            until(lambda count=count: g.whole_log().count("stay as they were") >= max(count, 1) and words in g.whole_log(), words)
             for command in (("instances",), ("config", "show"), ("token",)):
                 r = g.run(*command)
                 check(r.returncode == 2 and words in r.stderr, command, r)
