@@ -243,7 +243,7 @@ def streams(world, bridge, node, say):
         finally:
             server.end()
     figures["listen"] = measured(Ours(world, bridge, "stateless", "listen"), LIST)
-    figures["session"] = measured(Ours(world, bridge, "session", "session", "--set=sessions_max=%d" % (STREAMS + 1)), LIST)
+    figures["session"] = measured(Ours(world, bridge, "session", "session", "--set=sessions_max=%d" % (STREAMS + 1), "--set=share=100"), LIST)
     if node:
         proxies = proxied(node, [node, EVERYTHING, "stdio"])
         attempt(figures, "everything", lambda: measured(Other(world, [node, EVERYTHING, "streamableHttp"]), ECHO))
