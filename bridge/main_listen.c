@@ -431,7 +431,7 @@ void listeners_start(struct listeners *all)
 	}
 }
 
-/* Who waits at the old descriptor is served before it is closed. */
+/* Clients that wait at the old descriptor are served before it is closed. */
 static void move(struct listener *l, int fd)
 {
 	struct ev_loop *loop = l->all->loop;

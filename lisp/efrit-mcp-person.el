@@ -9,7 +9,7 @@
 ;; command leaves for the next is theirs: a kill that goes on, a column that is kept, a
 ;; prefix argument, keys typed so far, letters that are undone together.  A job neither
 ;; sees that nor changes it; what it edits is an undo step of its own in each buffer.
-;; Who is in the minibuffer stays there, whichever window a job selects.
+;; A person in the minibuffer stays there, whichever window a job selects.
 
 ;;; Code:
 
@@ -58,7 +58,7 @@ undo lists since `efrit-mcp-person--begin'."
   (while (and (consp list) (not (eq list tail))) (setq list (cdr list)))
   (consp list))
 
-;; What a job kills is in the kill ring, as it is the only copy, but a yank of the person
+;; A job's kill is in the kill ring, as it is the only copy, but a yank of the person
 ;; is one of their own kill; a later job yanks what the last one killed.  What a form puts
 ;; there by `kill-new', or copies, is meant for the person.
 

@@ -259,7 +259,7 @@ Return how many characters they hold, nil where the text is as it was."
   (and (efrit-mcp-piece-p item)
        (or (eq change (efrit-mcp-piece-maker item)) (memq change (efrit-mcp-piece-killers item)))))
 
-;;; What is around a deleted piece
+;;; The pieces around a deleted one
 
 (defconst efrit-mcp-piece--around 4 "Characters on each side of a deleted piece that are looked at.")
 

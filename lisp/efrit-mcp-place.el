@@ -117,7 +117,7 @@ A relative one begins in BASE, or else where the client works."
     (if (file-name-absolute-p name)
         (expand-file-name name "/")
       (let ((folder (or base (efrit-mcp-place-folder name))))
-        ;; What only looks like a name with a ~ is one of that folder.
+        ;; A name that only looks like one with a ~ is of that folder.
         (expand-file-name (if (string-prefix-p "~" name) (concat "./" name) name) folder)))))
 
 (provide 'efrit-mcp-place)

@@ -93,7 +93,7 @@ values within values.  SEEN, a table, has what is met twice count once, as
                  (setq budget (- budget (if (consp v) 1 (1+ (efrit-mcp-print--cost v)))))
                  (when (and (>= budget 0) (not (and seen (gethash v seen))))
                    (setq inside (if (consp v) v (efrit-mcp-print--inside v)))
-                   ;; Nobody knows in which order Emacs 28 looks for what is in a string's properties.
+                   ;; Emacs 28 meets the values in a string's properties in no known order.
                    (cond ((or (eq inside t) (and seen inside (stringp v))) (setq budget -1))
                          (inside (when (and seen (not (consp v))) (puthash v t seen))
                                  (push inside stack)

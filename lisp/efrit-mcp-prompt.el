@@ -10,7 +10,7 @@
 ;; (tried on Emacs 28 to 30) are advised.  No minibuffer of the person is touched: an
 ;; agent's question would close theirs.
 ;;
-;; What is not the job's own may ask as ever: a job that waits runs timers, filters and
+;; Code that is not the job's own may ask as ever: a job that waits runs timers, filters and
 ;; commands inside it, the person's and other clients'.  Emacs announces most of that by
 ;; what it binds on the way in, also where natively compiled code calls the primitive and
 ;; sees no advice: `last-nonmenu-event' is t around filters and sentinels, `standard-input'

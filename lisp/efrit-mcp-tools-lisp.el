@@ -82,7 +82,7 @@
     (cond ((null binding) (format "%s is not bound" name))
           ((keymapp binding) (format "%s is a prefix" name))
           ((symbolp binding) (format "%s runs %s\n\n%s" name binding (or (documentation binding) "")))
-          ;; What it holds may have been typed, or be closed over.
+          ;; Its values may have been typed, or be closed over.
           ((or (stringp binding) (vectorp binding)) (format "%s is a keyboard macro" name))
           (t (format "%s runs a function without a name" name)))))
 

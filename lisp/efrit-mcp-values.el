@@ -5,7 +5,7 @@
 
 ;;; Commentary:
 
-;; What the person killed, typed and is known by is in variables too.  These are known by
+;; Variables hold the person's kills, keys and credentials too.  These are known by
 ;; their names; and what they hold is left out where another variable holds it.
 
 ;;; Code:
@@ -90,7 +90,7 @@ One that is not for agents is left out, but for nil, t and the number of a
 setting, which say nothing."
   (cond ((and (not (memq value '(nil t))) (not (and (numberp value) (custom-variable-p symbol))) (efrit-mcp-secret-variable-p symbol))
          "(not for agents: efrit-mcp-secret-variables)")
-        ;; What was typed is in the one, what was closed over in the other.
+        ;; Typed text is in the one, closed-over values are in the other.
         ((keymapp value) "(a keymap: kind key says what a key runs)")
         ((and (functionp value) (not (symbolp value))) "(a function without a name)")
         ;; Cleaned before it is cut: half a secret is one.

@@ -49,7 +49,7 @@ static struct lane *lane_of(struct line *l, uint64_t key, uint64_t owner)
 	return *at = lane;
 }
 
-/* A client may give itself any number of names; who it has proved to be is one. */
+/* A client may give itself any number of names, and proves one identity. */
 static long count_of(const struct line *l, uint64_t owner)
 {
 	long n = 0;

@@ -173,7 +173,7 @@ static void cancel(struct bulk *b, const char *why)
 	bulk_finish(b);
 }
 
-/* What is not kept belongs to a request, which is told and cancels it. */
+/* A result that is not kept belongs to a request, which is told and cancels it. */
 void bulks_revoke(struct bulks *all, pipeline_gone *gone, void *data, const char *why)
 {
 	struct bulk *b;

@@ -14,7 +14,7 @@
 
 enum { PRINCIPALS = 64 };
 
-/* Who comes in, and with which profile. */
+/* The clients that come in, each with its profile. */
 struct grants {
 	char token[GUARD_TOKEN_MAX];
 	bool wants_token;

@@ -38,7 +38,7 @@ bool launch_short(int error)
 	return error == EMFILE || error == ENFILE || error == EAGAIN || error == ENOMEM;
 }
 
-/* What errno says is short, and where it is raised. */
+/* Adds the resource that errno says is short, and where its limit is raised. */
 static void advise(int number, char error[LAUNCH_ERROR])
 {
 	struct rlimit most;

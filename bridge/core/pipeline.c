@@ -152,7 +152,7 @@ void pipeline_run(struct request *r)
 	pipeline_resume(r);
 }
 
-/* What a big message was built of is free, but libc keeps it: the next one would find it, most are small. */
+/* libc keeps the memory of a big message after it is freed; most messages are small, so it goes back to the system. */
 static void on_tidy(EV_P_ ev_timer *timer, int revents)
 {
 	(void)loop;

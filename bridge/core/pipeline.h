@@ -23,7 +23,7 @@ void pipeline_use_spool(struct pipeline *, struct spool *); /* borrowed, before 
 void pipeline_use_outer(struct pipeline *, struct service *); /* borrowed, before any session: of the gateway, where what is not Emacs is passed to */
 void pipeline_destroy(struct pipeline *); /* after its sessions and the service */
 
-/* Who is GONE may no more: their tasks and kept batches are cancelled, which have no client to go with. */
+/* Principals that are GONE have no rights any more: their tasks and kept batches, which no client ends, are cancelled. */
 typedef bool pipeline_gone(void *data, const char *principal);
 void pipeline_revoke(struct pipeline *, pipeline_gone *, void *data, const char *why);
 

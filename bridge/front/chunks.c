@@ -6,7 +6,7 @@
 
 enum { DIGITS = 16 }; /* of a size; more would not fit */
 
-/* What comes next.  EXTENSION: ;NAME=VALUE, with blanks around both signs. */
+/* The part that comes next.  EXTENSION: ;NAME=VALUE, with blanks around both signs. */
 enum {
 	SIZE, SIZE_BLANK, NAME_BLANK, NAME, NAME_AFTER, VALUE_BLANK, VALUE, QUOTED, QUOTED_PAIR, QUOTED_AFTER, VALUE_AFTER, SIZE_LF,
 	DATA, DATA_CR, DATA_LF, TRAILER, TRAILER_NAME, TRAILER_VALUE, TRAILER_LF, LAST_LF, BAD,

@@ -258,7 +258,7 @@ static void feed(struct conn *c, const char *data, size_t len)
 	}
 }
 
-/* Who ends its half of the connection and who closes it look alike, to TCP, until something is sent: then the
+/* A peer that ends its half of the connection and one that closes it look alike, to TCP, until something is sent: then the
  * latter answers with a reset.  Who left is to be known, for what runs for it alone is cancelled. */
 static void doubt(struct conn *c, double seconds)
 {
@@ -296,7 +296,7 @@ void conn_on_doubt(EV_P_ ev_timer *timer, int revents)
 		doubt(c, next < most ? next : most);
 }
 
-/* What was read is answered, if it is whole. */
+/* A request that was read whole is answered. */
 static void end_input(struct conn *c)
 {
 	if (c->state == LINGER || c->state == IDLE || c->state == FRESH)

@@ -19,7 +19,7 @@ void http_take(struct http *, int fd, bool unix_socket, long uid); /* an accepte
 enum http_refused_kind { HTTP_REFUSED_TOKEN, HTTP_REFUSED_HOST, HTTP_REFUSED_USER, HTTP_REFUSED_FULL, HTTP_REFUSED_KINDS };
 void http_refused(struct http *, enum http_refused_kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Who is GONE may no more: their sessions, streams and subscriptions end, and what runs is cancelled and answered so. */
+/* Principals that are GONE have no rights any more: their sessions, streams and subscriptions end, running calls are cancelled and answered so. */
 void http_revoke(struct http *, pipeline_gone *, void *data, const char *why);
 
 /* No request is begun any more.  LINGER: seconds that idle connections may still be used.

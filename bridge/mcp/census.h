@@ -13,7 +13,7 @@ void census_set(long values, long depth, long id); /* values_max, depth_max and 
 
 enum census { CENSUS_FINE, CENSUS_MANY, CENSUS_DEEP };
 
-/* What is too much in it, and WHY says it. */
+/* The bound that the text exceeds; WHY says it. */
 enum census census_judge(const char *text, size_t len, char why[CENSUS_WHY_MAX]);
 
 /* As json_loadb.  NULL too for what is not fine; ERROR, which may be NULL, says why. */

@@ -187,7 +187,7 @@ static void destroy(struct store *store)
 
 /* --- the file --- */
 
-/* What SQLite reads besides the file, and plays back into it. */
+/* Files beside the database that SQLite plays back into it. */
 static bool is_trusted(const char *path, char why[TRUST_ERROR])
 {
 	static const char *const besides[] = {"-wal", "-shm", "-journal"};

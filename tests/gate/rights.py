@@ -123,7 +123,7 @@ def plant_repository(trap):
                        ("evil.el", "(eval-and-compile (write-region \"evil.el\\n\" nil %s t))\n(defun gate-evil () 1)\n"),
                        ("local.py", "# -*- mode: python; eval: (write-region \"cookie\\n\" nil %s t) -*-\ndef gate_f():\n    pass\n\n"
                                     "# Local Variables:\n# eval: (write-region \"local variables\\n\" nil %s t)\n# End:\n"),
-                       (".dir-locals.el", "((nil . ((eval . (write-region \"dir-locals\\n\" nil %s t)) (tags-file-name . \"/sudo::/root/TAGS\"))))\n"),
+                       (".dir-locals.el", "((nil . ((eval . (write-region \"dir-locals\\n\" nil %s t)) (tags-file-name . \"/sudo::/srv/TAGS\"))))\n"),
                        ("page.org", "#+SETUPFILE: /proc/self/environ\n#+INCLUDE: ~/.netrc\n* A heading\n#+begin_src sh :eval yes\nfalse\n#+end_src\n")):
         with open(os.path.join(top, name), "w", encoding="utf-8") as f:
             f.write(text.replace("%s", json.dumps(trap.ran)))

@@ -27,7 +27,7 @@
       (should-not (efrit-mcp-secret-p (expand-file-name "loop" folder)))
       (should-not (efrit-mcp-secret-p (expand-file-name "sub" folder)))))
   (dolist (name '("/h/.netrc~" "/h/.netrc.~3~" "/h/#.netrc#" "/h/.env.bak" "/h/id_rsa.old.gz" "/h/.AUTHINFO.GPG" "/b/!home!x!.netrc~" "/b/#!home!x!.netrc#"
-                  "/h/a.zip:.netrc" "/h/a.tar!.ssh/id_rsa" "/h/a.tar.gz/.ssh/work" "/sudo::/root/.netrc" "/ssh:a|sudo:b:/:/h/.netrc" "file:///h/.netrc"
+                  "/h/a.zip:.netrc" "/h/a.tar!.ssh/id_rsa" "/h/a.tar.gz/.ssh/work" "/sudo::/h/.netrc" "/ssh:a|sudo:b:/:/h/.netrc" "file:///h/.netrc"
                   "/proc/1/environ" "/proc/self/fd/3" "/proc/self/task/9/environ" "/proc/self/cwd/x" "/proc/7/root/status" "/proc/self/./root/etc/passwd" "/dev/fd/0" "/proc/kcore"))
     (unless (efrit-mcp-secret-p name) (error "%s is not secret" name)))
   (dolist (name '("/h/notes~" "/h/a.zip:readme" "/proc/self/status" "/proc/self" "/proc/1/task/1/stat" "/proc/cpuinfo" "/h/id_rsa.pub" "/h/.ssh/id_rsa.pub" "/h/id_rsa_parser.c" "/h/token.c" "/h/token"))
