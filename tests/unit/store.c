@@ -1,6 +1,6 @@
 /* store.c - both kinds of store: what is put is there, in the last form, until it expires;
  * it is told when it is safe; the file outlives the program and says what is wrong with it. */
-#include "test.h"
+#include "store_folder.h"
 
 #include "store/store.h"
 
@@ -9,8 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static struct ev_loop *loop;
-static char folder[64], path[96];
 static unsigned told, failed;
 static char found[512];
 
@@ -161,21 +159,7 @@ static void test_bad_files(void **state)
 static int set_up(void **state)
 {
 	(void)state;
-	snprintf(folder, sizeof folder, "/tmp/efrit-store-XXXXXX");
-	loop = ev_loop_new(EVFLAG_AUTO);
-	if (!loop || !mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof path, "%s/store.db", folder);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	char command[128];
-	(void)state;
-	ev_loop_destroy(loop);
-	snprintf(command, sizeof command, "rm -rf '%s'", folder);
-	return system(command);
+	return open_folder("/tmp");
 }
 
 int main(void)

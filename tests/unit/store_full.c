@@ -1,7 +1,7 @@
 /* store_full.c - a disk that is full: what was told as kept stays, what was told as not kept is not
  * there, and the first write after there is room again succeeds.  Faults come from a layer below
  * SQLite: from the n-th write on there is no room, for every n. */
-#include "test.h"
+#include "store_folder.h"
 
 #include "store/store.h"
 
@@ -11,8 +11,6 @@
 
 enum { ROUNDS = 400, NEVER = 1 << 30, MOST = 300 };
 
-static struct ev_loop *loop;
-static char folder[64], path[96];
 static char found[1 << 16];
 
 /* --- the disk --- */
@@ -199,21 +197,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	/* In memory where there is such a folder: thousands of syncs. */
-	snprintf(folder, sizeof folder, "%s/efrit-store-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	loop = ev_loop_new(EVFLAG_AUTO);
-	if (!loop || !mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof path, "%s/store.db", folder);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	char command[128];
-	(void)state;
-	ev_loop_destroy(loop);
-	snprintf(command, sizeof command, "rm -rf '%s'", folder);
-	return system(command);
+	return open_folder(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 }
 
 int main(void)
