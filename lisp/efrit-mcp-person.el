@@ -21,9 +21,6 @@
 (defvar undo-auto--last-boundary-cause)
 (defvar temporary-goal-column)
 
-(defvar efrit-mcp-person--pending nil
-  "Undo lists that got a boundary when the job began: (BUFFER . LIST).")
-
 (defun efrit-mcp-person--begin ()
   "End the undo step of the person in buffers where one is going on.
 Return an alist for `efrit-mcp-person--undo-end'."
